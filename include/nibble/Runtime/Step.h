@@ -1,0 +1,96 @@
+//===- Step.h - One compiled network, as the trainer sees it ----*- C++ -*-===//
+//
+// The narrow door between the training loop and what runs a step: the compiled program (through the
+// JIT or a loaded library) and the interpreter both implement it, so one trainer serves both.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_RUNTIME_STEP_H
+#define NIBBLE_RUNTIME_STEP_H
+
+#include "nibble/Runtime/Status.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace nibble::runtime {
+
+/// How a step ended.
+enum class StepCode : int32_t {
+  /// The update was made.
+  Ok = 0,
+  /// Loss, a gradient or a quantizer's input was NaN or infinite. Nothing was written: parameters,
+  /// moments, scales and running statistics are those before the step (numerics.md, section 7).
+  NonFinite = 1,
+};
+
+/// Health of one quantized layer in one step, taken from the codes of its output gradient.
+struct LayerHealth {
+  /// The ONNX node's name.
+  std::string name;
+  /// Fraction of the elements that were beyond the grid's top and were held there, 0 … 1.
+  float saturation = 0;
+  /// Fraction of the elements whose code is zero, 0 … 1. Exactly 1 means that no gradient passed.
+  float underflow = 0;
+  /// The scale that was used: GradScale's s for the radix-4 grid, the step between codes otherwise.
+  float scale = 1;
+};
+
+/// One batch in host memory, layout and sizes as `Step` states them. Borrowed for the call only.
+struct Batch {
+  /// batchSize × (inputShape without its leading dimension), row-major float32, ONNX's layout.
+  const float *x = nullptr;
+  /// Class indices, one a row, 0 … numClasses − 1; null when the loss takes real targets.
+  const int32_t *labels = nullptr;
+  /// Real targets, batchSize × (targetShape without its leading dimension), row-major; null when
+  /// the loss takes labels.
+  const float *targets = nullptr;
+  /// Rows that count, 1 … batchSize. Training always has all of them; evaluation may have fewer, and
+  /// the rest is padding whose answers must not be counted.
+  int64_t validRows = 0;
+};
+
+struct StepResult {
+  /// Mean loss of the batch.
+  float loss = 0;
+  /// Rows whose largest output is the label's; 0 where there are no labels.
+  int64_t correct = 0;
+  StepCode code = StepCode::Ok;
+  /// Quantized layers in program order; may be empty. Valid until the next call on the step.
+  std::span<const LayerHealth> layers;
+};
+
+struct EvalResult {
+  /// Sum (not mean) of the losses of the valid rows.
+  double lossSum = 0;
+  /// Valid rows whose largest output is the label's.
+  int64_t correct = 0;
+};
+
+/// One network with its state: parameters, moments, scales, running statistics.
+class Step {
+public:
+  virtual ~Step() = default;
+
+  /// Rows of a batch; fixed when the step was compiled.
+  virtual int64_t batchSize() const = 0;
+  /// Shape of the input, the batch dimension first.
+  virtual std::vector<int64_t> inputShape() const = 0;
+  /// Number of classes, or 0 where the loss takes real targets.
+  virtual int64_t numClasses() const = 0;
+  /// Shape of the real targets, the batch dimension first; empty where the loss takes labels.
+  virtual std::vector<int64_t> targetShape() const { return {}; }
+
+  /// Makes one update. `step` is the number of updates made before, from 0: the random counter takes
+  /// it as it is and Adam's t is step + 1. An error Status means that the step could not run at all.
+  virtual Status train(const Batch &batch, double learningRate, int64_t step, StepResult &result) = 0;
+
+  /// Scores a batch with running statistics and frozen ranges; changes no parameter.
+  virtual Status evaluate(const Batch &batch, EvalResult &result) = 0;
+};
+
+} // namespace nibble::runtime
+
+#endif // NIBBLE_RUNTIME_STEP_H

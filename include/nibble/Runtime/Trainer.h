@@ -1,0 +1,92 @@
+//===- Trainer.h - The training loop ----------------------------*- C++ -*-===//
+//
+// Epochs of shuffled batches through a Step, evaluation after each epoch, progress on a terminal or as plain
+// lines, JSON lines in a log. Knows nothing of how a step is computed.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef NIBBLE_RUNTIME_TRAINER_H
+#define NIBBLE_RUNTIME_TRAINER_H
+
+#include "nibble/Runtime/DataSet.h"
+#include "nibble/Runtime/Sampler.h"
+#include "nibble/Runtime/Status.h"
+#include "nibble/Runtime/Step.h"
+#include "nibble/Runtime/TrainOptions.h"
+
+#include <cstdint>
+#include <memory>
+#include <ostream>
+
+namespace nibble::runtime {
+
+/// Score of a data set: means over all its samples.
+struct Score {
+  double loss = 0;
+  /// Fraction of right answers, 0 … 1; 0 where there are no labels.
+  double accuracy = 0;
+  int64_t samples = 0;
+};
+
+struct TrainSummary {
+  /// Updates made.
+  int64_t steps = 0;
+  /// Mean loss and accuracy of the last epoch's batches, as they were trained.
+  Score train;
+  /// After the last epoch; absent without validation data.
+  std::optional<Score> validation;
+  /// Mean time of one update, batch preparation included, evaluation excluded.
+  double millisecondsPerStep = 0;
+};
+
+/// Where progress goes.
+struct ProgressOptions {
+  /// Null: silent.
+  std::ostream *out = nullptr;
+  /// One line, redrawn; else plain lines.
+  bool terminal = false;
+  /// Seconds between redraws on a terminal and between plain lines elsewhere.
+  double terminalInterval = 0.1;
+  double plainInterval = 10;
+
+  /// Standard error, a terminal if it is one.
+  static ProgressOptions standardError();
+};
+
+/// A quantized layer whose gradient codes are all zero at this step (counted from 1) or later stops the
+/// run (numerics.md, section 3): before, a gradient scale may still be finding its place.
+inline constexpr int64_t zeroGradientGraceSteps = 32;
+
+class Trainer {
+public:
+  /// Checks data against the step: shapes, labels, at least one batch of training data. `step` must
+  /// outlive the trainer; options.data and options.val are not read here.
+  static Result<Trainer> create(Step &step, DataPair data, const TrainOptions &options,
+                                const ProgressOptions &progress);
+  Trainer(Trainer &&) noexcept;
+  Trainer &operator=(Trainer &&) noexcept;
+  ~Trainer();
+
+  /// Trains all epochs. On an error (a loss that is not finite, a layer whose gradient codes are all zero,
+  /// a log that cannot be written) the step keeps the state of its last update.
+  Result<TrainSummary> run();
+
+  /// Scores the validation data, every sample of it.
+  Result<Score> evaluate();
+
+  /// Updates of the whole run and of one epoch.
+  int64_t totalSteps() const;
+  int64_t stepsPerEpoch() const;
+
+private:
+  struct State;
+  explicit Trainer(std::unique_ptr<State> state);
+  std::unique_ptr<State> state;
+};
+
+/// Scores all of `source` with `step`; the last batch may be partial.
+Result<Score> evaluateAll(Step &step, BatchSource &source);
+
+} // namespace nibble::runtime
+
+#endif // NIBBLE_RUNTIME_TRAINER_H
