@@ -68,7 +68,7 @@ def optdigits_file(folder, pattern):
 
 
 def optdigits(folder):
-    """UCI's optical digits: 3,823 training (*.tra) and 1,797 test images (*.tes) of other writers."""
+    """UCI's optical digits: training images (*.tra) and 1,797 test images (*.tes) of other writers."""
     return Split(*optdigits_file(folder, "*.tra"), *optdigits_file(folder, "*.tes"))
 
 
