@@ -35,10 +35,10 @@ def images8x8(rows):
 
 
 def digits(test_every=5):
-    """scikit-learn's 1,797 digits; every fifth image, from the fifth on, is a test image.
+    """scikit-learn's 1,797 digits; of each class every fifth image, from the fifth on, is for testing.
 
-    The order of the set is by writer, so a strided split leaves no writer out of either part and
-    needs no random numbers.
+    The set is ordered by writer, so the split leaves no writer out of training and needs no random
+    numbers; counting within the class keeps the classes of both parts balanced.
     """
     try:
         from sklearn.datasets import load_digits
@@ -46,7 +46,9 @@ def digits(test_every=5):
         raise NibbleError("the digits come with scikit-learn: pip install scikit-learn") from error
     x, y = load_digits(return_X_y=True)
     x, y = images8x8(x), y.astype(np.int64)
-    test = np.arange(len(y)) % test_every == test_every - 1
+    test = np.zeros(len(y), bool)
+    for label in range(10):
+        test[np.flatnonzero(y == label)[test_every - 1::test_every]] = True
     return Split(x[~test], y[~test], x[test], y[test])
 
 

@@ -13,7 +13,6 @@ to which file. Some damaged files are still valid ONNX: the law is only that not
 
 import argparse
 import json
-import os
 import random
 import sys
 from pathlib import Path
@@ -65,20 +64,29 @@ def originals():
     return models
 
 
+def damaged(rng, way, models):
+    """The bytes of one damaged copy; tries again where the damage happened to change nothing."""
+    kind, function = way
+    while True:
+        name = rng.choice(sorted(models))
+        original = to_bytes(models[name])
+        if kind == "bytes":
+            data, detail = function(rng, original)
+        else:
+            model = onnx.ModelProto()
+            model.CopyFrom(models[name])
+            detail = function(rng, model)
+            data = to_bytes(model)
+        if data != original:
+            return data, {"from": name, "way": function.__name__, "detail": detail}
+
+
 def damage_one(rng, way, models, folder, index):
     """Writes one file; returns its line of the manifest."""
-    kind, function = way
-    name = rng.choice(sorted(models))
-    file = folder / f"{index:04d}-{function.__name__.replace('_', '-')}-{name}.onnx"
-    if kind == "bytes":
-        data, detail = function(rng, to_bytes(models[name]))
-        file.write_bytes(data)
-    else:
-        model = onnx.ModelProto()
-        model.CopyFrom(models[name])
-        detail = function(rng, model)
-        file.write_bytes(to_bytes(model))
-    return {"file": file.name, "from": name, "way": function.__name__, "detail": detail}
+    data, entry = damaged(rng, way, models)
+    name = f"{index:04d}-{entry['way'].replace('_', '-')}-{entry['from']}.onnx"
+    (folder / name).write_bytes(data)
+    return {"file": name, **entry}
 
 
 def write(seed, count, folder):

@@ -176,7 +176,8 @@ def wrong_rank(rng, model):
 def swapped_dims(rng, model):
     t = weight(rng, model)
     dims = list(t.dims)
-    t.dims[:] = dims[::-1]
+    del t.dims[:]
+    t.dims.extend(dims[::-1])
     return f"{t.name}: dims {dims} -> {list(t.dims)}"
 
 
