@@ -50,6 +50,8 @@ function(nibble_compile_options target exceptions no_mlir)
   endif()
   if(NOT no_mlir)
     target_link_libraries(${target} PRIVATE nibble_mlir)
+    # CMake compiles executables with -fPIE; precompiled headers need the one mode, and the later option wins.
+    target_compile_options(${target} PRIVATE -fPIC)
     if(NIBBLE_PCH AND NOT exceptions)
       target_precompile_headers(${target} REUSE_FROM nibble_pch)
     endif()
@@ -142,8 +144,6 @@ function(nibble_add_dialect prefix dialect)
     nibble_tablegen(out ${prefix}Interfaces.td ${prefix}Interfaces.cpp.inc -gen-op-interface-defs)
   endif()
   add_custom_target(Nibble${prefix}IncGen DEPENDS ${out})
-  # A .td file that appears or goes changes what is generated.
-  file(GLOB tds CONFIGURE_DEPENDS ${here}/*.td)
   # The reference page; built by the target nibble-doc.
   if(EXISTS ${here}/${prefix}Ops.td)
     nibble_tablegen(doc ${prefix}Ops.td ${prefix}Dialect.md -gen-dialect-doc -dialect=${dialect})

@@ -30,7 +30,7 @@ endif()
 # -ffp-contract=off: the compiler must not turn a*b+c into one rounding where numerics.md has two.
 add_library(nibble_flags INTERFACE)
 target_compile_options(nibble_flags INTERFACE
-  -ffp-contract=off -Wall -Wextra -Wno-unused-parameter -fcolor-diagnostics)
+  -ffp-contract=off -Wall -Wextra -Wno-unused-parameter -ferror-limit=8)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(nibble_flags INTERFACE "SHELL:-Xclang -fno-pch-timestamp")
 endif()
