@@ -1,0 +1,50 @@
+//===- NNBase.td - the nn dialect: a network in real numbers --*- tablegen -*-===//
+#ifndef NIBBLE_DIALECT_NN_IR_NNBASE_TD
+#define NIBBLE_DIALECT_NN_IR_NNBASE_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "nibble/Interfaces/ContractionInterface.td"
+
+def NN_Dialect : Dialect {
+  let name = "nn";
+  let cppNamespace = "::nibble::nn";
+  let summary = "A network in real numbers, and its derivative";
+  let description = [{
+    The graph that the importer builds and that differentiation extends. Values are statically shaped
+    tensors of `f32`; masks are `i1`, labels `i32`. Feature maps are channels-last (N, H, W, C) and
+    convolution weights are (O, KH, KW, I): flat index and reduction order of every op are those of
+    these tensors (numerics.md, section 5). Every op is pure: state is read and written by `train`.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let hasConstantMaterializer = 1;
+  let useDefaultAttributePrinterParser = 1;
+}
+
+def NN_ProductAttr : EnumAttr<NN_Dialect, Nibble_Product, "product"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+def NN_PrecisionAttr : EnumAttr<NN_Dialect, Nibble_Precision, "precision"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
+def F32Tensor : StaticShapeTensorOf<[F32]>;
+def MaskTensor : StaticShapeTensorOf<[I1]>;
+def LabelTensor : StaticShapeTensorOf<[I32]>;
+def IndexTensor : StaticShapeTensorOf<[I8, I32]>;
+def BitsTensor : StaticShapeTensorOf<[I16]>;
+
+class NN_Op<string mnemonic, list<Trait> traits = []>
+    : Op<NN_Dialect, mnemonic, !listconcat(traits, [Pure])> {
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+/// Marks ops that compute each result element from the operand elements at the same (broadcast)
+/// position alone. Schedule fuses them; Codegen has one vector rule for each.
+def NN_Elementwise : NativeOpTrait<"ElementwiseLike"> {
+  let cppNamespace = "::nibble";
+}
+
+#endif

@@ -1,0 +1,18 @@
+//===- Interfaces.h - what ops tell the rooms ---------------------*- C++ -*-===//
+#pragma once
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/OpDefinition.h"
+
+#include "nibble/Interfaces/ContractionEnums.h.inc"
+
+namespace nibble {
+
+/// Trait of ops that compute each result element from the operands' elements at the same (broadcast) position alone.
+/// Rank-0 operands are scalars of the whole op.
+template <typename ConcreteOp>
+class ElementwiseLike : public mlir::OpTrait::TraitBase<ConcreteOp, ElementwiseLike> {};
+
+} // namespace nibble
+
+#include "nibble/Interfaces/ContractionInterface.h.inc"
