@@ -52,6 +52,7 @@ endif()
 message(STATUS "LLVM ${LLVM_PACKAGE_VERSION} in ${NIBBLE_LLVM_PREFIX}")
 list(APPEND CMAKE_MODULE_PATH ${MLIR_CMAKE_DIR} ${LLVM_CMAKE_DIR})
 include(TableGen)
+include(AddMLIR)
 separate_arguments(NIBBLE_LLVM_DEFINITIONS NATIVE_COMMAND "${LLVM_DEFINITIONS}")
 
 # The shared libraries only: the static archives would pull libMLIR.so in beside themselves.

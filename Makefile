@@ -1,0 +1,26 @@
+# The two commands of the README, and what a developer types. Everything is in scripts/.
+.PHONY: demo test setup build lint format doc
+.DEFAULT_GOAL := build
+
+setup:
+	@bash scripts/setup
+
+build: setup
+	@scripts/build all
+
+# Installs what is missing, builds, trains a small network on handwritten digits in 4 bits, prints a table.
+demo: build
+	@scripts/demo
+
+# Installs what is missing, builds, runs every test.
+test: setup
+	@scripts/test
+
+lint:
+	@scripts/format --check
+
+format:
+	@scripts/format
+
+doc: setup
+	@scripts/build nibble-doc
