@@ -1,7 +1,8 @@
 //===- Abi.h - The bridge between generated code and the runtime -*- C++ -*-===//
 //
-// Two things cross: the symbols of Abi.def (generated code calls out), and the structs below (the trainer
-// calls in). Structs are plain C, naturally aligned, little-endian, and grow only at the end.
+// Two things cross: the symbols of Abi.def (generated code calls out), and the structs below (the
+// trainer calls in). Structs are plain C, naturally aligned, little-endian, and grow only at the
+// end.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,7 +16,8 @@
 
 namespace nibble::runtime::abi {
 
-/// Written by one call of a train step: loss and code first, so that a C program can read only these.
+/// Written by one call of a train step: loss and code first, so that a C program can read only
+/// these.
 struct StepRecord {
   /// Mean loss of the batch.
   float loss;
@@ -27,8 +29,8 @@ struct StepRecord {
 static_assert(sizeof(StepRecord) == 16 && offsetof(StepRecord, code) == 4 &&
               offsetof(StepRecord, correct) == 8);
 
-/// One for each quantized layer, an array in program order; the names are in the manifest. Counts, so that
-/// threads can add them without an order; the runtime divides.
+/// One for each quantized layer, an array in program order; the names are in the manifest. Counts,
+/// so that threads can add them without an order; the runtime divides.
 struct HealthRecord {
   /// Elements of the output gradient that were coded.
   int64_t elements;

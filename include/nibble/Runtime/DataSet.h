@@ -1,8 +1,8 @@
 //===- DataSet.h - Samples and labels ---------------------------*- C++ -*-===//
 //
-// A data set is read whole, kept as it was stored (bytes stay bytes) and turned into float32 batches
-// one at a time. Readers: IDX folders (MNIST layout), CIFAR-10 binary folders, `.npz`. Each reader has
-// a file of its own under lib/Runtime.
+// A data set is read whole, kept as it was stored (bytes stay bytes) and turned into float32
+// batches one at a time. Readers: IDX folders (MNIST layout), CIFAR-10 binary folders, `.npz`. Each
+// reader has a file of its own under lib/Runtime.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,7 +22,8 @@
 
 namespace nibble::runtime {
 
-/// Where samples came from; it decides the default normalization (`unit` for byte images, else `none`).
+/// Where samples came from; it decides the default normalization (`unit` for byte images, else
+/// `none`).
 enum class DataOrigin : uint8_t { Idx, Cifar, Npz, Memory };
 
 /// Samples, and a label or a real target for each. Nothing here is normalized yet.
@@ -55,13 +56,15 @@ struct DataPair {
   std::optional<DataSet> validation;
 };
 
-/// Reads the data at `path`, whose kind is found from its names: a folder with `*images*idx3*` files
+/// Reads the data at `path`, whose kind is found from its names: a folder with `*images*idx3*`
+/// files
 /// (`train-…` and `t10k-…`, `-` or `.` before idx3, gz or not), a folder with `data_batch*.bin` and
-/// `test_batch*.bin`, or a file `.npz`, `.bin` or IDX images. Errors say what was expected and found.
+/// `test_batch*.bin`, or a file `.npz`, `.bin` or IDX images. Errors say what was expected and
+/// found.
 Result<DataPair> loadData(const std::string &path);
 
-/// loadData(dataPath), with the validation part replaced by what `validationPath` holds when that is not
-/// empty (its validation part if it has one, else its training part).
+/// loadData(dataPath), with the validation part replaced by what `validationPath` holds when that
+/// is not empty (its validation part if it has one, else its training part).
 Result<DataPair> loadData(const std::string &dataPath, const std::string &validationPath);
 
 /// Readers, one each; loadData chooses between them.
@@ -81,9 +84,9 @@ public:
   static Result<BatchSource> create(const DataSet &data, const Normalization &normalization,
                                     const Step &step);
 
-  /// Writes the samples `indices` (at most batchSize, each < size()) and pads with repetitions of them,
-  /// so that padding never shows a network values that no sample has. The batch borrows this source's
-  /// buffers until the next call.
+  /// Writes the samples `indices` (at most batchSize, each < size()) and pads with repetitions of
+  /// them, so that padding never shows a network values that no sample has. The batch borrows this
+  /// source's buffers until the next call.
   Batch fill(std::span<const uint32_t> indices);
 
   const DataSet &data() const { return *set; }

@@ -3,8 +3,9 @@
 //   x' = (x / divisor − mean[c]) / std[c]      each operation rounded to float32, in this order
 //
 // `none` divisor 1, mean 0, std 1 · `unit` divisor 255 · `auto` mean and standard deviation of the
-// training set by channel · MEAN[,STD] given. For byte samples (u8) `auto` and MEAN,STD apply after the
-// division by 255; for float samples they apply to the values as stored. `unit` divides by 255 always.
+// training set by channel · MEAN[,STD] given. For byte samples (u8) `auto` and MEAN,STD apply after
+// the division by 255; for float samples they apply to the values as stored. `unit` divides by 255
+// always.
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,9 +28,10 @@ struct Normalization {
   std::vector<float> mean;
   std::vector<float> deviation;
 
-  /// Reads `--normalize`: "" (the default of the data's origin), "none", "unit", "auto", or numbers: one (a
-  /// mean for all channels), two (mean and deviation for all), C (means) or 2·C (means, then
-  /// deviations) with C the channels. Statistics come from `training` and serve validation data too.
+  /// Reads `--normalize`: "" (the default of the data's origin), "none", "unit", "auto", or
+  /// numbers: one (a mean for all channels), two (mean and deviation for all), C (means) or 2·C
+  /// (means, then deviations) with C the channels. Statistics come from `training` and serve
+  /// validation data too.
   static Result<Normalization> create(const std::string &spec, const DataSet &training);
 
   float apply(float x, int64_t channel) const {

@@ -1,11 +1,10 @@
 //===- Sampler.h - The order of samples -------------------------*- C++ -*-===//
 //
-// The order of an epoch is a function of (seed, epoch) alone: it depends neither on threads nor on where
-// a run was stopped and resumed. Fisher–Yates from the identity, downward: for i = n − 1 … 1 swap i with
-// j drawn uniformly from 0 … i. Random words: Philox 4×32-10 (numerics.md, section 6), key the seed,
-// counter (low, high word of the draw's block, epoch, stream of its own); draw d takes word d mod 4 of
-// block ⌊d/4⌋. A word u becomes j = ⌊u·(i + 1)/2^32⌋, drawn again while the low half of the product is
-// below 2^32 mod (i + 1), which makes j exactly uniform (Lemire, ACM TOMACS 29(1), 2019).
+// The order of an epoch is a function of (seed, epoch) alone: it depends neither on threads nor on
+// where a run was stopped and resumed. It is the identity shuffled by numerics::shuffle:
+// Fisher–Yates downward, Philox 4×32-10 in a stream of its own, a word u becoming the place ⌊u·(i +
+// 1)/2^32⌋ (multiply-shift; no place is more than (i + 1)/2^32 likelier than another, 1.4e-5 at
+// 60,000 samples).
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,7 +17,7 @@
 
 namespace nibble::runtime {
 
-/// A permutation of 0 … count − 1 for one epoch; the identity where `shuffle` is false.
+/// The permutation of 0 … count − 1 of one epoch.
 std::vector<uint32_t> epochOrder(uint64_t seed, uint32_t epoch, uint32_t count);
 
 class Sampler {
@@ -37,7 +36,8 @@ public:
   /// Full batches of an epoch; the last partial one is dropped.
   uint32_t batchesPerEpoch() const { return count / batch; }
 
-  /// The next `batch` indices; starts the next epoch when no full batch is left. Valid until the next call.
+  /// The next `batch` indices; starts the next epoch when no full batch is left. Valid until the
+  /// next call.
   std::span<const uint32_t> next();
 
   Position position() const { return here; }

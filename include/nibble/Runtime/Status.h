@@ -1,8 +1,8 @@
 //===- Status.h - Success or a message --------------------------*- C++ -*-===//
 //
-// What every public function of the runtime returns: nothing in this library throws or aborts on bad
-// input. A message is a whole sentence for the person who can act: it names the file, sample or layer,
-// what was found and what was expected.
+// What every public function of the runtime returns: nothing in this library throws or aborts on
+// bad input. A message is a whole sentence for the person who can act: it names the file, sample or
+// layer, what was found and what was expected.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,7 +15,8 @@
 
 namespace nibble {
 
-/// Success, or an error with a message. Converts to bool like a question "is it good?": `if (!status)`.
+/// Success, or an error with a message. Converts to bool like a question "is it good?": `if
+/// (!status)`.
 class [[nodiscard]] Status {
 public:
   /// Success.
@@ -42,13 +43,13 @@ private:
 };
 
 /// A value, or an error with a message. `value()` and `*` may be used only when `ok()`.
-template <typename T>
-class [[nodiscard]] Result {
+template <typename T> class [[nodiscard]] Result {
 public:
   Result(T value) : held(std::move(value)) {}
   /// Takes over the error. (A successful Status holds no value; it becomes an error that says so.)
   Result(Status status)
-      : failure(status.ok() ? Status::error("internal: a result without a value") : std::move(status)) {}
+      : failure(status.ok() ? Status::error("internal: a result without a value")
+                            : std::move(status)) {}
 
   bool ok() const { return held.has_value(); }
   explicit operator bool() const { return ok(); }

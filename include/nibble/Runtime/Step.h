@@ -47,8 +47,8 @@ struct Batch {
   /// Real targets, batchSize × (targetShape without its leading dimension), row-major; null when
   /// the loss takes labels.
   const float *targets = nullptr;
-  /// Rows that count, 1 … batchSize. Training always has all of them; evaluation may have fewer, and
-  /// the rest is padding whose answers must not be counted.
+  /// Rows that count, 1 … batchSize. Training always has all of them; evaluation may have fewer,
+  /// and the rest is padding whose answers must not be counted.
   int64_t validRows = 0;
 };
 
@@ -83,9 +83,11 @@ public:
   /// Shape of the real targets, the batch dimension first; empty where the loss takes labels.
   virtual std::vector<int64_t> targetShape() const { return {}; }
 
-  /// Makes one update. `step` is the number of updates made before, from 0: the random counter takes
-  /// it as it is and Adam's t is step + 1. An error Status means that the step could not run at all.
-  virtual Status train(const Batch &batch, double learningRate, int64_t step, StepResult &result) = 0;
+  /// Makes one update. `step` is the number of updates made before, from 0: the random counter
+  /// takes it as it is and Adam's t is step + 1. An error Status means that the step could not run
+  /// at all.
+  virtual Status train(const Batch &batch, double learningRate, int64_t step,
+                       StepResult &result) = 0;
 
   /// Scores a batch with running statistics and frozen ranges; changes no parameter.
   virtual Status evaluate(const Batch &batch, EvalResult &result) = 0;

@@ -28,7 +28,8 @@ const char *name(DType type);
 /// "1x28x28"; "scalar" for an empty shape.
 std::string formatShape(std::span<const int64_t> shape);
 
-/// Number of elements of `shape`, or an error where a dimension is negative or the product passes 2^62.
+/// Number of elements of `shape`, or an error where a dimension is negative or the product passes
+/// 2^62.
 Result<int64_t> countElements(std::span<const int64_t> shape);
 
 struct Tensor {
@@ -38,14 +39,8 @@ struct Tensor {
   std::vector<std::byte> bytes;
 
   int64_t size() const;
-  template <typename T>
-  const T *data() const {
-    return reinterpret_cast<const T *>(bytes.data());
-  }
-  template <typename T>
-  T *data() {
-    return reinterpret_cast<T *>(bytes.data());
-  }
+  template <typename T> const T *data() const { return reinterpret_cast<const T *>(bytes.data()); }
+  template <typename T> T *data() { return reinterpret_cast<T *>(bytes.data()); }
   /// Element `index` (flat) as a double; exact except for 64-bit integers beyond 2^53.
   double at(int64_t index) const;
 };

@@ -1,13 +1,15 @@
 //===- TrainOptions.h - Options of the training loop ------------*- C++ -*-===//
 //
-// One struct for command line, C++ and Python, and one table that names, explains and parses each option:
-// no option is declared twice. Options of other rooms (recipe, optimizer …) live with those rooms.
+// One struct for command line, C++ and Python, and one table that names, explains and parses each
+// option: no option is declared twice. Options of other rooms (recipe, optimizer …) live with those
+// rooms.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef NIBBLE_RUNTIME_TRAINOPTIONS_H
 #define NIBBLE_RUNTIME_TRAINOPTIONS_H
 
+#include "nibble/Numerics/Schedule.h"
 #include "nibble/Runtime/Status.h"
 
 #include <cstdint>
@@ -17,15 +19,6 @@
 
 namespace nibble::runtime {
 
-enum class Schedule : uint8_t {
-  /// lr
-  Constant,
-  /// lr · gamma^⌊t / stepSize⌋
-  Step,
-  /// lr · (1 + cos(π t / total)) / 2, to 0 over all steps
-  Cosine,
-};
-
 struct TrainOptions {
   /// Training data, and optionally validation data (default: the data's own test part).
   std::string data;
@@ -34,17 +27,20 @@ struct TrainOptions {
   std::string normalize;
   int64_t epochs = 1;
   double lr = 0.05;
-  Schedule schedule = Schedule::Cosine;
-  /// Updates of linear warm-up, counted in the total.
+  /// Constant, step or cosine to 0 (Numerics/Schedule.h).
+  numerics::ScheduleKind schedule = numerics::ScheduleKind::Cosine;
+  /// Updates of linear warm-up, counted in the total; the schedule begins after them.
   int64_t warmup = 0;
-  /// Updates between two falls of the `step` schedule; 0 stands for one third of all updates.
+  /// Updates between two falls of the `step` schedule; 0 stands for a third of those after the
+  /// warm-up.
   int64_t stepSize = 0;
   double gamma = 0.1;
   /// Seed of the order of samples (and, through the driver, of everything else random).
   uint64_t seed = 0;
   /// JSON lines; empty: none.
   std::string log;
-  /// Health of the layers goes into the log every so many steps (and at each epoch's end); 0: epochs only.
+  /// Health of the layers goes into the log every so many steps (and at each epoch's end); 0:
+  /// epochs only.
   int64_t logLayersEvery = 10;
   /// No training, only the validation score.
   bool evalOnly = false;

@@ -1,7 +1,7 @@
 //===- Trainer.h - The training loop ----------------------------*- C++ -*-===//
 //
-// Epochs of shuffled batches through a Step, evaluation after each epoch, progress on a terminal or as plain
-// lines, JSON lines in a log. Knows nothing of how a step is computed.
+// Epochs of shuffled batches through a Step, evaluation after each epoch, progress on a terminal or
+// as plain lines, JSON lines in a log. Knows nothing of how a step is computed.
 //
 //===----------------------------------------------------------------------===//
 
@@ -53,8 +53,8 @@ struct ProgressOptions {
   static ProgressOptions standardError();
 };
 
-/// A quantized layer whose gradient codes are all zero at this step (counted from 1) or later stops the
-/// run (numerics.md, section 3): before, a gradient scale may still be finding its place.
+/// A quantized layer whose gradient codes are all zero at this step (counted from 1) or later stops
+/// the run (numerics.md, section 3): before, a gradient scale may still be finding its place.
 inline constexpr int64_t zeroGradientGraceSteps = 32;
 
 class Trainer {
@@ -67,8 +67,8 @@ public:
   Trainer &operator=(Trainer &&) noexcept;
   ~Trainer();
 
-  /// Trains all epochs. On an error (a loss that is not finite, a layer whose gradient codes are all zero,
-  /// a log that cannot be written) the step keeps the state of its last update.
+  /// Trains all epochs. On an error (a loss that is not finite, a layer whose gradient codes are
+  /// all zero, a log that cannot be written) the step keeps the state of its last update.
   Result<TrainSummary> run();
 
   /// Scores the validation data, every sample of it.
