@@ -1,4 +1,5 @@
-// MLIR headers that most files of the compiler include, parsed once. A file still includes what it uses.
+// MLIR headers that most files of the compiler include, parsed once. A file still includes what it
+// uses.
 #pragma once
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
