@@ -3,3 +3,4 @@
 
 #include "nibble/Interfaces/ContractionEnums.cpp.inc"
 #include "nibble/Interfaces/ContractionInterface.cpp.inc"
+#include "nibble/Interfaces/Differentiable.cpp.inc"

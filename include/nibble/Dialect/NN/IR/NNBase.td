@@ -23,17 +23,10 @@ def NN_Dialect : Dialect {
   let useDefaultAttributePrinterParser = 1;
 }
 
-def NN_ProductAttr : EnumAttr<NN_Dialect, Nibble_Product, "product"> {
-  let assemblyFormat = "`<` $value `>`";
-}
-def NN_PrecisionAttr : EnumAttr<NN_Dialect, Nibble_Precision, "precision"> {
-  let assemblyFormat = "`<` $value `>`";
-}
-
-def F32Tensor : StaticShapeTensorOf<[F32]>;
+def RealTensor : StaticShapeTensorOf<[F32]>;
 def MaskTensor : StaticShapeTensorOf<[I1]>;
 def LabelTensor : StaticShapeTensorOf<[I32]>;
-def IndexTensor : StaticShapeTensorOf<[I8, I32]>;
+def PoolIndexTensor : StaticShapeTensorOf<[I8, I32]>;
 def BitsTensor : StaticShapeTensorOf<[I16]>;
 
 class NN_Op<string mnemonic, list<Trait> traits = []>

@@ -1,7 +1,7 @@
 //===- NNContraction.td - matrix products and convolutions ----*- tablegen -*-===//
 #ifndef NIBBLE_DIALECT_NN_IR_NNCONTRACTION_TD
 #define NIBBLE_DIALECT_NN_IR_NNCONTRACTION_TD
-include "nibble/Dialect/NN/IR/NNBase.td"
+include "nibble/Dialect/NN/IR/NNAttrs.td"
 
 class NN_Contraction<string mnemonic> : NN_Op<mnemonic, [DeclareOpInterfaceMethods<ContractionOpInterface,
     ["getContractionLength", "getMultiplyAdds"]>]> {
@@ -22,8 +22,8 @@ def NN_MatMulOp : NN_Contraction<"matmul"> {
     %y = nn.matmul %x, %w {layer = "fc1", transpose_b} : (tensor<128x64xf32>, tensor<10x64xf32>) -> tensor<128x10xf32>
     ```
   }];
-  let arguments = !con((ins F32Tensor:$a, F32Tensor:$b, UnitAttr:$transpose_a, UnitAttr:$transpose_b), tags);
-  let results = (outs F32Tensor:$result);
+  let arguments = !con((ins RealTensor:$a, RealTensor:$b, UnitAttr:$transpose_a, UnitAttr:$transpose_b), tags);
+  let results = (outs RealTensor:$result);
 }
 
 class NN_Conv<string mnemonic> : NN_Contraction<mnemonic> {
@@ -38,8 +38,8 @@ def NN_Conv2DOp : NN_Conv<"conv2d"> {
     `dilations` = [h, w]. Terms in the order kh, kw, channel; taps outside the image are no terms.
     OH = (H + top + bottom − dilation·(KH − 1) − 1) / stride + 1, and so for OW. No bias: that is an `nn.add`.
   }];
-  let arguments = !con((ins F32Tensor:$x, F32Tensor:$w), window, tags);
-  let results = (outs F32Tensor:$result);
+  let arguments = !con((ins RealTensor:$x, RealTensor:$w), window, tags);
+  let results = (outs RealTensor:$result);
 }
 
 def NN_Conv2DInputGradOp : NN_Conv<"conv2d_input_grad"> {
@@ -47,8 +47,8 @@ def NN_Conv2DInputGradOp : NN_Conv<"conv2d_input_grad"> {
   let description = [{
     dy: N×OH×OW×O, w: O×KH×KW×(C/groups), result dx: N×H×W×C. Terms in the order kh, kw, output channel.
   }];
-  let arguments = !con((ins F32Tensor:$dy, F32Tensor:$w), window, tags);
-  let results = (outs F32Tensor:$result);
+  let arguments = !con((ins RealTensor:$dy, RealTensor:$w), window, tags);
+  let results = (outs RealTensor:$result);
 }
 
 def NN_Conv2DWeightGradOp : NN_Conv<"conv2d_weight_grad"> {
@@ -56,7 +56,7 @@ def NN_Conv2DWeightGradOp : NN_Conv<"conv2d_weight_grad"> {
   let description = [{
     x: N×H×W×C, dy: N×OH×OW×O, result dw: O×KH×KW×(C/groups). Terms in the order image, row, column.
   }];
-  let arguments = !con((ins F32Tensor:$x, F32Tensor:$dy), window, tags);
-  let results = (outs F32Tensor:$result);
+  let arguments = !con((ins RealTensor:$x, RealTensor:$dy), window, tags);
+  let results = (outs RealTensor:$result);
 }
 #endif

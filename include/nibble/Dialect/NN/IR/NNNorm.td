@@ -10,9 +10,9 @@ def NN_BatchNormOp : NN_Op<"batch_norm"> {
     with the population variance. `frozen`, and in evaluation: the running statistics. Differentiate spells it out as
     `batch_stats` or `batch_norm_fold` and an `fma`. `mean` and `variance` are reads of running_stat variables.
   }];
-  let arguments = (ins F32Tensor:$x, F32Tensor:$scale, F32Tensor:$bias, F32Tensor:$mean, F32Tensor:$variance,
+  let arguments = (ins RealTensor:$x, RealTensor:$scale, RealTensor:$bias, RealTensor:$mean, RealTensor:$variance,
                        F32Attr:$epsilon, F32Attr:$momentum, UnitAttr:$frozen);
-  let results = (outs F32Tensor:$result);
+  let results = (outs RealTensor:$result);
   let hasVerifier = 1;
 }
 def NN_BatchStatsOp : NN_Op<"batch_stats"> {
@@ -22,16 +22,16 @@ def NN_BatchStatsOp : NN_Op<"batch_stats"> {
     rstd = 1/√(var + ε), a = γ·rstd, b = β − mean·a, all in f64 from the unrounded sums, each result rounded once.
     Results, each of C: a, b, mean, rstd, new running mean, new running variance.
   }];
-  let arguments = (ins F32Tensor:$x, F32Tensor:$scale, F32Tensor:$bias, F32Tensor:$mean, F32Tensor:$variance,
+  let arguments = (ins RealTensor:$x, RealTensor:$scale, RealTensor:$bias, RealTensor:$mean, RealTensor:$variance,
                        F32Attr:$epsilon, F32Attr:$momentum);
-  let results = (outs F32Tensor:$a, F32Tensor:$b, F32Tensor:$batch_mean, F32Tensor:$rstd, F32Tensor:$new_mean,
-                      F32Tensor:$new_variance);
+  let results = (outs RealTensor:$a, RealTensor:$b, RealTensor:$batch_mean, RealTensor:$rstd, RealTensor:$new_mean,
+                      RealTensor:$new_variance);
   let hasVerifier = 1;
 }
 def NN_BatchNormFoldOp : NN_Op<"batch_norm_fold"> {
   let summary = "The affine map of running statistics: a = γ/√(var + ε), b = β − mean·a, and rstd (f64, rounded once)";
-  let arguments = (ins F32Tensor:$scale, F32Tensor:$bias, F32Tensor:$mean, F32Tensor:$variance, F32Attr:$epsilon);
-  let results = (outs F32Tensor:$a, F32Tensor:$b, F32Tensor:$rstd);
+  let arguments = (ins RealTensor:$scale, RealTensor:$bias, RealTensor:$mean, RealTensor:$variance, F32Attr:$epsilon);
+  let results = (outs RealTensor:$a, RealTensor:$b, RealTensor:$rstd);
   let hasVerifier = 1;
 }
 def NN_BatchNormGradOp : NN_Op<"batch_norm_grad"> {
@@ -40,8 +40,8 @@ def NN_BatchNormGradOp : NN_Op<"batch_norm_grad"> {
     S₁ = Σdy, S₂ = Σdy·(z − mean), per-channel order; k₁ = γ·rstd, k₂ = −k₁·rstd²·S₂/n, k₃ = −k₁·S₁/n − k₂·mean,
     dγ = S₂·rstd, dβ = S₁; dz = fma(k₁, dy, fma(k₂, z, k₃)) is left to two `nn.fma`. Results of C: k1, k2, k3, dγ, dβ.
   }];
-  let arguments = (ins F32Tensor:$dy, F32Tensor:$x, F32Tensor:$scale, F32Tensor:$batch_mean, F32Tensor:$rstd);
-  let results = (outs F32Tensor:$k1, F32Tensor:$k2, F32Tensor:$k3, F32Tensor:$dscale, F32Tensor:$dbias);
+  let arguments = (ins RealTensor:$dy, RealTensor:$x, RealTensor:$scale, RealTensor:$batch_mean, RealTensor:$rstd);
+  let results = (outs RealTensor:$k1, RealTensor:$k2, RealTensor:$k3, RealTensor:$dscale, RealTensor:$dbias);
   let hasVerifier = 1;
 }
 class NN_SoftmaxLike<string mnemonic, string text> : NN_Op<mnemonic, [SameOperandsAndResultType]> {
@@ -50,8 +50,8 @@ class NN_SoftmaxLike<string mnemonic, string text> : NN_Op<mnemonic, [SameOperan
     Over the last dimension (the importer transposes). e_i = exp(x_i − max); the row's sum in the flat order counted from
     the row's start, rounded to f32.
   }];
-  let arguments = (ins F32Tensor:$x);
-  let results = (outs F32Tensor:$result);
+  let arguments = (ins RealTensor:$x);
+  let results = (outs RealTensor:$result);
   let assemblyFormat = "operands attr-dict `:` type($result)";
 }
 def NN_SoftmaxOp : NN_SoftmaxLike<"softmax", "e_i times 1/sum">;
@@ -64,27 +64,27 @@ def NN_SoftmaxCrossEntropyOp : NN_Op<"softmax_cross_entropy"> {
     losses in f64 divided by rows, rounded once. `correct` counts rows whose first maximum is the label.
     `valid` (rank 0, optional) limits both to the first rows (evaluation of a partial batch): then `loss` is the *sum*, rounded once.
   }];
-  let arguments = (ins F32Tensor:$logits, LabelTensor:$labels, Optional<LabelTensor>:$valid);
-  let results = (outs F32Tensor:$loss, LabelTensor:$correct);
+  let arguments = (ins RealTensor:$logits, LabelTensor:$labels, Optional<LabelTensor>:$valid);
+  let results = (outs RealTensor:$loss, LabelTensor:$correct);
   let hasVerifier = 1;
 }
 def NN_SoftmaxCrossEntropyGradOp : NN_Op<"softmax_cross_entropy_grad"> {
   let summary = "(softmax(logits) − onehot(label)) · (dloss · (1/rows)), each step rounded";
-  let arguments = (ins F32Tensor:$logits, LabelTensor:$labels, F32Tensor:$dloss);
-  let results = (outs F32Tensor:$result);
+  let arguments = (ins RealTensor:$logits, LabelTensor:$labels, RealTensor:$dloss);
+  let results = (outs RealTensor:$result);
   let hasVerifier = 1;
 }
 def NN_MseOp : NN_Op<"mse"> {
   let summary = "Mean squared error: flat sum of (y − t)² in f64 over the element count, rounded once";
   let description = [{ With `valid` (rank 0): the sum over the first rows of each row's mean, as in softmax_cross_entropy. }];
-  let arguments = (ins F32Tensor:$y, F32Tensor:$target, Optional<LabelTensor>:$valid);
-  let results = (outs F32Tensor:$loss);
+  let arguments = (ins RealTensor:$y, RealTensor:$target, Optional<LabelTensor>:$valid);
+  let results = (outs RealTensor:$loss);
   let hasVerifier = 1;
 }
 def NN_MseGradOp : NN_Op<"mse_grad", [NN_Elementwise]> {
   let summary = "(y − t) · (dloss · (2/count)), each step rounded";
-  let arguments = (ins F32Tensor:$y, F32Tensor:$target, F32Tensor:$dloss);
-  let results = (outs F32Tensor:$result);
+  let arguments = (ins RealTensor:$y, RealTensor:$target, RealTensor:$dloss);
+  let results = (outs RealTensor:$result);
   let hasVerifier = 1;
 }
 #endif

@@ -11,33 +11,33 @@ def NN_ReshapeOp : NN_Op<"reshape"> {
 }
 def NN_TransposeOp : NN_Op<"transpose"> {
   let summary = "result dimension i is operand dimension perm[i]";
-  let arguments = (ins F32Tensor:$x, DenseI64ArrayAttr:$perm);
-  let results = (outs F32Tensor:$result);
+  let arguments = (ins RealTensor:$x, DenseI64ArrayAttr:$perm);
+  let results = (outs RealTensor:$result);
   let builders = [OpBuilder<(ins "::mlir::Value":$x, "::llvm::ArrayRef<int64_t>":$perm)>];
   let hasVerifier = 1; let hasFolder = 1; let hasCanonicalizer = 1;
 }
 def NN_BroadcastOp : NN_Op<"broadcast"> {
   let summary = "Repeats dimensions of 1 (or missing leading ones) to the result's shape";
-  let arguments = (ins F32Tensor:$x);
-  let results = (outs F32Tensor:$result);
+  let arguments = (ins RealTensor:$x);
+  let results = (outs RealTensor:$result);
   let hasVerifier = 1; let hasFolder = 1;
 }
 def NN_ConcatOp : NN_Op<"concat"> {
   let summary = "Joins tensors along one axis";
-  let arguments = (ins Variadic<F32Tensor>:$parts, I64Attr:$axis);
-  let results = (outs F32Tensor:$result);
+  let arguments = (ins Variadic<RealTensor>:$parts, I64Attr:$axis);
+  let results = (outs RealTensor:$result);
   let hasVerifier = 1;
 }
 def NN_SliceOp : NN_Op<"slice"> {
   let summary = "result[i] = x[starts + i·steps]; steps are not 0, negative ones walk backwards";
-  let arguments = (ins F32Tensor:$x, DenseI64ArrayAttr:$starts, DenseI64ArrayAttr:$steps);
-  let results = (outs F32Tensor:$result);
+  let arguments = (ins RealTensor:$x, DenseI64ArrayAttr:$starts, DenseI64ArrayAttr:$steps);
+  let results = (outs RealTensor:$result);
   let hasVerifier = 1; let hasFolder = 1;
 }
 def NN_UnsliceOp : NN_Op<"unslice"> {
   let summary = "The adjoint of `slice`: zeros of the result's shape with x at starts + i·steps";
-  let arguments = (ins F32Tensor:$x, DenseI64ArrayAttr:$starts, DenseI64ArrayAttr:$steps);
-  let results = (outs F32Tensor:$result);
+  let arguments = (ins RealTensor:$x, DenseI64ArrayAttr:$starts, DenseI64ArrayAttr:$steps);
+  let results = (outs RealTensor:$result);
   let hasVerifier = 1;
 }
 class NN_Reduce<string mnemonic, string text> : NN_Op<mnemonic> {
@@ -46,8 +46,8 @@ class NN_Reduce<string mnemonic, string text> : NN_Op<mnemonic> {
     One f32 accumulator an output from +0, operand elements in ascending flat order (numerics.md, section 5).
     `axes` are sorted, not negative; reduced dimensions stay as 1 (a reshape drops them).
   }];
-  let arguments = (ins F32Tensor:$x, DenseI64ArrayAttr:$axes);
-  let results = (outs F32Tensor:$result);
+  let arguments = (ins RealTensor:$x, DenseI64ArrayAttr:$axes);
+  let results = (outs RealTensor:$result);
   let builders = [OpBuilder<(ins "::mlir::Value":$x, "::llvm::ArrayRef<int64_t>":$axes)>];
   let hasVerifier = 1;
 }
@@ -60,8 +60,8 @@ def NN_ChannelSumOp : NN_Op<"channel_sum"> {
     Result rank 1. Blocks of one image (rank 4) or 96 rows (other ranks, leading dimensions flattened), row-major from
     +0 in f32; block sums ascending in f64, rounded once (numerics.md, section 5). Bias gradients.
   }];
-  let arguments = (ins F32Tensor:$x);
-  let results = (outs F32Tensor:$result);
+  let arguments = (ins RealTensor:$x);
+  let results = (outs RealTensor:$result);
   let hasVerifier = 1;
 }
 def NN_ClipAlphaGradOp : NN_Op<"clip_alpha_grad"> {
@@ -71,8 +71,8 @@ def NN_ClipAlphaGradOp : NN_Op<"clip_alpha_grad"> {
     value's 4-bit codes (`zero_point` then says which code is zero), which tell the same. `y` has element type f32 or a
     q4 type. One-sided: the lower end (y = 0) contributes +0. Whole-tensor sum over channels' f64 sums, rounded once.
   }];
-  let arguments = (ins F32Tensor:$dy, MaskTensor:$inside, AnyStaticShapeTensor:$y, Optional<LabelTensor>:$zero_point);
-  let results = (outs F32Tensor:$result);
+  let arguments = (ins RealTensor:$dy, MaskTensor:$inside, AnyStaticShapeTensor:$y, Optional<LabelTensor>:$zero_point);
+  let results = (outs RealTensor:$result);
   let hasVerifier = 1;
 }
 
@@ -88,20 +88,20 @@ def NN_MaxPoolOp : NN_Pool<"max_pool", "Largest value of each window (channels-l
     taps outside are no candidates; max starts at the first tap inside and is replaced where value > max (a NaN at the
     first tap stays). pads = [top, left, bottom, right]. The output size is the result's: with ceil mode it may exceed the floor formula.
   }];
-  let arguments = !con((ins F32Tensor:$x), window);
-  let results = (outs F32Tensor:$result, IndexTensor:$index);
+  let arguments = !con((ins RealTensor:$x), window);
+  let results = (outs RealTensor:$result, PoolIndexTensor:$index);
 }
 def NN_MaxPoolGradOp : NN_Pool<"max_pool_grad", "dx[i] = sum over the windows, ascending, whose index names i, of dy"> {
-  let arguments = !con((ins F32Tensor:$dy, IndexTensor:$index), window);
-  let results = (outs F32Tensor:$result);
+  let arguments = !con((ins RealTensor:$dy, PoolIndexTensor:$index), window);
+  let results = (outs RealTensor:$result);
 }
 def NN_AvgPoolOp : NN_Pool<"avg_pool", "Mean of each window: sum in ascending order, one division"> {
   let description = [{ The divisor is KH·KW (`count_include_pad`) or the number of taps inside. }];
-  let arguments = !con((ins F32Tensor:$x), window, (ins UnitAttr:$count_include_pad));
-  let results = (outs F32Tensor:$result);
+  let arguments = !con((ins RealTensor:$x), window, (ins UnitAttr:$count_include_pad));
+  let results = (outs RealTensor:$result);
 }
 def NN_AvgPoolGradOp : NN_Pool<"avg_pool_grad", "dx[i] = sum over the windows that hold i, ascending, of dy / divisor"> {
-  let arguments = !con((ins F32Tensor:$dy), window, (ins UnitAttr:$count_include_pad));
-  let results = (outs F32Tensor:$result);
+  let arguments = !con((ins RealTensor:$dy), window, (ins UnitAttr:$count_include_pad));
+  let results = (outs RealTensor:$result);
 }
 #endif

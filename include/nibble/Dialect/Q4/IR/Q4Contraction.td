@@ -1,7 +1,7 @@
 //===- Q4Contraction.td - exact products of codes -------------*- tablegen -*-===//
 #ifndef NIBBLE_DIALECT_Q4_IR_Q4CONTRACTION_TD
 #define NIBBLE_DIALECT_Q4_IR_Q4CONTRACTION_TD
-include "nibble/Dialect/Q4/IR/Q4Base.td"
+include "nibble/Dialect/Q4/IR/Q4Types.td"
 
 /// result = float(Σ (left − Z_left)·(right − Z_right)) · (s_left·s_right·gain): the integer sum is exact, converted once
 /// (nearest even from the exact integer), the factors multiplied in this order, each step rounded.
@@ -13,7 +13,7 @@ class Q4_Contraction<string mnemonic> : Q4_Op<mnemonic, [AttrSizedOperandSegment
       DefaultValuedAttr<NN_ProductAttr, "::nibble::Product::Forward">:$product,
       DefaultValuedAttr<NN_PrecisionAttr, "::nibble::Precision::Int4">:$precision,
       DefaultValuedAttr<StrAttr, "\"\"">:$reason);
-  let results = (outs F32Tensor:$result);
+  let results = (outs RealTensor:$result);
   let hasVerifier = 1;
 }
 def Q4_MatMulOp : Q4_Contraction<"matmul"> {

@@ -1,7 +1,7 @@
 //===- Q4Quantize.td - from reals to codes and back -----------*- tablegen -*-===//
 #ifndef NIBBLE_DIALECT_Q4_IR_Q4QUANTIZE_TD
 #define NIBBLE_DIALECT_Q4_IR_Q4QUANTIZE_TD
-include "nibble/Dialect/Q4/IR/Q4Base.td"
+include "nibble/Dialect/Q4/IR/Q4Types.td"
 
 def Q4_QuantizeOp : Q4_Op<"quantize", [NN_Elementwise, AttrSizedOperandSegments]> {
   let summary = "Reals to whole-number codes: q = clamp(RNE(x·(1/s)) + Z, qmin, qmax), or stochastic with `noise`";
@@ -14,7 +14,7 @@ def Q4_QuantizeOp : Q4_Op<"quantize", [NN_Elementwise, AttrSizedOperandSegments]
         : (tensor<4x8xf32>, tensor<f32>, tensor<i32>) -> tensor<4x8x!q4.int4>
     ```
   }];
-  let arguments = (ins F32Tensor:$x, ScalarF32:$scale, Optional<ScalarI32>:$zero_point, Optional<BitsTensor>:$noise,
+  let arguments = (ins RealTensor:$x, ScalarF32:$scale, Optional<ScalarI32>:$zero_point, Optional<BitsTensor>:$noise,
                        I32Attr:$qmin, I32Attr:$qmax);
   let results = (outs IntCodeTensor:$codes);
   let hasVerifier = 1;
@@ -26,14 +26,14 @@ def Q4_QuantizeLogOp : Q4_Op<"quantize_log", [NN_Elementwise]> {
     by the bit rule (midpoint 1.6), scale a power of two. Radix 2 takes `noise`: t = |x|/scale, stochastic underflow below 1,
     between the levels above, at most 64 (Chmiel et al., ICLR 2023).
   }];
-  let arguments = (ins F32Tensor:$x, ScalarF32:$scale, Optional<BitsTensor>:$noise);
+  let arguments = (ins RealTensor:$x, ScalarF32:$scale, Optional<BitsTensor>:$noise);
   let results = (outs LogCodeTensor:$codes);
   let hasVerifier = 1;
 }
 def Q4_DequantizeOp : Q4_Op<"dequantize", [NN_Elementwise]> {
   let summary = "(code − Z)·s, rounded";
   let arguments = (ins CodeTensor:$codes, ScalarF32:$scale, Optional<ScalarI32>:$zero_point);
-  let results = (outs F32Tensor:$result);
+  let results = (outs RealTensor:$result);
   let hasVerifier = 1;
 }
 #endif

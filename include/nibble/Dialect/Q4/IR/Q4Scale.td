@@ -1,20 +1,20 @@
 //===- Q4Scale.td - ranges, scales and their rules ------------*- tablegen -*-===//
 #ifndef NIBBLE_DIALECT_Q4_IR_Q4SCALE_TD
 #define NIBBLE_DIALECT_Q4_IR_Q4SCALE_TD
-include "nibble/Dialect/Q4/IR/Q4Base.td"
+include "nibble/Dialect/Q4/IR/Q4Types.td"
 
 def Q4_AbsMaxOp : Q4_Op<"absmax"> {
   let summary = "max|x| over the tensor; NaN where any element is NaN";
-  let arguments = (ins F32Tensor:$x); let results = (outs ScalarF32:$result);
+  let arguments = (ins RealTensor:$x); let results = (outs ScalarF32:$result);
 }
 def Q4_RangeOp : Q4_Op<"range"> {
   let summary = "lo = min(0, min x), hi = max(0, max x); both NaN where any element is NaN";
-  let arguments = (ins F32Tensor:$x); let results = (outs ScalarF32:$lo, ScalarF32:$hi);
+  let arguments = (ins RealTensor:$x); let results = (outs ScalarF32:$lo, ScalarF32:$hi);
 }
 def Q4_NonFiniteOp : Q4_Op<"non_finite"> {
   let summary = "Does the tensor hold a NaN (or, with `infinities`, a ±Inf)?";
   let description = [{ The order-free OR of numerics.md, section 7; combined by `nibble_or` and read by `train.guard`. }];
-  let arguments = (ins F32Tensor:$x, UnitAttr:$infinities); let results = (outs 0DTensorOf<[I1]>:$result);
+  let arguments = (ins RealTensor:$x, UnitAttr:$infinities); let results = (outs 0DTensorOf<[I1]>:$result);
 }
 def Q4_OrOp : Q4_Op<"or"> {
   let summary = "OR of rank-0 flags";
@@ -23,7 +23,7 @@ def Q4_OrOp : Q4_Op<"or"> {
 def Q4_SawbClipOp : Q4_Op<"sawb_clip"> {
   let summary = "SAWB's clip α = c1·√mean(w²) + c0·mean|w|, coefficients of the 15-level set; α ≤ 0 → max|w|";
   let description = [{ Flat sums in f64, α derived in f64, rounded once (Numerics/Scale.h). Choi et al. 2019; numerics.md, section 1. }];
-  let arguments = (ins F32Tensor:$w); let results = (outs ScalarF32:$alpha);
+  let arguments = (ins RealTensor:$w); let results = (outs ScalarF32:$alpha);
 }
 def Q4_ScaleOp : Q4_Op<"scale"> {
   let summary = "s = max/divisor (7, 15, 127; 64 for LUQ), 1 where max < 2⁻¹⁰⁰";
@@ -47,7 +47,7 @@ def Q4_GainOp : Q4_Op<"gain"> {
     Both sums: terms g·g and g·Q(g) (Q(g) = code · scale rounded; each product rounded to f32) in the per-channel order,
     channels' f64 sums added ascending.
   }];
-  let arguments = (ins F32Tensor:$g, CodeTensor:$codes, ScalarF32:$scale); let results = (outs ScalarF32:$result);
+  let arguments = (ins RealTensor:$g, CodeTensor:$codes, ScalarF32:$scale); let results = (outs ScalarF32:$result);
 }
 def Q4_MovingRangeOp : Q4_Op<"moving_range"> {
   let summary = "Moving average (0.99) of the rounds' ranges; an unset state (0) takes the value";
@@ -55,12 +55,12 @@ def Q4_MovingRangeOp : Q4_Op<"moving_range"> {
 }
 def Q4_InitClipOp : Q4_Op<"init_clip"> {
   let summary = "α where it is set (≠ 0), else what the first forward pass gives: `init`, or max|x| where `init` is 0; at least `floor`";
-  let arguments = (ins ScalarF32:$alpha, F32Tensor:$x, F32Attr:$init, F32Attr:$floor);
+  let arguments = (ins ScalarF32:$alpha, RealTensor:$x, F32Attr:$init, F32Attr:$floor);
   let results = (outs ScalarF32:$result);
 }
 def Q4_FrozenRangeOp : Q4_Op<"frozen_range"> {
   let summary = "The stored maximum where it is set (≠ 0), else this batch's max|x| (evaluation before any training)";
-  let arguments = (ins ScalarF32:$state, F32Tensor:$x); let results = (outs ScalarF32:$result);
+  let arguments = (ins ScalarF32:$state, RealTensor:$x); let results = (outs ScalarF32:$result);
 }
 def Q4_CodeCountsOp : Q4_Op<"code_counts"> {
   let summary = "How many codes stand at an end of their set, and how many are zero: tensor<2xi32>";

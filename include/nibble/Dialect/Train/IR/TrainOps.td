@@ -2,32 +2,10 @@
 #ifndef NIBBLE_DIALECT_TRAIN_IR_TRAINOPS_TD
 #define NIBBLE_DIALECT_TRAIN_IR_TRAINOPS_TD
 include "mlir/IR/OpBase.td"
-include "mlir/IR/EnumAttr.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "nibble/Dialect/NN/IR/NNBase.td"
-
-def Train_Dialect : Dialect {
-  let name = "train";
-  let cppNamespace = "::nibble::train";
-  let summary = "What lasts from step to step, and what a step does with it";
-  let description = [{
-    A model is a module of `train.variable`s (parameters, moments, scales, running statistics) and functions over them:
-    `@forward` as imported; then `@train_step` and `@eval_step`. Their arguments after the batch are `%lr : tensor<f64>`,
-    `%step : tensor<i64>` (from 1) and `%rng : tensor<2xi64>` (seed, update from 0). Everything between a read and
-    the writes is pure; every write of a step comes after its `train.guard`.
-  }];
-  let useDefaultAttributePrinterParser = 1;
-}
-
-def Train_Role : I32EnumAttr<"Role", "what a variable is for", [
-    I32EnumAttrCase<"Weight", 0, "weight">, I32EnumAttrCase<"Bias", 1, "bias">, I32EnumAttrCase<"Norm", 2, "norm">,
-    I32EnumAttrCase<"Clip", 3, "clip">, I32EnumAttrCase<"Moment", 4, "moment">,
-    I32EnumAttrCase<"GradScale", 5, "grad_scale">, I32EnumAttrCase<"Range", 6, "range">,
-    I32EnumAttrCase<"RunningStat", 7, "running_stat">, I32EnumAttrCase<"Constant", 8, "constant">]> {
-  let cppNamespace = "::nibble::train";
-}
-def Train_RoleAttr : EnumAttr<Train_Dialect, Train_Role, "role"> { let assemblyFormat = "`<` $value `>`"; }
+include "nibble/Dialect/Train/IR/TrainAttrs.td"
 
 class Train_Op<string mnemonic, list<Trait> traits = []> : Op<Train_Dialect, mnemonic, traits>;
 
@@ -95,9 +73,9 @@ def Train_RateOp : Train_Op<"rate", [Pure]> {
 }
 def Train_SgdOp : Train_Op<"sgd", [Pure, NN_Elementwise]> {
   let summary = "g += λθ; v = μv + g; θ −= lr·v (nesterov: lr·(g + μv)), each operation rounded";
-  let arguments = (ins F32Tensor:$theta, F32Tensor:$grad, F32Tensor:$velocity, 0DTensorOf<[F32]>:$rate, F32Attr:$momentum,
+  let arguments = (ins RealTensor:$theta, RealTensor:$grad, RealTensor:$velocity, 0DTensorOf<[F32]>:$rate, F32Attr:$momentum,
                        F32Attr:$decay, UnitAttr:$nesterov);
-  let results = (outs F32Tensor:$new_theta, F32Tensor:$new_velocity);
+  let results = (outs RealTensor:$new_theta, RealTensor:$new_velocity);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 def Train_AdamOp : Train_Op<"adam", [Pure, NN_Elementwise]> {
@@ -106,9 +84,9 @@ def Train_AdamOp : Train_Op<"adam", [Pure, NN_Elementwise]> {
     g += λθ (`decay`, L2 form) ; m = β₁m + (1 − β₁)g; v = β₂v + (1 − β₂)g²; θ −= rate·m/(√v + ε), rate from `train.rate {adam}`.
     `decay_rate` (AdamW, optional): first θ −= decay_rate·θ with decay_rate = lr·λ.
   }];
-  let arguments = (ins F32Tensor:$theta, F32Tensor:$grad, F32Tensor:$m, F32Tensor:$v, 0DTensorOf<[F32]>:$rate,
+  let arguments = (ins RealTensor:$theta, RealTensor:$grad, RealTensor:$m, RealTensor:$v, 0DTensorOf<[F32]>:$rate,
                        Optional<0DTensorOf<[F32]>>:$decay_rate, F64Attr:$beta1, F64Attr:$beta2, F32Attr:$epsilon, F32Attr:$decay);
-  let results = (outs F32Tensor:$new_theta, F32Tensor:$new_m, F32Tensor:$new_v);
+  let results = (outs RealTensor:$new_theta, RealTensor:$new_m, RealTensor:$new_v);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 #endif

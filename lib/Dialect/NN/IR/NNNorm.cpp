@@ -1,0 +1,70 @@
+//===- NNNorm.cpp - verifiers of normalization and losses --------------------===//
+#include "nibble/Dialect/NN/IR/NN.h"
+
+using namespace mlir;
+using namespace nibble;
+using namespace nibble::nn;
+
+/// Every one of `vectors` is a vector with one element a channel (last dimension) of `x`.
+static LogicalResult verifyChannels(Operation *op, Value x, ValueRange vectors) {
+  auto type = cast<RankedTensorType>(x.getType());
+  if (type.getRank() < 2)
+    return op->emitOpError() << "normalizes over channels, the operand has rank " << type.getRank();
+  int64_t channels = type.getDimSize(type.getRank() - 1);
+  for (Value vector : vectors)
+    if (auto v = cast<RankedTensorType>(vector.getType()); v.getRank() != 1 || v.getDimSize(0) != channels)
+      return op->emitOpError() << "the operand has " << channels << " channels, a vector is " << v;
+  return success();
+}
+LogicalResult BatchNormOp::verify() {
+  if (getX().getType() != getResult().getType())
+    return emitOpError("operand and result have different types");
+  return verifyChannels(*this, getX(), {getScale(), getBias(), getMean(), getVariance()});
+}
+LogicalResult BatchStatsOp::verify() {
+  SmallVector<Value> vectors{getScale(), getBias(), getMean(), getVariance()};
+  vectors.append(getResults().begin(), getResults().end());
+  return verifyChannels(*this, getX(), vectors);
+}
+LogicalResult BatchNormFoldOp::verify() {
+  auto type = getScale().getType();
+  for (Value value : {Value(getBias()), Value(getMean()), Value(getVariance()), Value(getA()), Value(getB()), Value(getRstd())})
+    if (value.getType() != type || type.getRank() != 1)
+      return emitOpError("takes and gives vectors of one length");
+  return success();
+}
+LogicalResult BatchNormGradOp::verify() {
+  if (getX().getType() != getDy().getType())
+    return emitOpError("value and gradient have different types");
+  SmallVector<Value> vectors{getScale(), getBatchMean(), getRstd()};
+  vectors.append(getResults().begin(), getResults().end());
+  return verifyChannels(*this, getX(), vectors);
+}
+
+static LogicalResult verifyRows(Operation *op, RankedTensorType logits, RankedTensorType labels) {
+  if (logits.getRank() != 2 || labels.getRank() != 1 || logits.getDimSize(0) != labels.getDimSize(0))
+    return op->emitOpError() << "takes rows of logits and one label a row, got " << logits << " and " << labels;
+  return success();
+}
+LogicalResult SoftmaxCrossEntropyOp::verify() {
+  if (getLoss().getType().getRank() != 0 || getCorrect().getType().getRank() != 0 ||
+      (getValid() && getValid().getType().getRank() != 0))
+    return emitOpError("loss, count and number of valid rows have rank 0");
+  return verifyRows(*this, getLogits().getType(), getLabels().getType());
+}
+LogicalResult SoftmaxCrossEntropyGradOp::verify() {
+  if (getResult().getType() != getLogits().getType() || getDloss().getType().getRank() != 0)
+    return emitOpError("the result has the logits' type, the loss's gradient rank 0");
+  return verifyRows(*this, getLogits().getType(), getLabels().getType());
+}
+LogicalResult MseOp::verify() {
+  if (getY().getType() != getTarget().getType() || getLoss().getType().getRank() != 0)
+    return emitOpError("value and target have one type, the loss rank 0");
+  return success();
+}
+LogicalResult MseGradOp::verify() {
+  if (getY().getType() != getTarget().getType() || getResult().getType() != getY().getType() ||
+      getDloss().getType().getRank() != 0)
+    return emitOpError("value, target and result have one type, the loss's gradient rank 0");
+  return success();
+}

@@ -1,0 +1,84 @@
+//===- PlanDialect.cpp - registration, syntax and verifier of plan -----------===//
+#include "nibble/Dialect/Plan/IR/Plan.h"
+
+#include "mlir/IR/Builders.h"
+
+#include "nibble/Dialect/Plan/IR/PlanDialect.cpp.inc"
+#define GET_OP_CLASSES
+#include "nibble/Dialect/Plan/IR/PlanOps.cpp.inc"
+
+using namespace mlir;
+using namespace nibble::plan;
+
+void PlanDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "nibble/Dialect/Plan/IR/PlanOps.cpp.inc"
+      >();
+}
+
+// plan.group ins(%x : memref<4xf32> as %a : tensor<4xf32>, …) outs(%y : memref<4xf32>) [scratch(%s : memref<64xi8>)]
+//            [attributes {…}] { … plan.yield … }
+void GroupOp::print(OpAsmPrinter &printer) {
+  printer << " ins(";
+  Block &block = getBody().front();
+  llvm::interleaveComma(llvm::zip(getInputs(), block.getArguments()), printer, [&](auto pair) {
+    auto [buffer, argument] = pair;
+    printer << buffer << " : " << buffer.getType() << " as " << argument << " : " << argument.getType();
+  });
+  printer << ") outs(";
+  llvm::interleaveComma(getOutputs(), printer, [&](Value v) { printer << v << " : " << v.getType(); });
+  printer << ")";
+  if (getScratch())
+    printer << " scratch(" << getScratch() << " : " << getScratch().getType() << ")";
+  printer.printOptionalAttrDictWithKeyword((*this)->getAttrs(), {"operandSegmentSizes"});
+  printer << " ";
+  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
+}
+
+ParseResult GroupOp::parse(OpAsmParser &parser, OperationState &state) {
+  SmallVector<OpAsmParser::UnresolvedOperand> operands;
+  SmallVector<Type> types;
+  SmallVector<OpAsmParser::Argument> arguments;
+  auto buffer = [&]() -> ParseResult {
+    return failure(parser.parseOperand(operands.emplace_back()) || parser.parseColonType(types.emplace_back()));
+  };
+  auto input = [&]() -> ParseResult {
+    return failure(buffer() || parser.parseKeyword("as") ||
+                   parser.parseArgument(arguments.emplace_back(), /*allowType=*/true));
+  };
+  using Delimiter = OpAsmParser::Delimiter;
+  if (parser.parseKeyword("ins") || parser.parseCommaSeparatedList(Delimiter::Paren, input))
+    return failure();
+  size_t inputs = operands.size();
+  if (parser.parseKeyword("outs") || parser.parseCommaSeparatedList(Delimiter::Paren, buffer))
+    return failure();
+  size_t outputs = operands.size() - inputs, scratch = 0;
+  if (succeeded(parser.parseOptionalKeyword("scratch"))) {
+    scratch = 1;
+    if (parser.parseLParen() || buffer() || parser.parseRParen())
+      return failure();
+  }
+  if (parser.parseOptionalAttrDictWithKeyword(state.attributes))
+    return failure();
+  if (parser.parseRegion(*state.addRegion(), arguments))
+    return failure();
+  auto sizes = {static_cast<int32_t>(inputs), static_cast<int32_t>(outputs), static_cast<int32_t>(scratch)};
+  state.addAttribute(getOperandSegmentSizeAttr(), parser.getBuilder().getDenseI32ArrayAttr(sizes));
+  return parser.resolveOperands(operands, types, parser.getCurrentLocation(), state.operands);
+}
+
+LogicalResult GroupOp::verify() {
+  Block &block = getBody().front();
+  if (block.getNumArguments() != getInputs().size())
+    return emitOpError() << "has " << getInputs().size() << " input buffers and a body of " << block.getNumArguments()
+                         << " arguments";
+  auto yield = dyn_cast<YieldOp>(block.back());
+  if (!yield || yield.getValues().size() != getOutputs().size())
+    return emitOpError() << "yields " << (yield ? yield.getValues().size() : 0) << " tensors to " << getOutputs().size()
+                         << " output buffers";
+  auto isTensor = [](Type type) { return isa<RankedTensorType>(type); };
+  if (!llvm::all_of(block.getArgumentTypes(), isTensor) || !llvm::all_of(yield.getValues().getTypes(), isTensor))
+    return emitOpError("the body works on tensors");
+  return success();
+}
