@@ -1,6 +1,8 @@
 # Compiler settings and the libraries from outside, each as one imported or interface target:
 #   nibble_flags   what every target of ours is compiled with
 #   nibble_mlir    MLIR and LLVM (shared libraries), no exceptions
+#   nibble_openmp  the OpenMP runtime that generated code calls (linked, not compiled with: -fopenmp would not
+#                  go with the precompiled headers)
 #   nibble_onnx    the ONNX C++ library; throws, so its one user is built with EXCEPTIONS
 
 option(NIBBLE_PCH "Precompile the MLIR headers that most files include" ON)
@@ -65,6 +67,10 @@ target_compile_definitions(nibble_mlir INTERFACE ${NIBBLE_LLVM_DEFINITIONS})
 find_package(Threads REQUIRED)
 find_package(GTest REQUIRED)
 find_package(Protobuf REQUIRED)
+
+find_library(NIBBLE_LIBOMP omp PATHS ${NIBBLE_LLVM_PREFIX}/lib NO_DEFAULT_PATH REQUIRED)
+add_library(nibble_openmp INTERFACE)
+target_link_libraries(nibble_openmp INTERFACE ${NIBBLE_LIBOMP} Threads::Threads)
 
 set(NIBBLE_ONNX_SOURCE ${CMAKE_SOURCE_DIR}/build/third_party/onnx-1.23.2 CACHE PATH "Source of the ONNX library")
 set(NIBBLE_ONNX_BUILD ${CMAKE_SOURCE_DIR}/build/third_party/onnx-build CACHE PATH "Its build tree, made by scripts/setup")
