@@ -13,6 +13,10 @@ namespace nibble {
 template <typename ConcreteOp>
 class ElementwiseLike : public mlir::OpTrait::TraitBase<ConcreteOp, ElementwiseLike> {};
 
+/// What a rule of DifferentiableOpInterface works with (Differentiate/Adjoint.h).
+class Adjoint;
+
 } // namespace nibble
 
 #include "nibble/Interfaces/ContractionInterface.h.inc"
+#include "nibble/Interfaces/Differentiable.h.inc"

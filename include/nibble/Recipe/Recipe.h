@@ -47,6 +47,7 @@ struct Recipe {
   std::vector<std::string> keepFloat;
 
   bool isFloat() const { return weights == Weights::Float; }
+  bool operator==(const Recipe &) const = default;
 };
 
 /// The recipe of that name: f32, w4a4, ibm, ibm+, luq, int4; nothing where there is none.
@@ -60,9 +61,11 @@ std::string describeRecipes();
 /// "two-phase", "swap-phases", "gain", "separate-draws", "grad-scale", "pact-init", "pact-floor", "pact-decay",
 /// "keep-float"). Returns an empty string, or what is wrong and what is accepted.
 std::string setRecipeOption(Recipe &recipe, const std::string &key, const std::string &value);
-/// Every option as key=value in a fixed order: goes into the module's attribute `nibble.recipe` and the checkpoint.
+/// Every option as key=value in a fixed order, separated by commas: goes into the module's attribute `nibble.recipe` and the
+/// checkpoint. In values '%', ',', '=', ' ', '{' and '}' are written %HH.
 std::string toString(const Recipe &recipe);
-/// The inverse of toString; nothing where the text is not one.
-std::optional<Recipe> parseRecipe(const std::string &text);
+/// The inverse of toString. A text may also begin with a recipe's bare name and leave out what it does not change:
+/// "ibm,first-last=float". Nothing where the text is not one; then `error`, if given, says what is wrong and what is accepted.
+std::optional<Recipe> parseRecipe(const std::string &text, std::string *error = nullptr);
 
 } // namespace nibble

@@ -1,0 +1,4 @@
+//===- Scratch.cpp - definition of the scratch interface --------------------===//
+#include "nibble/Interfaces/Scratch.h"
+
+#include "nibble/Interfaces/ScratchInterface.cpp.inc"
