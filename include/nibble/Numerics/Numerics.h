@@ -4,6 +4,7 @@
 #define NIBBLE_NUMERICS_NUMERICS_H
 
 #include "nibble/Numerics/BatchNorm.h"
+#include "nibble/Numerics/Clip.h"
 #include "nibble/Numerics/Int4.h"
 #include "nibble/Numerics/Log4.h"
 #include "nibble/Numerics/Loss.h"

@@ -181,6 +181,10 @@ inline float learnedClip(float alpha, float maxAbs, float floor = kClipFloor) {
   FloatOps o;
   return generic::learnedClip(o, alpha, maxAbs, floor);
 }
+inline double learnedClip(double alpha, double maxAbs, float floor = kClipFloor) {
+  DoubleOps o;
+  return generic::learnedClip(o, alpha, maxAbs, floor);
+}
 
 /// The moving average of one maximum; 0 is unset and takes the value.
 inline float movingRange(float average, float value) {
