@@ -17,6 +17,46 @@ void PlanDialect::initialize() {
       >();
 }
 
+// plan.fused (%x as %a : tensor<4xf32>, …) -> (tensor<4xf32>, …) [attributes {…}] { … plan.yield … }
+void FusedOp::print(OpAsmPrinter &printer) {
+  printer << " (";
+  llvm::interleaveComma(llvm::zip(getInputs(), getBody().getArguments()), printer, [&](auto pair) {
+    auto [value, argument] = pair;
+    printer << value << " as " << argument << " : " << argument.getType();
+  });
+  printer << ") -> (" << getResultTypes() << ")";
+  printer.printOptionalAttrDictWithKeyword((*this)->getAttrs());
+  printer << " ";
+  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
+}
+
+ParseResult FusedOp::parse(OpAsmParser &parser, OperationState &state) {
+  SmallVector<OpAsmParser::UnresolvedOperand> operands;
+  SmallVector<OpAsmParser::Argument> arguments;
+  auto input = [&]() -> ParseResult {
+    return failure(parser.parseOperand(operands.emplace_back()) || parser.parseKeyword("as") ||
+                   parser.parseArgument(arguments.emplace_back(), /*allowType=*/true));
+  };
+  if (parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Paren, input) || parser.parseArrow() || parser.parseLParen())
+    return failure();
+  if (failed(parser.parseOptionalRParen()) && (parser.parseTypeList(state.types) || parser.parseRParen()))
+    return failure();
+  if (parser.parseOptionalAttrDictWithKeyword(state.attributes) || parser.parseRegion(*state.addRegion(), arguments))
+    return failure();
+  SmallVector<Type> types;
+  for (auto &argument : arguments)
+    types.push_back(argument.type);
+  return parser.resolveOperands(operands, types, parser.getCurrentLocation(), state.operands);
+}
+
+LogicalResult FusedOp::verify() {
+  Block &block = getBody().front();
+  auto yield = dyn_cast<YieldOp>(block.back());
+  if (!yield || yield.getValues().getTypes() != getResultTypes() || block.getArgumentTypes() != getInputs().getTypes())
+    return emitOpError("inputs and results have the types of the body's arguments and yielded values");
+  return success();
+}
+
 // plan.group ins(%x : memref<4xf32> as %a : tensor<4xf32>, …) outs(%y : memref<4xf32>) [scratch(%s : memref<64xi8>)]
 //            [attributes {…}] { … plan.yield … }
 void GroupOp::print(OpAsmPrinter &printer) {

@@ -17,6 +17,20 @@ def Plan_Dialect : Dialect {
   }];
 }
 
+def Plan_FusedOp : Op<Plan_Dialect, "fused", [SingleBlock, IsolatedFromAbove, Pure]> {
+  let summary = "Tensor ops that become one piece of code, before they have buffers";
+  let description = [{
+    What `form-groups` makes: one contraction, reduction or shape op, or a set of element-wise ops over one flat
+    iteration space, with the tensors that go in and come out. `plan-memory` turns it into `plan.group`.
+    Constants of the body are splats; everything else comes in through `inputs`.
+  }];
+  let arguments = (ins Variadic<AnyType>:$inputs);
+  let results = (outs Variadic<AnyType>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let hasVerifier = 1;
+  let hasCustomAssemblyFormat = 1;
+}
+
 def Plan_GroupOp : Op<Plan_Dialect, "group", [SingleBlock, IsolatedFromAbove, AttrSizedOperandSegments,
     MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "A group of tensor ops with the buffers they read and write";
@@ -26,14 +40,16 @@ def Plan_GroupOp : Op<Plan_Dialect, "group", [SingleBlock, IsolatedFromAbove, At
     whole vectors may be read and written past its end): f32, i32 and i64 tensors as memref of that shape; i16 as memref of that
     shape; i8 codes (`!q4.int8`, i8 indices) as memref<…xi8>; 4-bit codes and i1 masks packed (Numerics/Packing.h) as memref<bytes x i8>.
     An output may be the same buffer as an input where every body op is element-wise. `scratch` (memref<bytes x i8>) is
-    free for the group's own use, of the size that its scratch interface stated.
+    free for the group's own use, of the size that its scratch interface stated. The attributes `reads` and `writes` number the
+    values in the buffers, so that the door can check that no buffer was overwritten too early.
   }];
-  let arguments = (ins Variadic<AnyMemRef>:$inputs, Variadic<AnyMemRef>:$outputs, Optional<AnyMemRef>:$scratch);
+  let arguments = (ins Variadic<AnyMemRef>:$inputs, Variadic<AnyMemRef>:$outputs, Optional<AnyMemRef>:$scratch,
+      DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$reads, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$writes);
   let regions = (region SizedRegion<1>:$body);
   let hasVerifier = 1;
   let hasCustomAssemblyFormat = 1;
 }
-def Plan_YieldOp : Op<Plan_Dialect, "yield", [Terminator, Pure, HasParent<"GroupOp">]> {
+def Plan_YieldOp : Op<Plan_Dialect, "yield", [Terminator, Pure, ParentOneOf<["GroupOp", "FusedOp"]>]> {
   let summary = "The tensors that a group writes to its outputs";
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";

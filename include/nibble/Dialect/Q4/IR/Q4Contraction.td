@@ -14,6 +14,11 @@ class Q4_Contraction<string mnemonic> : Q4_Op<mnemonic, [AttrSizedOperandSegment
       DefaultValuedAttr<NN_PrecisionAttr, "::nibble::Precision::Int4">:$precision,
       DefaultValuedAttr<StrAttr, "\"\"">:$reason);
   let results = (outs RealTensor:$result);
+  let assemblyFormat = [{
+    $left `,` $right `scales` `(` $left_scale `,` $right_scale `)` (`left_zero_point` `(` $left_zero_point^ `)`)?
+    (`right_zero_point` `(` $right_zero_point^ `)`)? (`gain` `(` $gain^ `)`)? attr-dict `:`
+    functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 def Q4_MatMulOp : Q4_Contraction<"matmul"> {

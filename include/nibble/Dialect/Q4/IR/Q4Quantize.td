@@ -10,13 +10,17 @@ def Q4_QuantizeOp : Q4_Op<"quantize", [NN_Elementwise, AttrSizedOperandSegments]
     Level sets: one-sided (Z = −8, qmin −8, qmax 7: sixteen steps from 0), two-sided (no zero point, ±7), min–max (Z of
     `affine_scale`, −8 … 7), int8 (±127). NaN is reported by `non_finite`, not here (its code is unspecified but fixed).
     ```mlir
-    %q = q4.quantize %x, %s, %z {qmin = -8 : i32, qmax = 7 : i32}
+    %q = q4.quantize %x, %s zero_point(%z) {qmin = -8 : i32, qmax = 7 : i32}
         : (tensor<4x8xf32>, tensor<f32>, tensor<i32>) -> tensor<4x8x!q4.int4>
     ```
   }];
   let arguments = (ins RealTensor:$x, ScalarF32:$scale, Optional<ScalarI32>:$zero_point, Optional<BitsTensor>:$noise,
-                       I32Attr:$qmin, I32Attr:$qmax);
+                       CodeAttr:$qmin, CodeAttr:$qmax);
   let results = (outs IntCodeTensor:$codes);
+  let assemblyFormat = [{
+    $x `,` $scale (`zero_point` `(` $zero_point^ `)`)? (`noise` `(` $noise^ `)`)? attr-dict `:`
+    functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 def Q4_QuantizeLogOp : Q4_Op<"quantize_log", [NN_Elementwise]> {

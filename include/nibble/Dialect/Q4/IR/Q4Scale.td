@@ -66,8 +66,8 @@ def Q4_CodeCountsOp : Q4_Op<"code_counts"> {
   let summary = "How many codes stand at an end of their set, and how many are zero: tensor<2xi32>";
   let description = [{ Saturation and underflow of a quantized tensor, for the log. Ends: `qmin`, `qmax` (int), e = 7 (log).
     The first count is of codes equal to qmin or qmax, where qmin counts only if it is not the code of zero. }];
-  let arguments = (ins CodeTensor:$codes, Optional<ScalarI32>:$zero_point, DefaultValuedAttr<I32Attr, "-7">:$qmin,
-                       DefaultValuedAttr<I32Attr, "7">:$qmax);
+  let arguments = (ins CodeTensor:$codes, Optional<ScalarI32>:$zero_point, DefaultValuedAttr<CodeAttr, "-7">:$qmin,
+                       DefaultValuedAttr<CodeAttr, "7">:$qmax);
   let results = (outs 1DTensorOf<[I32]>:$result);
 }
 #endif

@@ -25,6 +25,8 @@ def Q4_Element : AnyTypeOf<[Q4_Int4Type, Q4_Int8Type, Q4_LogType, Q4_E2M1Type]>;
 def CodeTensor : StaticShapeTensorOf<[Q4_Int4Type, Q4_Int8Type, Q4_LogType, Q4_E2M1Type]>;
 def IntCodeTensor : StaticShapeTensorOf<[Q4_Int4Type, Q4_Int8Type]>;
 def LogCodeTensor : StaticShapeTensorOf<[Q4_LogType]>;
+/// A code or a bound of codes (signed).
+def CodeAttr : TypedSignlessIntegerAttrBase<I32, "int32_t", "signed 32-bit code">;
 /// Rank-0 tensors: a scale, a maximum, a gain; a zero point; the pair (seed, update).
 def ScalarF32 : 0DTensorOf<[F32]>;
 def ScalarI32 : 0DTensorOf<[I32]>;

@@ -1,0 +1,23 @@
+//===- Register.cpp - every dialect, pass and pipeline of Nibble -------------===//
+#include "nibble/Driver/Register.h"
+
+#include "nibble/Dialect/NN/IR/NN.h"
+#include "nibble/Dialect/Plan/IR/Plan.h"
+#include "nibble/Dialect/Q4/IR/Q4.h"
+#include "nibble/Dialect/Train/IR/Train.h"
+
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/InitAllPasses.h"
+
+using namespace mlir;
+
+void nibble::registerAllDialects(DialectRegistry &registry) {
+  mlir::registerAllDialects(registry);
+  mlir::registerAllExtensions(registry);
+  registry.insert<nn::NNDialect, q4::Q4Dialect, train::TrainDialect, plan::PlanDialect>();
+}
+
+void nibble::registerAllPasses() {
+  mlir::registerAllPasses();
+}
