@@ -85,17 +85,17 @@ typename Ops::F log(Ops &o, typename Ops::F x) {
   return o.select(undefined, o.fromBits(o.constI(0x7FC00000)), result);
 }
 
-/// tanh x: |x| < 0.625: x + x^3 p(x^2); else 1 - 2/(e^(2|x|) + 1), with the sign of x.
+/// tanh x, a = |x|: a < 0.625: a + a^3 p(a^2); else 1 - 2/(e^(2a) + 1); with the sign of x.
 template <typename Ops>
 typename Ops::F tanh(Ops &o, typename Ops::F x) {
   auto a = abs(o, x), one = o.constF(1.0f), two = o.constF(2.0f);
-  auto z = o.mul(x, x);
+  auto z = o.mul(a, a);
   auto p = polynomial(o, z,
                       {-0x1.75e1e0p-8f, 0x1.5226a0p-6f, -0x1.b83c5ap-5f, 0x1.110726p-3f,
                        -0x1.555532p-2f});
-  auto small = o.fma(o.mul(x, z), p, x);
+  auto small = o.fma(o.mul(a, z), p, a);
   auto large = o.sub(one, o.div(two, o.add(exp(o, o.mul(a, two)), one)));
-  return o.select(o.lt(a, o.constF(0.625f)), small, withSign(o, large, x));
+  return withSign(o, o.select(o.lt(a, o.constF(0.625f)), small, large), x);
 }
 
 /// 1/(1 + e^-x): with t = e^-|x|, 1/(1 + t) or, for negative x, t/(1 + t).
@@ -107,21 +107,22 @@ typename Ops::F sigmoid(Ops &o, typename Ops::F x) {
   return o.div(numerator, o.add(one, t));
 }
 
-/// erf x: |x| < 0.921875: x + x p(x^2); else 1 - e^(-a q(a)), a = min(|x|, 4), with the sign of x.
+/// erf x, a = |x|: a < 0.921875: a + a p(a^2); else 1 - e^(-c q(c)), c = min(a, 4); with the sign
+/// of x.
 template <typename Ops>
 typename Ops::F erf(Ops &o, typename Ops::F x) {
   auto a = abs(o, x), four = o.constF(4.0f);
-  auto z = o.mul(x, x);
+  auto z = o.mul(a, a);
   auto p = polynomial(o, z,
                       {0x1.5f399cp-14f, -0x1.aaf78ep-11f, 0x1.54dcb8p-8f, -0x1.b810bap-6f,
                        0x1.ce2e24p-4f, -0x1.812744p-2f, 0x1.06eba8p-3f});
-  auto small = o.fma(x, p, x);
+  auto small = o.fma(a, p, a);
   auto c = o.select(o.lt(four, a), four, a);
   auto q = polynomial(o, c,
                       {0x1.4930ecp-18f, -0x1.7afeacp-15f, -0x1.b12aa0p-15f, 0x1.80ce6ep-9f,
                        -0x1.73a4eep-6f, 0x1.af3126p-4f, 0x1.457014p-1f, 0x1.20e8d4p+0f});
   auto large = o.sub(o.constF(1.0f), exp(o, neg(o, o.mul(c, q))));
-  return o.select(o.lt(a, o.constF(0.921875f)), small, withSign(o, large, x));
+  return withSign(o, o.select(o.lt(a, o.constF(0.921875f)), small, large), x);
 }
 
 } // namespace generic
