@@ -1,10 +1,9 @@
 //===- Sampler.h - The order of samples -------------------------*- C++ -*-===//
 //
 // The order of an epoch is a function of (seed, epoch) alone: it depends neither on threads nor on
-// where a run was stopped and resumed. It is the identity shuffled by numerics::shuffle:
-// Fisher–Yates downward, Philox 4×32-10 in a stream of its own, a word u becoming the place ⌊u·(i +
-// 1)/2^32⌋ (multiply-shift; no place is more than (i + 1)/2^32 likelier than another, 1.4e-5 at
-// 60,000 samples).
+// where a run was stopped and resumed. It is the identity shuffled by numerics::shuffle: Fisher–Yates
+// downward, Philox 4×32-10 in a stream of its own, the word u becoming the place ⌊u·(i + 1)/2^32⌋
+// (multiply-shift: relative bias of a place at most (i + 1)/2^32, 1.4e-5 at 60,000 samples).
 //
 //===----------------------------------------------------------------------===//
 
