@@ -1,0 +1,104 @@
+//===- OnnxGraph.h - an ONNX file as a plain C++ graph ------------*- C++ -*-===//
+//
+// The door to the ONNX library: the one target behind it (NibbleOnnx) is built with exceptions and sees
+// protobuf; nothing here throws, and no type of the library shows.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "nibble/Import/HostTensor.h"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nibble::importer {
+
+/// Something that keeps a file from being imported, in the words of the person who can act.
+struct Problem {
+  std::string node;   // ONNX node name; empty: the whole file
+  std::string op;     // ONNX operator; empty where there is none
+  std::string reason; // what was seen and what was expected
+  std::string advice; // what to do
+};
+
+struct Dimension {
+  int64_t value = -1; // -1: not known
+  std::string symbol; // its name where it is symbolic
+};
+
+/// A graph input or output, or an inferred type.
+struct ValueInfo {
+  std::string name;
+  DataType type = DataType::Undefined; // Undefined: not a tensor, or not known
+  bool hasShape = false;
+  std::vector<Dimension> dims;
+
+  /// The shape where every dimension is known.
+  std::optional<std::vector<int64_t>> staticShape() const;
+};
+
+struct Attribute {
+  enum class Kind { Float, Int, String, Tensor, Floats, Ints, Strings, Other };
+  std::string name;
+  Kind kind = Kind::Other; // Other: subgraphs, types, sparse tensors
+  double f = 0;
+  int64_t i = 0;
+  std::string s;
+  std::vector<float> floats;
+  std::vector<int64_t> ints;
+  std::vector<std::string> strings;
+  std::shared_ptr<const HostTensor> tensor;
+};
+
+struct Node {
+  std::string name, op, domain; // domain "" is ONNX's own
+  std::vector<std::string> inputs, outputs; // "" is an absent optional one
+  std::vector<Attribute> attributes;
+
+  const Attribute *find(const std::string &attribute) const;
+};
+
+struct Graph {
+  std::string file;
+  int64_t opset = 0, irVersion = 0;
+  std::vector<Node> nodes;        // in the file's order, which the checker wants topological
+  std::vector<ValueInfo> inputs;  // without those that are initializers too
+  std::vector<ValueInfo> outputs;
+  std::map<std::string, std::shared_ptr<const HostTensor>> initializers;
+};
+
+/// One loaded file. External data is read and local functions are inlined.
+class OnnxFile {
+public:
+  /// Loads `path`: size limits, parse, external data (only files beneath the model's folder), ONNX's checker, ONNX's
+  /// version converter for opsets below 7. Null where no graph could be made of it; what was wrong is in `problems`,
+  /// which may also hold problems of a graph that is returned (so that the caller can add its own before giving up).
+  static std::unique_ptr<OnnxFile> load(const std::string &path, std::vector<Problem> &problems);
+
+  const Graph &graph() const { return contents; }
+
+  /// ONNX's shape inference with the inputs as given: what is known of each value's type, by name. Empty where
+  /// inference fails. Only used to go on after the first unsupported node, so that one report names all of them.
+  std::map<std::string, ValueInfo> inferTypes(const std::vector<ValueInfo> &inputs);
+
+  ~OnnxFile();
+
+private:
+  struct Proto; // the protobuf message, without the bulk of its data
+  explicit OnnxFile(std::unique_ptr<Proto> proto);
+  std::unique_ptr<Proto> proto;
+  Graph contents;
+};
+
+/// New contents of initializers (or of the values of Constant nodes): name to elements in ONNX's own layout.
+using NewValues = std::map<std::string, std::vector<float>>;
+
+/// Copies the model `source` to `target` with new contents for the named initializers, each in its type (float, half,
+/// bfloat16, double), external data taken into the file. The result passes ONNX's checker, or nothing is written.
+/// Returns an empty string, or what went wrong.
+std::string writeOnnx(const std::string &source, const std::string &target, const NewValues &values);
+
+} // namespace nibble::importer

@@ -1,0 +1,188 @@
+//===- OnnxFile.cpp - load, check and copy an ONNX file ----------------------===//
+//
+// Whatever the ONNX library or protobuf throws ends here as a Problem.
+//
+//===----------------------------------------------------------------------===//
+#include "Decode.h"
+
+#include "onnx/checker.h"
+#include "onnx/defs/schema.h"
+#include "onnx/inliner/inliner.h"
+#include "onnx/shape_inference/implementation.h"
+#include "onnx/version_converter/convert.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/stubs/logging.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <stdexcept>
+
+using namespace nibble::importer;
+namespace fs = std::filesystem;
+
+static constexpr int64_t kOldestOpset = 7;
+
+struct OnnxFile::Proto {
+  onnx::ModelProto model;
+};
+
+OnnxFile::OnnxFile(std::unique_ptr<Proto> proto) : proto(std::move(proto)) {}
+OnnxFile::~OnnxFile() = default;
+
+void nibble::importer::parseModel(const std::string &path, onnx::ModelProto &model) {
+  static const auto quiet = google::protobuf::SetLogHandler(nullptr); // its messages go into our errors instead of stderr
+  (void)quiet;
+  std::error_code error;
+  if (!fs::exists(path, error))
+    throw std::runtime_error("there is no such file");
+  if (!fs::is_regular_file(path, error))
+    throw std::runtime_error("is not a regular file");
+  uint64_t size = fs::file_size(path);
+  if (size == 0)
+    throw std::runtime_error("the file is empty");
+  if (size > static_cast<uint64_t>(INT32_MAX))
+    throw std::runtime_error("the file has " + std::to_string(size) + " bytes; an ONNX file has less than 2 GiB (larger weights lie in external data)");
+  std::string bytes(size, '\0');
+  std::ifstream file(path, std::ios::binary);
+  if (!file.read(bytes.data(), static_cast<std::streamsize>(size)))
+    throw std::runtime_error("cannot be read");
+  google::protobuf::io::CodedInputStream stream(reinterpret_cast<const uint8_t *>(bytes.data()), static_cast<int>(size));
+  stream.SetTotalBytesLimit(INT32_MAX);
+  if (!model.ParseFromCodedStream(&stream) || !stream.ConsumedEntireMessage())
+    throw std::runtime_error("is not an ONNX file, or it is truncated or damaged");
+  if (!model.has_graph())
+    throw std::runtime_error("holds no graph");
+}
+
+/// Version of ONNX's own operators; 0 where the file imports none.
+static int64_t opsetOf(const onnx::ModelProto &model) {
+  for (const auto &opset : model.opset_import())
+    if (opset.domain().empty() || opset.domain() == "ai.onnx")
+      return opset.version();
+  return 0;
+}
+
+static int64_t newestOpset() { return onnx::OpSchemaRegistry::DomainToVersionRange::Instance().Map().at("").second; }
+
+/// One line of a library's message, without the names of its source files.
+static std::string firstLine(std::string text) {
+  if (auto end = text.find('\n'); end != std::string::npos)
+    text.resize(end);
+  if (auto failed = text.find("` failed: "); failed != std::string::npos)
+    text = text.substr(failed + 10);
+  return text;
+}
+
+/// Runs `action`; what it throws becomes a problem. Returns whether it went through.
+template <typename Action>
+static bool guarded(std::vector<Problem> &problems, const std::string &prefix, const std::string &advice, Action action) {
+  try {
+    action();
+    return true;
+  } catch (const std::bad_alloc &) {
+    problems.push_back({"", "", prefix + "needs more memory than there is", "is the file damaged? A tensor's size may be absurd"});
+  } catch (const std::exception &e) {
+    problems.push_back({"", "", prefix + firstLine(e.what()), advice});
+  } catch (...) {
+    problems.push_back({"", "", prefix + "failed for an unknown reason", advice});
+  }
+  return false;
+}
+
+/// Names that two things claim: the checker does not look at all of them.
+static void checkNames(const onnx::GraphProto &graph, std::vector<Problem> &problems) {
+  std::set<std::string> taken;
+  for (const auto &tensor : graph.initializer())
+    if (!taken.insert(tensor.name()).second)
+      problems.push_back({"", "", "two initializers are named '" + tensor.name() + "'", ""});
+  for (const auto &node : graph.node())
+    for (const auto &output : node.output())
+      if (!output.empty() && !taken.insert(output).second)
+        problems.push_back({node.name(), node.op_type(), "its output '" + output + "' has the name of another value", "names of values must be unique"});
+}
+
+static void fillGraph(onnx::ModelProto &model, Graph &graph) {
+  for (const auto &tensor : model.graph().initializer())
+    graph.initializers[tensor.name()] = std::make_shared<HostTensor>(decodeTensor(tensor));
+  for (const auto &input : model.graph().input())
+    if (!graph.initializers.count(input.name()))
+      graph.inputs.push_back(convertValueInfo(input));
+  for (const auto &output : model.graph().output())
+    graph.outputs.push_back(convertValueInfo(output));
+  for (const auto &node : model.graph().node())
+    graph.nodes.push_back(convertNode(node));
+  // Types are all that is needed of large tensors from here on.
+  for (auto &tensor : *model.mutable_graph()->mutable_initializer())
+    if (tensor.raw_data().size() > 1024)
+      tensor.clear_raw_data();
+}
+
+/// Checker, inlining of local functions, version converter.
+static void normalize(onnx::ModelProto &model, std::vector<Problem> &problems) {
+  int64_t opset = opsetOf(model), newest = newestOpset();
+  if (opset < 1)
+    problems.push_back({"", "", "imports no version of ONNX's operators (opset_import)", "export the model again"});
+  else if (opset > newest)
+    problems.push_back({"", "", "uses opset " + std::to_string(opset) + "; the newest known here is " + std::to_string(newest),
+                        "export with opset_version=" + std::to_string(newest)});
+  if (!problems.empty())
+    return;
+  if (!guarded(problems, "ONNX's checker: ", "the file is not valid ONNX: export it again", [&] { onnx::checker::check_model(model); }))
+    return;
+  if (model.functions_size() > 0)
+    guarded(problems, "inlining the model's functions: ", "", [&] { onnx::inliner::InlineLocalFunctions(model); });
+  if (opset < kOldestOpset)
+    guarded(problems, "ONNX's version converter (opset " + std::to_string(opset) + " to 7): ", "export with opset 7 or newer",
+            [&] { model = onnx::version_conversion::ConvertVersion(model, kOldestOpset); });
+}
+
+std::unique_ptr<OnnxFile> OnnxFile::load(const std::string &path, std::vector<Problem> &problems) {
+  auto proto = std::make_unique<Proto>();
+  auto &model = proto->model;
+  if (!guarded(problems, "", "", [&] {
+        parseModel(path, model);
+        readExternalData(model, fs::path(path).parent_path().string());
+      }))
+    return nullptr;
+  std::unique_ptr<OnnxFile> file(new OnnxFile(std::move(proto)));
+  checkNames(model.graph(), problems);
+  normalize(model, problems);
+  Graph &graph = file->contents;
+  graph.file = path;
+  graph.opset = opsetOf(model);
+  graph.irVersion = model.ir_version();
+  if (model.graph().sparse_initializer_size() > 0)
+    problems.push_back({"", "", "has sparse initializers", "store the weights as dense tensors"});
+  if (!guarded(problems, "", "", [&] { fillGraph(model, graph); }))
+    return nullptr;
+  return file;
+}
+
+std::map<std::string, ValueInfo> OnnxFile::inferTypes(const std::vector<ValueInfo> &inputs) {
+  std::map<std::string, ValueInfo> types;
+  std::vector<Problem> ignored;
+  guarded(ignored, "", "", [&] {
+    onnx::ModelProto model = proto->model;
+    auto *graph = model.mutable_graph();
+    graph->clear_value_info(); // of the old batch size
+    for (auto &output : *graph->mutable_output())
+      if (output.type().has_tensor_type())
+        output.mutable_type()->mutable_tensor_type()->clear_shape();
+    for (auto &input : *graph->mutable_input())
+      for (const ValueInfo &bound : inputs)
+        if (bound.name == input.name() && input.type().has_tensor_type()) {
+          auto *shape = input.mutable_type()->mutable_tensor_type()->mutable_shape();
+          shape->clear_dim();
+          for (const Dimension &dim : bound.dims)
+            shape->add_dim()->set_dim_value(dim.value);
+        }
+    onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(), onnx::ShapeInferenceOptions(false, 0, true));
+    for (const auto &info : graph->value_info())
+      types[info.name()] = convertValueInfo(info);
+    for (const auto &info : graph->output())
+      types[info.name()] = convertValueInfo(info);
+  });
+  return types;
+}
