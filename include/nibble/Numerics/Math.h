@@ -38,7 +38,7 @@ typename Ops::F powerOfTwo(Ops &o, typename Ops::I n) {
 }
 
 /// e^x = 2^n * e^r, n = RNE(x*log2 e), r = x - n*ln 2 in two steps, |r| <= ln2/2;
-/// e^r = 1 + (r + r^2 q(r)). The power of two is applied in two halves, so that denormal results
+/// e^r = 1 + (r + r^2 q(r)), the low part of r added where it is not lost. The power of two is applied in two halves, so that denormal results
 /// and the largest finite ones are right.
 template <typename Ops>
 typename Ops::F exp(Ops &o, typename Ops::F x) {
@@ -47,11 +47,12 @@ typename Ops::F exp(Ops &o, typename Ops::F x) {
   auto shifted = o.fma(c, o.constF(0x1.715476p+0f), magic);
   auto n = o.isub(o.bits(shifted), o.constI(kRoundMagicBits));
   auto nf = o.sub(shifted, magic);
-  auto r = o.fma(nf, o.constF(-0x1.62e430p-1f), c);
-  r = o.fma(nf, o.constF(0x1.05c610p-29f), r);
+  auto high = o.fma(nf, o.constF(-0x1.62e430p-1f), c); // exact
+  auto low = o.mul(nf, o.constF(0x1.05c610p-29f));
+  auto r = o.add(high, low);
   auto q = polynomial(
       o, r, {0x1.6a2434p-10f, 0x1.1239e2p-7f, 0x1.5558f2p-5f, 0x1.555492p-3f, 0x1.fffffcp-2f});
-  auto y = o.add(o.constF(1.0f), o.fma(o.mul(r, r), q, r));
+  auto y = o.add(o.constF(1.0f), o.add(high, o.fma(o.mul(r, r), q, low)));
   auto half = o.ashr(n, 1);
   return o.mul(o.mul(y, powerOfTwo(o, half)), powerOfTwo(o, o.isub(n, half)));
 }
