@@ -6,6 +6,9 @@
 #include "nibble/Dialect/Q4/IR/Q4.h"
 #include "nibble/Dialect/Train/IR/Train.h"
 
+#include "nibble/Schedule/Passes.h"
+#include "nibble/Schedule/Pipeline.h"
+
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
@@ -20,4 +23,6 @@ void nibble::registerAllDialects(DialectRegistry &registry) {
 
 void nibble::registerAllPasses() {
   mlir::registerAllPasses();
+  registerSchedulePasses();
+  registerSchedulePipeline();
 }

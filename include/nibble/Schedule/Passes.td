@@ -1,0 +1,63 @@
+//===- Passes.td - room 4: order, fusion groups, one arena ----*- tablegen -*-===//
+#ifndef NIBBLE_SCHEDULE_PASSES_TD
+#define NIBBLE_SCHEDULE_PASSES_TD
+include "mlir/Pass/PassBase.td"
+
+def PrepareSchedule : Pass<"prepare-schedule", "::mlir::ModuleOp"> {
+  let summary = "Spells out what fused loops cannot see: odd broadcasts and constants with contents";
+  let description = [{
+    A fused group walks one flat index. An element-wise operand may be full-size, rank 0, or repeat with a period (its shape,
+    leading ones dropped, is a suffix of the iteration's shape). Any other broadcast becomes an `nn.broadcast` first. A
+    constant that is no splat, or that a group other than an element-wise one reads, becomes a `train.variable` of
+    role `constant`: then every group reads constants as it reads everything else.
+
+    Before: a quantized graph. After: operands of element-wise ops are of the three kinds above; constants are splats.
+
+    ```mlir
+    %y = nn.mul %x, %rows : (tensor<4x3xf32>, tensor<4x1xf32>) -> tensor<4x3xf32>
+    // becomes
+    %b = nn.broadcast %rows : (tensor<4x1xf32>) -> tensor<4x3xf32>
+    %y = nn.mul %x, %b : (tensor<4x3xf32>, tensor<4x3xf32>) -> tensor<4x3xf32>
+    ```
+  }];
+  let dependentDialects = ["::nibble::nn::NNDialect", "::nibble::train::TrainDialect"];
+}
+
+def FormGroups : Pass<"form-groups", "::mlir::func::FuncOp"> {
+  let summary = "Gathers ops into the pieces that become one loop nest each";
+  let description = [{
+    Strategy: in program order, an element-wise op joins the group of a producer, or of a sibling that reads one of its full-size
+    operands, when both walk the same number of elements, stand on the same side of the `train.guard`, and joining makes
+    no cycle: no operand of the op depends on the group except directly. Every other op is a group of its own. Groups are
+    then ordered by their last op's place in the program, as far as dependences allow. `train.save` has told what it had to
+    (the sum goes to the attribute `nibble.saved_bytes`) and disappears.
+
+    Before: `prepare-schedule`. After: a sequence of `plan.fused`, with reads, reports, guard and writes between them.
+  }];
+  let dependentDialects = ["::nibble::plan::PlanDialect"];
+}
+
+def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
+  let summary = "Gives every tensor a place in the state, the arena, or the caller's buffers";
+  let description = [{
+    Each `train.variable` gets a 128-byte aligned offset in the state. A value that a group makes lives from that group
+    to its last reader; places in the arena are chosen largest first, each at the lowest offset that is free for its whole life
+    (the greedy-by-size strategy of Pisarchyk and Lee, 2020). A value that is written to a variable is made in the variable's
+    own place where nobody reads the old value any more; else a copy follows. Reshapes are other views of the same place.
+
+    After: functions of (state, arena, batch…, scalars…, report, outputs…) returning a status, bodies of `plan.group` on
+    `memref.view`s. Module attributes: `nibble.state_bytes`, `nibble.state_layout`, and, on each function, `nibble.arena_bytes`,
+    `nibble.report_keys`.
+  }];
+  let dependentDialects = ["::nibble::plan::PlanDialect", "::mlir::memref::MemRefDialect", "::mlir::arith::ArithDialect"];
+}
+
+def VerifyPlanned : Pass<"verify-planned", "::mlir::ModuleOp"> {
+  let summary = "The door of room 4: nothing is read after something else was written over it";
+  let description = [{
+    Replays each function on a map of the arena, knowing nothing of how places were chosen: every byte that a group reads
+    was last written as part of the very value it means to read; scratch overlaps neither input nor output; no offset leaves its
+    buffer.
+  }];
+}
+#endif

@@ -1,0 +1,84 @@
+//===- PrepareSchedule.cpp - odd broadcasts and constants with contents ------===//
+#include "nibble/Schedule/Passes.h"
+
+#include "nibble/Interfaces/Interfaces.h"
+
+namespace nibble {
+#define GEN_PASS_DEF_PREPARESCHEDULE
+#include "nibble/Schedule/Passes.h.inc"
+} // namespace nibble
+
+using namespace mlir;
+using namespace nibble;
+
+namespace {
+
+/// Does a buffer of `shape`, read with a period, give the broadcast to `iteration`?
+bool isPeriodic(ArrayRef<int64_t> shape, ArrayRef<int64_t> iteration) {
+  while (!shape.empty() && shape.front() == 1)
+    shape = shape.drop_front();
+  return shape.size() <= iteration.size() && iteration.take_back(shape.size()) == shape;
+}
+
+void spellOutBroadcasts(Operation *op) {
+  auto iteration = cast<RankedTensorType>(op->getResult(0).getType());
+  OpBuilder builder(op);
+  for (OpOperand &operand : op->getOpOperands()) {
+    auto type = cast<RankedTensorType>(operand.get().getType());
+    if (type.getShape() == iteration.getShape() || type.getRank() == 0)
+      continue;
+    if (type.getNumElements() == 1) {
+      auto scalar = RankedTensorType::get({}, type.getElementType());
+      operand.set(nn::ReshapeOp::create(builder, op->getLoc(), scalar, operand.get()));
+    } else if (!isPeriodic(type.getShape(), iteration.getShape())) {
+      auto full = RankedTensorType::get(iteration.getShape(), type.getElementType());
+      operand.set(nn::BroadcastOp::create(builder, op->getLoc(), full, operand.get()));
+    }
+  }
+}
+
+struct PrepareSchedulePass : nibble::impl::PrepareScheduleBase<PrepareSchedulePass> {
+  void runOnOperation() override {
+    SymbolTable symbols(getOperation());
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      function.walk([](Operation *op) {
+        if (op->hasTrait<ElementwiseLike>())
+          spellOutBroadcasts(op);
+      });
+      SmallVector<arith::ConstantOp> constants(function.getOps<arith::ConstantOp>());
+      for (arith::ConstantOp constant : constants)
+        moveToVariable(constant, symbols);
+    }
+  }
+
+  /// Uses that a fused loop cannot turn into a splat read a variable instead.
+  void moveToVariable(arith::ConstantOp constant, SymbolTable &symbols) {
+    auto value = dyn_cast<DenseElementsAttr>(constant.getValue());
+    if (!value)
+      return;
+    auto staysConstant = [&](OpOperand &use) { return value.isSplat() && use.getOwner()->hasTrait<ElementwiseLike>(); };
+    if (llvm::all_of(constant->getUses(), staysConstant))
+      return;
+    OpBuilder builder(constant);
+    auto read = train::ReadOp::create(builder, constant.getLoc(), constant.getType(), variableFor(value, symbols).getSymName());
+    constant.getResult().replaceUsesWithIf(read.getResult(), [&](OpOperand &use) { return !staysConstant(use); });
+    if (constant->use_empty())
+      constant->erase();
+  }
+
+  train::VariableOp variableFor(DenseElementsAttr value, SymbolTable &symbols) {
+    train::VariableOp &variable = variables[value];
+    if (!variable) {
+      OpBuilder builder = OpBuilder::atBlockBegin(getOperation().getBody());
+      variable = train::VariableOp::create(builder, getOperation().getLoc(), "constant",
+                                           cast<RankedTensorType>(value.getType()), train::Role::Constant,
+                                           /*trainable=*/false, /*decay=*/false, "", "", value);
+      variable->remove();
+      symbols.insert(variable, getOperation().getBody()->begin());
+    }
+    return variable;
+  }
+
+  DenseMap<Attribute, train::VariableOp> variables;
+};
+} // namespace
