@@ -17,9 +17,9 @@ def DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
       Appends to the backward part: from the gradients of the results (`adjoint.dy()`) the gradients of those operands for
       which `adjoint.wants(operand)`, handed over with `adjoint.give(operand, gradient)`. Forward values are asked for with
       `adjoint.save(value)`. Called only where some result has a gradient, some operand is wanted and the op has a rule.
-    }], "void", "buildAdjoint", (ins "::nibble::Adjoint &":$adjoint), [{}], [{}]>,
+    }], "void", "buildAdjoint", (ins "::nibble::Adjoint &":$adjoint)>,
     InterfaceMethod<"Why the op has no gradient; empty where it has a rule.",
-                    "::llvm::StringRef", "getNoGradientReason", (ins), [{}], [{ return {}; }]>
+                    "::llvm::StringRef", "getNoGradientReason", (ins)>
   ];
 }
 #endif

@@ -1,0 +1,36 @@
+//===- Names.cpp - ONNX names of values and ops --------------------------------===//
+#include "nibble/Analysis/Names.h"
+
+#include "nibble/Interfaces/Interfaces.h"
+
+#include "mlir/IR/SymbolTable.h"
+
+using namespace mlir;
+using namespace nibble;
+
+std::string nibble::nodeName(Location location) {
+  std::string name;
+  location->walk([&](Location inner) {
+    auto named = dyn_cast<NameLoc>(inner);
+    if (!named)
+      return WalkResult::advance();
+    name = named.getName().str();
+    return WalkResult::interrupt();
+  });
+  return name;
+}
+
+std::string nibble::layerName(Operation *op) {
+  auto contraction = dyn_cast<ContractionOpInterface>(op);
+  if (contraction && !contraction.getLayerName().empty())
+    return contraction.getLayerName().str();
+  std::string name = nodeName(op->getLoc());
+  return name.empty() ? op->getName().stripDialect().str() : name;
+}
+
+std::string nibble::freeSymbol(Operation *module, StringRef wanted) {
+  std::string name = wanted.str();
+  for (int suffix = 1; SymbolTable::lookupSymbolIn(module, name); ++suffix)
+    name = wanted.str() + "_" + std::to_string(suffix);
+  return name;
+}
