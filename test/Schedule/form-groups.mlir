@@ -1,0 +1,69 @@
+// Element-wise ops over one number of elements become one loop nest where no dependence forbids it.
+// RUN: nibble-opt %s --split-input-file --form-groups | FileCheck %s
+
+// A producer, its consumer, and a sibling that reads the same value share one group.
+// CHECK-LABEL: @producer_and_sibling
+// CHECK: plan.fused
+// CHECK-NEXT: nn.relu
+// CHECK-NEXT: nn.compare
+// CHECK-NEXT: nn.neg
+// CHECK-NEXT: plan.yield
+// CHECK-NOT: plan.fused
+func.func @producer_and_sibling(%x: tensor<4x32xf32>) -> (tensor<4x32xf32>, tensor<4x32xi1>, tensor<4x32xf32>) {
+  %y = nn.relu %x : tensor<4x32xf32>
+  %m = nn.compare %x, %y {predicate = #nn.cmp<gt>} : (tensor<4x32xf32>, tensor<4x32xf32>) -> tensor<4x32xi1>
+  %n = nn.neg %y : tensor<4x32xf32>
+  return %y, %m, %n : tensor<4x32xf32>, tensor<4x32xi1>, tensor<4x32xf32>
+}
+
+// -----
+
+// The last op needs a reduction of the first: one loop could not compute both.
+// CHECK-LABEL: @a_reduction_between
+// CHECK: plan.fused
+// CHECK-NEXT: nn.relu
+// CHECK: plan.fused
+// CHECK-NEXT: q4.absmax
+// CHECK: plan.fused
+// CHECK-NEXT: nn.mul
+func.func @a_reduction_between(%x: tensor<4x32xf32>) -> tensor<4x32xf32> {
+  %y = nn.relu %x : tensor<4x32xf32>
+  %a = q4.absmax %y : (tensor<4x32xf32>) -> tensor<f32>
+  %z = nn.mul %y, %a : (tensor<4x32xf32>, tensor<f32>) -> tensor<4x32xf32>
+  return %z : tensor<4x32xf32>
+}
+
+// -----
+
+// A reshape between element-wise ops moves nothing and stays inside the group.
+// CHECK-LABEL: @through_a_reshape
+// CHECK: plan.fused
+// CHECK-NEXT: nn.relu
+// CHECK-NEXT: nn.reshape
+// CHECK-NEXT: nn.neg
+// CHECK-NEXT: plan.yield
+func.func @through_a_reshape(%x: tensor<4x32xf32>) -> tensor<128xf32> {
+  %y = nn.relu %x : tensor<4x32xf32>
+  %r = nn.reshape %y : (tensor<4x32xf32>) -> tensor<128xf32>
+  %z = nn.neg %r : tensor<128xf32>
+  return %z : tensor<128xf32>
+}
+
+// -----
+
+// Nothing crosses the guard, and what was kept for the backward pass is told: 128 four-bit codes and 128 bits are 80 bytes.
+// CHECK-LABEL: @guard_and_saved_bytes
+// CHECK-SAME: nibble.saved_bytes = 80 : i64
+// CHECK: nn.neg
+// CHECK: train.guard
+// CHECK: plan.fused
+// CHECK-NEXT: nn.abs
+func.func @guard_and_saved_bytes(%x: tensor<128xf32>, %q: tensor<128x!q4.int4>, %m: tensor<128xi1>, %f: tensor<i1>)
+    -> (tensor<128x!q4.int4>, tensor<128xi1>, tensor<128xf32>, tensor<128xf32>) {
+  %s = train.save %q : tensor<128x!q4.int4>
+  %t = train.save %m : tensor<128xi1>
+  %y = nn.neg %x : tensor<128xf32>
+  train.guard %f : tensor<i1>
+  %z = nn.abs %x : tensor<128xf32>
+  return %s, %t, %y, %z : tensor<128x!q4.int4>, tensor<128xi1>, tensor<128xf32>, tensor<128xf32>
+}
