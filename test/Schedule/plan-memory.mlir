@@ -7,7 +7,7 @@ module {
   train.variable @w : tensor<32xf32> {role = #train.role<weight>, trainable}
   train.variable @v : tensor<32xf32> {role = #train.role<moment>}
 
-  // CHECK: func.func @train_step(%[[STATE:.*]]: memref<256xi8>, %[[ARENA:.*]]: memref<[[BYTES:[0-9]+]]xi8>,
+  // CHECK: func.func @train_step(%[[STATE:[a-z0-9]+]]: memref<256xi8>, %[[ARENA:[a-z0-9]+]]: memref<[[BYTES:[0-9]+]]xi8>,
   // CHECK-SAME: f64{{.*}} -> i32
   // CHECK-SAME: nibble.arena_bytes = [[BYTES]] : i64
   // CHECK-SAME: nibble.report_keys = ["loss", "correct", "w/weight/scale"]
