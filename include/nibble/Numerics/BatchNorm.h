@@ -23,8 +23,7 @@ namespace nibble::numerics {
 namespace generic {
 
 /// Population statistics of one channel; F = f64.
-template <typename Ops>
-struct BatchNormStats {
+template <typename Ops> struct BatchNormStats {
   typename Ops::F mean, variance, rstd;
 };
 
@@ -78,8 +77,7 @@ typename Ops::F runningStat(Ops &o, typename Ops::F running, typename Ops::F bat
 } // namespace generic
 
 /// Statistics of one channel, rounded to T (float, or double for finite differences).
-template <typename T>
-struct BatchNormStats {
+template <typename T> struct BatchNormStats {
   T mean, variance, rstd;
 };
 
@@ -91,28 +89,24 @@ BatchNormStats<T> batchNormStats(double sum, double sumSquares, int64_t n, T c, 
 }
 
 /// Evaluation: rstd of a running variance.
-template <typename T>
-T reciprocalStd(T variance, double eps) {
+template <typename T> T reciprocalStd(T variance, double eps) {
   DoubleOps o;
   return T(generic::reciprocalStd(o, double(variance), eps));
 }
 
 /// y = fma(z, a, b).
-template <typename T>
-struct BatchNormForward {
+template <typename T> struct BatchNormForward {
   T a, b;
 };
 
-template <typename T>
-BatchNormForward<T> batchNormForward(T gamma, T beta, T mean, T rstd) {
+template <typename T> BatchNormForward<T> batchNormForward(T gamma, T beta, T mean, T rstd) {
   DoubleOps o;
   T a = gamma * rstd;
   return {a, T(generic::batchNormOffset(o, double(beta), double(mean), double(a)))};
 }
 
 /// dz = fma(k1, dy, fma(k2, z, k3)); the parameters' gradients are dgamma and dbeta.
-template <typename T>
-struct BatchNormBackward {
+template <typename T> struct BatchNormBackward {
   T k1, k2, k3, dgamma, dbeta;
 };
 
@@ -126,8 +120,7 @@ BatchNormBackward<T> batchNormBackward(double s1, double s2, int64_t n, T gamma,
 }
 
 /// The running statistic after a step; 1 - momentum is formed in f64 and rounded once.
-template <typename T>
-T runningStat(T running, T batch, double momentum) {
+template <typename T> T runningStat(T running, T batch, double momentum) {
   ScalarOps<T> o;
   return generic::runningStat(o, running, batch, T(momentum), T(1.0 - momentum));
 }

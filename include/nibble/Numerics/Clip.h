@@ -39,13 +39,9 @@ typename Ops::F clipTerm(Ops &o, typename Ops::F x, typename Ops::F dy, typename
 
 } // namespace generic
 
-template <typename T>
-bool clipPasses(T x, T lo, T hi) {
-  return lo < x && x < hi;
-}
+template <typename T> bool clipPasses(T x, T lo, T hi) { return lo < x && x < hi; }
 
-template <typename T>
-T clipTerm(T x, T dy, T alpha, bool twoSided) {
+template <typename T> T clipTerm(T x, T dy, T alpha, bool twoSided) {
   ScalarOps<T> o;
   return generic::clipTerm(o, x, dy, alpha, twoSided);
 }

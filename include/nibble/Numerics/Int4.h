@@ -30,7 +30,7 @@ struct LevelSet {
 
   /// Number of distinct codes.
   constexpr int size() const { return qmax - qmin + 1; }
-  /// Steps of the grid from zero to the far end: the divisor of scaleFromMax.
+  /// Steps from zero to the far end: the divisor of scaleFromMax (min-max grids: always 15).
   constexpr int steps() const { return qmax - zeroPoint; }
   constexpr bool operator==(const LevelSet &) const = default;
 };

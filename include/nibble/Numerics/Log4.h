@@ -5,9 +5,9 @@
 // radix 2. "Minus zero" (8) is never produced, so there are 15 distinct codes. A real number is the
 // integer times a step, which is a scale of the tensor.
 //
-// Radix 4 (Sun et al., NeurIPS 2020; numerics.md section 1): x*M lies on the grid 4^k, k = -3 ... 3,
-// so the step is 4^-3 / M. M = s (GradScale) for the even phase, 2s for the odd one. Level 4^k owns
-// [4^k/1.6, 4^(k+1)/1.6): with |x*M| = m*2^E, E even gives 4^(E/2); E odd gives 4^((E-1)/2) if
+// Radix 4 (Sun et al., NeurIPS 2020; numerics.md section 1): x*M lies on the grid 4^k, k = -3 ...
+// 3, so the step is 4^-3 / M. M = s (GradScale) for the even phase, 2s for the odd one. Level 4^k
+// owns [4^k/1.6, 4^(k+1)/1.6): with |x*M| = m*2^E, E even gives 4^(E/2); E odd gives 4^((E-1)/2) if
 // m < 1.25, else 4^((E+1)/2); below 4^-3/1.6 zero; saturating at 64.
 //
 // Radix 2 (LUQ: Chmiel et al., ICLR 2023; numerics.md section 3): the step is alpha = max|dY|/64,
@@ -32,16 +32,14 @@ inline constexpr int kLogMaxExponent = 7;
 namespace generic {
 
 /// The nibble of exponent field e (0 ... 7) with the sign of x; e = 0 gives 0 whatever the sign.
-template <typename Ops>
-typename Ops::I logCode(Ops &o, typename Ops::I e, typename Ops::F x) {
+template <typename Ops> typename Ops::I logCode(Ops &o, typename Ops::I e, typename Ops::F x) {
   auto sign = o.iand(o.lshr(o.bits(x), 28), o.constI(8));
   auto zero = o.constI(0);
   return o.select(o.ilt(zero, e), o.ior(e, sign), zero);
 }
 
 /// e clamped to 0 ... 7, and to 0 where x is NaN.
-template <typename Ops>
-typename Ops::I logExponent(Ops &o, typename Ops::I e, typename Ops::F x) {
+template <typename Ops> typename Ops::I logExponent(Ops &o, typename Ops::I e, typename Ops::F x) {
   auto zero = o.constI(0), top = o.constI(kLogMaxExponent);
   auto low = o.select(o.ilt(e, zero), zero, e);
   auto clamped = o.select(o.ilt(top, low), top, low);
@@ -82,8 +80,7 @@ typename Ops::I encodeRadix2Stochastic(Ops &o, typename Ops::F x, typename Ops::
 
 /// The signed integer that a nibble stands for; radixLog2 = 2 for radix 4, 1 for radix 2. Made
 /// without a variable shift: radix^(e-1) is a float with a computed exponent.
-template <typename Ops>
-typename Ops::F decodeLog(Ops &o, typename Ops::I nibble, int radixLog2) {
+template <typename Ops> typename Ops::F decodeLog(Ops &o, typename Ops::I nibble, int radixLog2) {
   auto e = o.iand(nibble, o.constI(7));
   auto exponent = o.isub(e, o.constI(1));
   if (radixLog2 == 2)

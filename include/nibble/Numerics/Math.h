@@ -32,16 +32,14 @@ typename Ops::F polynomial(Ops &o, typename Ops::F x, std::initializer_list<floa
 }
 
 /// 2^n for -126 <= n <= 127.
-template <typename Ops>
-typename Ops::F powerOfTwo(Ops &o, typename Ops::I n) {
+template <typename Ops> typename Ops::F powerOfTwo(Ops &o, typename Ops::I n) {
   return o.fromBits(o.shl(o.iadd(n, o.constI(127)), 23));
 }
 
 /// e^x = 2^n * e^r, n = RNE(x*log2 e), r = x - n*ln 2 in two steps, |r| <= ln2/2;
-/// e^r = 1 + (r + r^2 q(r)), the low part of r added where it is not lost. The power of two is applied in two halves, so that denormal results
-/// and the largest finite ones are right.
-template <typename Ops>
-typename Ops::F exp(Ops &o, typename Ops::F x) {
+/// e^r = 1 + (r + r^2 q(r)), the low part of r added where it is not lost. The power of two is
+/// applied in two halves, so that denormal results and the largest finite ones are right.
+template <typename Ops> typename Ops::F exp(Ops &o, typename Ops::F x) {
   auto c = clip(o, x, o.constF(-104.0f), o.constF(89.0f));
   auto magic = o.constF(kRoundMagic);
   auto shifted = o.fma(c, o.constF(0x1.715476p+0f), magic);
@@ -59,8 +57,7 @@ typename Ops::F exp(Ops &o, typename Ops::F x) {
 
 /// log x = e*ln 2 + log m, x = m*2^e, m in [sqrt(1/2), sqrt 2); with f = m - 1,
 /// log(1 + f) = f - f^2/2 + f^3 p(f). log 0 = -inf, log of a negative number is NaN.
-template <typename Ops>
-typename Ops::F log(Ops &o, typename Ops::F x) {
+template <typename Ops> typename Ops::F log(Ops &o, typename Ops::F x) {
   auto denormal = o.lt(x, o.constF(0x1p-126f));
   auto normal = o.select(denormal, o.mul(x, o.constF(0x1p+23f)), x);
   auto rootHalf = o.constI(0x3F3504F3); // sqrt(1/2)
@@ -69,10 +66,10 @@ typename Ops::F log(Ops &o, typename Ops::F x) {
   auto m = o.fromBits(o.iadd(o.iand(b, o.constI(0x007FFFFF)), rootHalf));
   auto f = o.sub(m, o.constF(1.0f));
   auto ef = o.toFloat(e);
-  auto p = polynomial(o, f,
-                      {0x1.1457d2p-4f, -0x1.de3c10p-4f, 0x1.e6f052p-4f, -0x1.fc2206p-4f,
-                       0x1.23376ap-3f, -0x1.555c4ep-3f, 0x1.99a4b6p-3f, -0x1.000006p-2f,
-                       0x1.555548p-2f});
+  auto p =
+      polynomial(o, f,
+                 {0x1.1457d2p-4f, -0x1.de3c10p-4f, 0x1.e6f052p-4f, -0x1.fc2206p-4f, 0x1.23376ap-3f,
+                  -0x1.555c4ep-3f, 0x1.99a4b6p-3f, -0x1.000006p-2f, 0x1.555548p-2f});
   auto z = o.mul(f, f);
   auto y = o.fma(ef, o.constF(-0x1.bd0106p-13f), o.mul(o.mul(f, z), p)); // ln2 - 0x1.63p-1
   y = o.fma(o.constF(-0.5f), z, y);
@@ -87,21 +84,18 @@ typename Ops::F log(Ops &o, typename Ops::F x) {
 }
 
 /// tanh x, a = |x|: a < 0.625: a + a^3 p(a^2); else 1 - 2/(e^(2a) + 1); with the sign of x.
-template <typename Ops>
-typename Ops::F tanh(Ops &o, typename Ops::F x) {
+template <typename Ops> typename Ops::F tanh(Ops &o, typename Ops::F x) {
   auto a = abs(o, x), one = o.constF(1.0f), two = o.constF(2.0f);
   auto z = o.mul(a, a);
-  auto p = polynomial(o, z,
-                      {-0x1.75e1e0p-8f, 0x1.5226a0p-6f, -0x1.b83c5ap-5f, 0x1.110726p-3f,
-                       -0x1.555532p-2f});
+  auto p = polynomial(
+      o, z, {-0x1.75e1e0p-8f, 0x1.5226a0p-6f, -0x1.b83c5ap-5f, 0x1.110726p-3f, -0x1.555532p-2f});
   auto small = o.fma(o.mul(a, z), p, a);
   auto large = o.sub(one, o.div(two, o.add(exp(o, o.mul(a, two)), one)));
   return withSign(o, o.select(o.lt(a, o.constF(0.625f)), small, large), x);
 }
 
 /// 1/(1 + e^-x): with t = e^-|x|, 1/(1 + t) or, for negative x, t/(1 + t).
-template <typename Ops>
-typename Ops::F sigmoid(Ops &o, typename Ops::F x) {
+template <typename Ops> typename Ops::F sigmoid(Ops &o, typename Ops::F x) {
   auto one = o.constF(1.0f);
   auto t = exp(o, neg(o, abs(o, x)));
   auto numerator = o.select(o.lt(x, o.constF(0.0f)), t, one);
@@ -110,8 +104,7 @@ typename Ops::F sigmoid(Ops &o, typename Ops::F x) {
 
 /// erf x, a = |x|: a < 0.921875: a + a p(a^2); else 1 - e^(-c q(c)), c = min(a, 4); with the sign
 /// of x.
-template <typename Ops>
-typename Ops::F erf(Ops &o, typename Ops::F x) {
+template <typename Ops> typename Ops::F erf(Ops &o, typename Ops::F x) {
   auto a = abs(o, x), four = o.constF(4.0f);
   auto z = o.mul(a, a);
   auto p = polynomial(o, z,

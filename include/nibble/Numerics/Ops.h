@@ -38,8 +38,7 @@ namespace nibble::numerics {
 
 /// The scalar policy. T = float defines; T = double serves finite differences (arithmetic only:
 /// functions that look at bits exist for float alone).
-template <typename T>
-struct ScalarOps {
+template <typename T> struct ScalarOps {
   using F = T;
   using I = int32_t;
   using B = bool;
@@ -95,21 +94,18 @@ inline constexpr float kRoundMagic = 12582912.0f;
 inline constexpr int32_t kRoundMagicBits = 0x4B400000;
 
 /// RNE(x) as an integer, for |x| <= 2^22 (anything else, NaN too, gives an unspecified integer).
-template <typename Ops>
-typename Ops::I roundToInt(Ops &o, typename Ops::F x) {
+template <typename Ops> typename Ops::I roundToInt(Ops &o, typename Ops::F x) {
   return o.isub(o.bits(o.add(x, o.constF(kRoundMagic))), o.constI(kRoundMagicBits));
 }
 
 /// RNE(x) as a float, for |x| <= 2^22 (a zero result is +0).
-template <typename Ops>
-typename Ops::F roundEven(Ops &o, typename Ops::F x) {
+template <typename Ops> typename Ops::F roundEven(Ops &o, typename Ops::F x) {
   auto magic = o.constF(kRoundMagic);
   return o.sub(o.add(x, magic), magic);
 }
 
 /// floor(x) as a float, for |x| <= 2^22.
-template <typename Ops>
-typename Ops::F floorSmall(Ops &o, typename Ops::F x) {
+template <typename Ops> typename Ops::F floorSmall(Ops &o, typename Ops::F x) {
   auto n = roundEven(o, x);
   return o.select(o.lt(x, n), o.sub(n, o.constF(1.0f)), n);
 }
@@ -121,45 +117,38 @@ typename Ops::F clip(Ops &o, typename Ops::F x, typename Ops::F lo, typename Ops
 }
 
 /// relu(x) = 0 > x ? +0 : x; NaN passes through, -0 stays -0.
-template <typename Ops>
-typename Ops::F relu(Ops &o, typename Ops::F x) {
+template <typename Ops> typename Ops::F relu(Ops &o, typename Ops::F x) {
   auto zero = o.constF(0.0f);
   return o.select(o.lt(x, zero), zero, x);
 }
 
 /// |x|, by clearing the sign bit.
-template <typename Ops>
-typename Ops::F abs(Ops &o, typename Ops::F x) {
+template <typename Ops> typename Ops::F abs(Ops &o, typename Ops::F x) {
   return o.fromBits(o.iand(o.bits(x), o.constI(0x7FFFFFFF)));
 }
 
 /// -x, by flipping the sign bit.
-template <typename Ops>
-typename Ops::F neg(Ops &o, typename Ops::F x) {
+template <typename Ops> typename Ops::F neg(Ops &o, typename Ops::F x) {
   return o.fromBits(o.ixor(o.bits(x), o.constI(INT32_MIN)));
 }
 
 /// magnitude of `x`, sign of `sign`; `x` must not be negative.
-template <typename Ops>
-typename Ops::F withSign(Ops &o, typename Ops::F x, typename Ops::F sign) {
+template <typename Ops> typename Ops::F withSign(Ops &o, typename Ops::F x, typename Ops::F sign) {
   return o.fromBits(o.ior(o.bits(x), o.iand(o.bits(sign), o.constI(INT32_MIN))));
 }
 
-template <typename Ops>
-typename Ops::B isNan(Ops &o, typename Ops::F x) {
+template <typename Ops> typename Ops::B isNan(Ops &o, typename Ops::F x) {
   return o.unordered(x, x);
 }
 
 /// NaN or an infinity: what raises the flag of a gradient quantizer (numerics.md section 7).
-template <typename Ops>
-typename Ops::B isNonfinite(Ops &o, typename Ops::F x) {
+template <typename Ops> typename Ops::B isNonfinite(Ops &o, typename Ops::F x) {
   return o.ilt(o.constI(0x7F7FFFFF), o.iand(o.bits(x), o.constI(0x7FFFFFFF)));
 }
 
 /// The running maximum of |x|: NaN is skipped (it raises the flag instead), so the result does not
 /// depend on the order.
-template <typename Ops>
-typename Ops::F maxAbs(Ops &o, typename Ops::F soFar, typename Ops::F x) {
+template <typename Ops> typename Ops::F maxAbs(Ops &o, typename Ops::F soFar, typename Ops::F x) {
   auto a = abs(o, x);
   return o.select(o.lt(soFar, a), a, soFar);
 }

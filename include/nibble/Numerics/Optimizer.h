@@ -28,8 +28,7 @@ struct AdamForm {
 namespace generic {
 
 /// What SGD leaves behind; without momentum, velocity is the velocity given.
-template <typename Ops>
-struct SgdResult {
+template <typename Ops> struct SgdResult {
   typename Ops::F theta, velocity;
 };
 
@@ -48,8 +47,7 @@ SgdResult<Ops> sgd(Ops &o, SgdForm form, typename Ops::F theta, typename Ops::F 
   return {o.sub(theta, o.mul(lr, direction)), velocity};
 }
 
-template <typename Ops>
-struct AdamResult {
+template <typename Ops> struct AdamResult {
   typename Ops::F theta, m, v;
 };
 
@@ -77,8 +75,7 @@ AdamResult<Ops> adam(Ops &o, AdamForm form, typename Ops::F theta, typename Ops:
 } // namespace generic
 
 /// One element of SGD in T = float or double; theta and velocity are updated.
-template <typename T>
-void sgd(SgdForm form, T &theta, T &velocity, T g, T lr, T mu, T lambda) {
+template <typename T> void sgd(SgdForm form, T &theta, T &velocity, T g, T lr, T mu, T lambda) {
   ScalarOps<T> o;
   auto r = generic::sgd(o, form, theta, velocity, g, lr, mu, lambda);
   theta = r.theta;
@@ -86,8 +83,7 @@ void sgd(SgdForm form, T &theta, T &velocity, T g, T lr, T mu, T lambda) {
 }
 
 /// The constants of Adam, each computed in f64 and rounded once.
-template <typename T>
-struct AdamConstants {
+template <typename T> struct AdamConstants {
   T b1, c1, b2, c2, eps;
 
   AdamConstants(double beta1, double beta2, double epsilon)

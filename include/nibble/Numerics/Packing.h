@@ -48,7 +48,8 @@ constexpr void setPackedNibble(uint8_t *bytes, size_t i, unsigned nibble) {
   byte = static_cast<uint8_t>((byte & ~(15u << shift)) | ((nibble & 15u) << shift));
 }
 
-/// Packs one row of n nibbles (0 ... 15); bytes[0 ... packedBytes(n)) are written, padding included.
+/// Packs one row of n nibbles (0 ... 15); bytes[0 ... packedBytes(n)) are written, padding
+/// included.
 template <typename Nibble>
 void packNibbles(const Nibble *nibbles, size_t n, uint8_t *bytes, unsigned zeroNibble = 0) {
   for (size_t i = 0; i < packedBytes(n) * 2; ++i)
@@ -56,8 +57,7 @@ void packNibbles(const Nibble *nibbles, size_t n, uint8_t *bytes, unsigned zeroN
 }
 
 /// Unpacks one row of n nibbles.
-template <typename Nibble>
-void unpackNibbles(const uint8_t *bytes, size_t n, Nibble *nibbles) {
+template <typename Nibble> void unpackNibbles(const uint8_t *bytes, size_t n, Nibble *nibbles) {
   for (size_t i = 0; i < n; ++i)
     nibbles[i] = static_cast<Nibble>(packedNibble(bytes, i));
 }
@@ -70,8 +70,7 @@ void packCodes(const Code *codes, size_t n, uint8_t *bytes, int zeroPoint = 0) {
 }
 
 /// Unpacks one row of INT4 codes.
-template <typename Code>
-void unpackCodes(const uint8_t *bytes, size_t n, Code *codes) {
+template <typename Code> void unpackCodes(const uint8_t *bytes, size_t n, Code *codes) {
   for (size_t i = 0; i < n; ++i)
     codes[i] = static_cast<Code>(codeOfNibble(packedNibble(bytes, i)));
 }
@@ -87,8 +86,7 @@ constexpr void setMaskBit(uint8_t *bytes, size_t i, bool value) {
 }
 
 /// Packs n truth values; the unused bits of the last byte are 0.
-template <typename Bool>
-void packMask(const Bool *values, size_t n, uint8_t *bytes) {
+template <typename Bool> void packMask(const Bool *values, size_t n, uint8_t *bytes) {
   for (size_t b = 0; b < maskBytes(n); ++b)
     bytes[b] = 0;
   for (size_t i = 0; i < n; ++i)

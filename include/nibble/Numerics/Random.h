@@ -1,8 +1,8 @@
 //===- Random.h - Random bits by counter: Philox 4x32-10 ----------*- C++ -*-===//
 //
 // numerics.md section 6. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
-// Key: low, high word of the 64-bit seed. Counter: low, high word of floor(i/8) (i the flat index of
-// the element in the IR tensor), step = update * micro-batches + micro-batch, stream. Element i
+// Key: low, high word of the 64-bit seed. Counter: low, high word of floor(i/8) (i the flat index
+// of the element in the IR tensor), step = update * micro-batches + micro-batch, stream. Element i
 // takes half-word j = i mod 8: bits from 16*(j mod 2) of word floor(j/2). So the four words of a
 // block, stored little-endian one after the other, are the half-words of eight elements in order.
 //
@@ -108,7 +108,8 @@ constexpr uint32_t fnv1a32(std::string_view text) {
 }
 
 /// Gives streams out in program order: FNV-1a-32 of "first output name/product/operand", plus 1
-/// until free. Streams of dropout ("name/dropout/mask") and shuffling ("shuffle") come from here too.
+/// until free. Streams of dropout ("name/dropout/mask") and shuffling ("shuffle") come from here
+/// too.
 class StreamAllocator {
 public:
   uint32_t take(std::string_view name) {
@@ -135,8 +136,7 @@ inline uint32_t dropThreshold(double ratio) {
 
 /// Shuffles n items in place: Fisher-Yates from the end; the place of item i is the upper word of
 /// (i + 1) * word, word i mod 4 of block floor(i/4), counter {block, epoch, kShuffleStream}.
-template <typename T>
-void shuffle(T *items, size_t n, uint64_t seed, uint32_t epoch) {
+template <typename T> void shuffle(T *items, size_t n, uint64_t seed, uint32_t epoch) {
   RandomBits bits(seed, epoch, kShuffleStream);
   for (size_t i = n; i-- > 1;) {
     uint64_t word = bits.block(i / 4)[i % 4];

@@ -28,8 +28,7 @@ inline constexpr size_t kFlatLanes = 16;
 inline constexpr size_t kChannelBlockRows = 96;
 
 /// The sum of one flat block: term(begin) ... term(end - 1), lane 0 first.
-template <typename Fn>
-auto flatBlockSum(size_t begin, size_t end, Fn &&term) {
+template <typename Fn> auto flatBlockSum(size_t begin, size_t end, Fn &&term) {
   using T = std::decay_t<decltype(term(size_t(0)))>;
   T lanes[kFlatLanes] = {};
   for (size_t i = begin; i < end; ++i)
@@ -41,8 +40,7 @@ auto flatBlockSum(size_t begin, size_t end, Fn &&term) {
 }
 
 /// The flat reduction of term(0) ... term(n - 1), unrounded.
-template <typename Fn>
-double flatSum(size_t n, Fn &&term) {
+template <typename Fn> double flatSum(size_t n, Fn &&term) {
   double sum = 0.0;
   for (size_t begin = 0; begin < n; begin += kFlatBlock) {
     size_t end = n - begin < kFlatBlock ? n : begin + kFlatBlock;
@@ -58,8 +56,7 @@ constexpr size_t channelBlockRows(int rank, size_t height, size_t width) {
 
 /// The per-channel reduction of term(row), row = 0 ... rows - 1 (all leading dimensions flattened),
 /// in blocks of blockRows, unrounded. One call makes one channel.
-template <typename Fn>
-double channelSum(size_t rows, size_t blockRows, Fn &&term) {
+template <typename Fn> double channelSum(size_t rows, size_t blockRows, Fn &&term) {
   using T = std::decay_t<decltype(term(size_t(0)))>;
   double sum = 0.0;
   for (size_t begin = 0; begin < rows; begin += blockRows) {
@@ -72,10 +69,9 @@ double channelSum(size_t rows, size_t blockRows, Fn &&term) {
   return sum;
 }
 
-/// A whole-tensor sum over per-channel reductions (gain, gradient of a clip): the channels' f64 sums
-/// added ascending from +0. term(row, channel).
-template <typename Fn>
-double tensorSum(size_t rows, size_t channels, size_t blockRows, Fn &&term) {
+/// A whole-tensor sum over per-channel reductions (gain, gradient of a clip): the channels' f64
+/// sums added ascending from +0. term(row, channel).
+template <typename Fn> double tensorSum(size_t rows, size_t channels, size_t blockRows, Fn &&term) {
   double sum = 0.0;
   for (size_t c = 0; c < channels; ++c)
     sum += channelSum(rows, blockRows, [&](size_t row) { return term(row, c); });
@@ -83,8 +79,7 @@ double tensorSum(size_t rows, size_t channels, size_t blockRows, Fn &&term) {
 }
 
 /// Every other sum (ReduceSum, pooling): one accumulator from +0, ascending.
-template <typename Fn>
-auto plainSum(size_t n, Fn &&term) {
+template <typename Fn> auto plainSum(size_t n, Fn &&term) {
   using T = std::decay_t<decltype(term(size_t(0)))>;
   T sum = 0;
   for (size_t i = 0; i < n; ++i)

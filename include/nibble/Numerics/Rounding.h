@@ -20,8 +20,7 @@ inline float fromBits(uint32_t b) { return std::bit_cast<float>(b); }
 namespace generic {
 
 /// The 16 bits of bf16(x), zero-extended.
-template <typename Ops>
-typename Ops::I toBf16(Ops &o, typename Ops::F x) {
+template <typename Ops> typename Ops::I toBf16(Ops &o, typename Ops::F x) {
   auto b = o.bits(x);
   auto magnitude = o.iand(b, o.constI(0x7FFFFFFF));
   auto odd = o.iand(o.lshr(b, 16), o.constI(1));
@@ -33,8 +32,7 @@ typename Ops::I toBf16(Ops &o, typename Ops::F x) {
 }
 
 /// The float that 16 bits of bf16 stand for; exact. The upper bits of `h` do not matter.
-template <typename Ops>
-typename Ops::F fromBf16(Ops &o, typename Ops::I h) {
+template <typename Ops> typename Ops::F fromBf16(Ops &o, typename Ops::I h) {
   return o.fromBits(o.shl(h, 16));
 }
 

@@ -27,7 +27,8 @@ inline constexpr double kClipWeightDecay = 2 * kClipDecay;
 /// SAWB for 15 levels -7 ... 7: alpha = c1*sqrt(mean w^2) + c0*mean |w|.
 inline constexpr double kSawbC1 = 12.035;
 inline constexpr double kSawbC0 = -12.03;
-/// SAWB for 16 half-step levels +-(2k + 1)/15 without zero (kept for comparison; no recipe uses it).
+/// SAWB for 16 half-step levels +-(2k + 1)/15 without zero (kept for comparison; no recipe uses
+/// it).
 inline constexpr double kSawbHalfStepC1 = 12.68;
 inline constexpr double kSawbHalfStepC0 = -12.80;
 
@@ -47,8 +48,8 @@ struct GradScaleRule {
 
 namespace generic {
 
-/// s = max/divisor, or 1 if max is below 2^-100 or NaN; an infinite max counts as the largest float,
-/// so that s and 1/s stay finite and positive and infinities saturate.
+/// s = max/divisor, or 1 if max is below 2^-100 or NaN; an infinite max counts as the largest
+/// float, so that s and 1/s stay finite and positive and infinities saturate.
 template <typename Ops>
 typename Ops::F scaleFromMax(Ops &o, typename Ops::F max, typename Ops::F divisor) {
   auto largest = o.constF(kLargestFloat), one = o.constF(1.0f);
@@ -58,8 +59,7 @@ typename Ops::F scaleFromMax(Ops &o, typename Ops::F max, typename Ops::F diviso
 }
 
 /// r = 1/s rounded.
-template <typename Ops>
-typename Ops::F reciprocal(Ops &o, typename Ops::F s) {
+template <typename Ops> typename Ops::F reciprocal(Ops &o, typename Ops::F s) {
   return o.div(o.constF(1.0f), s);
 }
 
@@ -124,8 +124,7 @@ typename Ops::F sawbClip(Ops &o, typename Ops::F sumSquares, typename Ops::F sum
 }
 
 /// <g, g>/<g, Q(g)> in f64 (F = f64), 1 if the denominator is not positive; round once.
-template <typename Ops>
-typename Ops::F gain(Ops &o, typename Ops::F gg, typename Ops::F gq) {
+template <typename Ops> typename Ops::F gain(Ops &o, typename Ops::F gg, typename Ops::F gq) {
   return o.select(o.lt(o.constF(0.0), gq), o.div(gg, gq), o.constF(1.0));
 }
 

@@ -17,8 +17,8 @@ constexpr double cosPi(double x) {
   if (x > 0.5)
     return -cosPi(1.0 - x);
   if (x <= 0.25) {
-    constexpr double c[] = {-0x1.3bd3cc9be45dep+2,  0x1.03c1f081b5ab0p+2,  -0x1.55d3c7e3c95bdp+0,
-                            0x1.e1f50683b4493p-3,   -0x1.a6d1ecb753de3p-6, 0x1.f9cc6add7b5bep-10,
+    constexpr double c[] = {-0x1.3bd3cc9be45dep+2, 0x1.03c1f081b5ab0p+2,  -0x1.55d3c7e3c95bdp+0,
+                            0x1.e1f50683b4493p-3,  -0x1.a6d1ecb753de3p-6, 0x1.f9cc6add7b5bep-10,
                             -0x1.b26fec1d6bb2bp-14};
     double z = x * x, sum = c[6];
     for (int i = 5; i >= 0; --i)

@@ -11,8 +11,7 @@ namespace {
 constexpr int64_t kRows = 500;
 constexpr double kEps = 1e-5;
 
-template <typename T>
-std::vector<T> activations(double mean, double sigma) {
+template <typename T> std::vector<T> activations(double mean, double sigma) {
   RandomBits bits(23, 0, fnv1a32("norm"));
   std::vector<T> z(kRows);
   for (int64_t i = 0; i < kRows; ++i)
@@ -20,8 +19,7 @@ std::vector<T> activations(double mean, double sigma) {
   return z;
 }
 
-template <typename T>
-BatchNormStats<T> statsOf(const std::vector<T> &z, T c) {
+template <typename T> BatchNormStats<T> statsOf(const std::vector<T> &z, T c) {
   double sum = channelSum(z.size(), kChannelBlockRows, [&](size_t i) { return z[i] - c; });
   double squares = channelSum(z.size(), kChannelBlockRows, [&](size_t i) {
     T d = z[i] - c;

@@ -162,8 +162,7 @@ TEST(Radix2, IsTheLaw) {
           q = level * (1 + (u < std::nearbyint((t / level - 1) * 65536.0) ? 1 : 0));
         }
         q = std::fmin(q, 64.0);
-        ASSERT_EQ(decodeLog(encodeRadix2Stochastic(x, alpha, uint16_t(u)), 2),
-                  std::copysign(q, x))
+        ASSERT_EQ(decodeLog(encodeRadix2Stochastic(x, alpha, uint16_t(u)), 2), std::copysign(q, x))
             << x << " draw " << u;
       }
 }

@@ -20,8 +20,7 @@ double ulpAt(double t) {
 }
 
 /// The largest error of f against g in ulps over a dense walk; non-finite results must be equal.
-template <typename F, typename G>
-double worstError(F f, G g) {
+template <typename F, typename G> double worstError(F f, G g) {
   const char *text = std::getenv("NIBBLE_MATH_STRIDE");
   uint64_t stride = text ? std::strtoull(text, nullptr, 10) : 1009;
   double worst = 0;

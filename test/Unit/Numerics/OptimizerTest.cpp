@@ -62,8 +62,8 @@ TEST(Adam, FollowsTheDefinition) {
         wg += lambda * wide;
       wm = b1 * wm + (1 - b1) * wg;
       wv = b2 * wv + (1 - b2) * wg * wg;
-      wide -= lr * std::sqrt(1 - std::pow(b2, t)) / (1 - std::pow(b1, t)) * wm /
-              (std::sqrt(wv) + eps);
+      wide -=
+          lr * std::sqrt(1 - std::pow(b2, t)) / (1 - std::pow(b1, t)) * wm / (std::sqrt(wv) + eps);
       ASSERT_NEAR(theta, wide, 2e-6) << t;
     }
   }

@@ -12,15 +12,11 @@ using namespace nibble::numerics::test;
 
 namespace {
 
-template <typename T>
-struct Pair {
+template <typename T> struct Pair {
   T lane[2];
 };
 
-template <typename Fn>
-auto lanes(Fn fn) -> Pair<decltype(fn(0))> {
-  return {{fn(0), fn(1)}};
-}
+template <typename Fn> auto lanes(Fn fn) -> Pair<decltype(fn(0))> { return {{fn(0), fn(1)}}; }
 
 /// Two lanes at a time; a stateful object, like an IR builder.
 struct PairOps {
@@ -30,8 +26,7 @@ struct PairOps {
   FloatOps s;
   int count = 0;
 
-  template <typename Fn>
-  auto each(Fn fn) {
+  template <typename Fn> auto each(Fn fn) {
     ++count;
     return lanes(fn);
   }
@@ -49,18 +44,15 @@ struct PairOps {
   }
   F constF(float x) { return {{x, x}}; }
   I constI(int32_t x) { return {{x, x}}; }
-  BINARY(add, F, F) BINARY(sub, F, F) BINARY(mul, F, F) BINARY(div, F, F)
-  F fma(F a, F b, F c) {
+  BINARY(add, F, F) BINARY(sub, F, F) BINARY(mul, F, F) BINARY(div, F, F) F fma(F a, F b, F c) {
     return each([&](int l) { return s.fma(a.lane[l], b.lane[l], c.lane[l]); });
   }
   UNARY(sqrt, F)
-  BINARY(iadd, I, I) BINARY(isub, I, I) BINARY(imul, I, I) BINARY(umulHigh, I, I)
-  BINARY(iand, I, I) BINARY(ior, I, I) BINARY(ixor, I, I)
-  SHIFT(shl) SHIFT(lshr) SHIFT(ashr)
-  UNARY(bits, F) UNARY(fromBits, I) UNARY(toFloat, I)
-  BINARY(lt, F, F) BINARY(unordered, F, F) BINARY(ilt, I, I)
-  BINARY(band, B, B) BINARY(bor, B, B) UNARY(bnot, B)
-  F select(B c, F a, F b) {
+  BINARY(iadd, I, I)
+  BINARY(isub, I, I) BINARY(imul, I, I) BINARY(umulHigh, I, I) BINARY(iand, I, I) BINARY(ior, I, I)
+      BINARY(ixor, I, I) SHIFT(shl) SHIFT(lshr) SHIFT(ashr) UNARY(bits, F) UNARY(fromBits, I)
+          UNARY(toFloat, I) BINARY(lt, F, F) BINARY(unordered, F, F) BINARY(ilt, I, I)
+              BINARY(band, B, B) BINARY(bor, B, B) UNARY(bnot, B) F select(B c, F a, F b) {
     return each([&](int l) { return s.select(c.lane[l], a.lane[l], b.lane[l]); });
   }
   I select(B c, I a, I b) {
@@ -72,8 +64,7 @@ struct PairOps {
 };
 
 /// Applies fn to neighbouring bf16 inputs as lanes and hands both lanes to check(x, lane result).
-template <typename Fn, typename Check>
-void forAllPairs(Fn fn, Check check) {
+template <typename Fn, typename Check> void forAllPairs(Fn fn, Check check) {
   auto all = finiteBf16();
   all.push_back(kInfinity);
   all.push_back(kNan);
