@@ -1,0 +1,31 @@
+//===- SavedBytes.h - what lives from forward into backward -----------*- C++ -*-===//
+#pragma once
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include <string>
+#include <vector>
+
+namespace nibble {
+
+/// One value that forward keeps for backward.
+struct SavedValue {
+  /// The ONNX node that made it (location), or the op's name.
+  std::string name;
+  /// "tensor<128x64x!q4.int4>".
+  std::string type;
+  /// Whole bytes: 4 bits an int4 or logarithmic element, 1 bit a mask element, 4 bytes a float.
+  int64_t bytes = 0;
+};
+
+struct SavedBytes {
+  std::vector<SavedValue> values;
+  int64_t total = 0;
+};
+
+/// The operands of all train.save in @train_step; a value saved twice, or saved and reshaped, counts once.
+SavedBytes savedBytes(mlir::ModuleOp module);
+/// One line a value, then the total.
+void printSavedBytes(const SavedBytes &saved, llvm::raw_ostream &os);
+
+} // namespace nibble
