@@ -6,6 +6,10 @@
 #include "nibble/Dialect/Q4/IR/Q4.h"
 #include "nibble/Dialect/Train/IR/Train.h"
 
+#include "nibble/Differentiate/Adjoint.h"
+#include "nibble/Differentiate/Passes.h"
+#include "nibble/Differentiate/Pipeline.h"
+#include "nibble/Quantize/Pipeline.h"
 #include "nibble/Schedule/Passes.h"
 #include "nibble/Schedule/Pipeline.h"
 
@@ -19,10 +23,14 @@ void nibble::registerAllDialects(DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
   registry.insert<nn::NNDialect, q4::Q4Dialect, train::TrainDialect, plan::PlanDialect>();
+  registerDifferentiableModels(registry);
 }
 
 void nibble::registerAllPasses() {
   mlir::registerAllPasses();
+  registerDifferentiatePasses();
+  registerDifferentiatePipeline();
+  registerQuantize();
   registerSchedulePasses();
   registerSchedulePipeline();
 }
