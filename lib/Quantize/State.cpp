@@ -43,6 +43,11 @@ FlatSymbolRefAttr State::variable(StringRef layer, StringRef suffix, train::Role
 }
 
 Value nibble::readVariable(OpBuilder &builder, Location loc, FlatSymbolRefAttr symbol) {
+  // All reads of a step see the same value: one is enough.
+  auto here = builder.getInsertionPoint();
+  for (Operation &op : llvm::make_range(builder.getInsertionBlock()->begin(), here))
+    if (auto read = dyn_cast<train::ReadOp>(op); read && read.getVariableAttr() == symbol)
+      return read;
   return train::ReadOp::create(builder, loc, scalarType(builder.getContext()), symbol);
 }
 
