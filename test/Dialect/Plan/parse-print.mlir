@@ -1,0 +1,26 @@
+// Groups are read back as they were printed, with and without scratch.
+// RUN: nibble-opt %s | nibble-opt | FileCheck %s
+
+// CHECK-LABEL: @groups
+func.func @groups(%x: memref<4xf32>, %y: memref<4xf32>, %s: memref<64xi8>, %f: memref<1xi8>, %t: tensor<4xf32>) -> i32 {
+  // CHECK: plan.group ins(%{{.*}} : memref<4xf32> as %{{.*}} : tensor<4xf32>) outs(%{{.*}} : memref<4xf32>) attributes {reads = array<i64: 0>, writes = array<i64: 1>} {
+  // CHECK-NEXT: nn.relu
+  // CHECK-NEXT: plan.yield
+  plan.group ins(%x : memref<4xf32> as %a : tensor<4xf32>) outs(%y : memref<4xf32>) attributes {reads = array<i64: 0>, writes = array<i64: 1>} {
+    %r = nn.relu %a : tensor<4xf32>
+    plan.yield %r : tensor<4xf32>
+  }
+  // CHECK: plan.group ins() outs() scratch(%{{.*}} : memref<64xi8>)
+  plan.group ins() outs() scratch(%s : memref<64xi8>) {
+    plan.yield
+  }
+  // CHECK: plan.guard %{{.*}} : memref<1xi8>
+  plan.guard %f : memref<1xi8>
+  // CHECK: plan.fused (%{{.*}} as %{{.*}} : tensor<4xf32>) -> (tensor<4xf32>)
+  %u = plan.fused (%t as %a : tensor<4xf32>) -> (tensor<4xf32>) {
+    %r = nn.neg %a : tensor<4xf32>
+    plan.yield %r : tensor<4xf32>
+  }
+  %c0 = arith.constant 0 : i32
+  return %c0 : i32
+}
