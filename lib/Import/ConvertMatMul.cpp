@@ -1,0 +1,111 @@
+//===- ConvertMatMul.cpp - Gemm and MatMul -----------------------------------===//
+#include "Importer.h"
+
+using namespace mlir;
+using namespace nibble;
+using namespace nibble::importer;
+
+/// One operand of a product of rank-2 tensors. A constant becomes a weight; a transpose of it that is the last step from the
+/// initializer becomes the op's flag, so that the variable is stored as the file has it.
+static Value operandOf(NodeContext &n, size_t i, const Shape &shape, bool &transpose) {
+  const Constant *found = n.constant(i);
+  if (!found)
+    return n.reshape(n.value(i), shape);
+  Constant constant = *found;
+  Layout extra;
+  if (constant.tensor->shape != shape)
+    extra.push_back({false, shape});
+  else if (!constant.layout.empty() && constant.layout.back() == LayoutStep{true, {1, 0}}) {
+    constant.layout.pop_back();
+    if (constant.tensor->hasData())
+      constant.tensor = std::make_shared<HostTensor>(transposed(*constant.tensor, {1, 0}));
+    transpose = !transpose;
+  }
+  return n.importer.parameter(n, constant, train::Role::Weight, extra);
+}
+
+/// a (m x k, transposed: k x m) times b (k x n); null where it was reported.
+static Value product(NodeContext &n, const Shape &a, const Shape &b, bool transposeA, bool transposeB) {
+  int64_t m = a[transposeA], k = a[!transposeA], kb = b[transposeB], columns = b[!transposeB];
+  if (k != kb)
+    return (void)n.error("contracts " + Twine(k) + " elements of " + shapeText(n.shape(0)) + " with " + Twine(kb) + " of " + shapeText(n.shape(1))), Value();
+  if (failed(n.check({m, columns})))
+    return {};
+  n.fanIn = k;
+  Value left = operandOf(n, 0, a, transposeA), right = left ? operandOf(n, 1, b, transposeB) : Value();
+  if (!right)
+    return {};
+  auto &builder = n.b();
+  SmallVector<NamedAttribute> attributes{builder.getNamedAttr("layer", builder.getStringAttr(n.layerName(n.constant(1) ? 1 : 0)))};
+  if (transposeA)
+    attributes.push_back(builder.getNamedAttr("transpose_a", builder.getUnitAttr()));
+  if (transposeB)
+    attributes.push_back(builder.getNamedAttr("transpose_b", builder.getUnitAttr()));
+  return nn::MatMulOp::create(builder, n.loc(), TypeRange{n.type({m, columns})}, ValueRange{left, right}, attributes);
+}
+
+/// + beta C. A vector along the columns is the bias, any other shape an ordinary addend.
+static Value addC(NodeContext &n, Value y) {
+  Shape shape = n.shape(2), columns{NodeContext::shapeOf(y)[1]};
+  auto joined = broadcastShape(NodeContext::shapeOf(y), shape);
+  if (!joined || *joined != NodeContext::shapeOf(y))
+    return (void)n.error("C has the shape " + shapeText(shape) + ", which does not broadcast to " + shapeText(NodeContext::shapeOf(y))), Value();
+  double beta = n.real("beta", 1);
+  const Constant *constant = n.constant(2);
+  if (constant && !constant->stored && llvm::all_of(constant->tensor->floats, [](float v) { return v == 0; }))
+    return y;
+  bool vector = constant && constant->stored && countElements(shape) == columns[0] && (shape.empty() || shape.back() == columns[0]);
+  Value c = vector ? n.parameter(2, train::Role::Bias, {{false, columns}}) : n.value(2);
+  if (c && beta != 1)
+    c = n.binary<nn::MulOp>(c, n.splat(static_cast<float>(beta)));
+  return c ? n.binary<nn::AddOp>(y, c) : Value();
+}
+
+static LogicalResult convertGemm(NodeContext &n) {
+  if (!n.has(0) || !n.has(1))
+    return n.error("takes two matrices");
+  Shape a = n.shape(0), b = n.shape(1);
+  if (a.size() != 2 || b.size() != 2)
+    return n.error("takes matrices, got shapes " + shapeText(a) + " and " + shapeText(b));
+  if (failed(n.check(a)) || failed(n.check(b)))
+    return failure();
+  Value y = product(n, a, b, n.integer("transA", 0) != 0, n.integer("transB", 0) != 0);
+  if (!y)
+    return failure();
+  if (double alpha = n.real("alpha", 1); alpha != 1)
+    y = n.binary<nn::MulOp>(y, n.splat(static_cast<float>(alpha)));
+  if (n.has(2) && n.real("beta", 1) != 0)
+    y = addC(n, y);
+  if (y)
+    n.set(0, y);
+  return success(y != nullptr);
+}
+
+static LogicalResult convertMatMul(NodeContext &n) {
+  if (!n.has(0) || !n.has(1))
+    return n.error("takes two tensors");
+  Shape a = n.shape(0), b = n.shape(1);
+  if (a.empty() || b.empty() || failed(n.check(a)) || failed(n.check(b)))
+    return a.empty() || b.empty() ? n.error("multiplies a scalar") : failure();
+  Shape result(a.begin(), a.end() - 1);
+  // Leading dimensions of 1 of the right operand change nothing; a vector is one column.
+  Shape rows{countElements(a) / a.back(), a.back()};
+  Shape leading = b.size() > 2 ? Shape(b.begin(), b.end() - 2) : Shape();
+  if (countElements(leading) != 1)
+    return n.error("multiplies batches of matrices (" + shapeText(a) + " times " + shapeText(b) + ")",
+                   "products of stacked activations (attention) are not imported yet");
+  if (b.size() > a.size()) // a is then stretched to b's rank
+    result.insert(result.begin(), b.size() - std::max<size_t>(a.size(), 2), 1);
+  Shape matrix = b.size() == 1 ? Shape{b[0], 1} : Shape{b[b.size() - 2], b.back()};
+  if (b.size() > 1)
+    result.push_back(b.back());
+  Value y = product(n, rows, matrix, false, false);
+  if (y)
+    n.set(0, n.reshape(y, result));
+  return success(y != nullptr);
+}
+
+void nibble::importer::addMatMulConverters(ConverterTable &table) {
+  table["Gemm"] = convertGemm;
+  table["MatMul"] = convertMatMul;
+}

@@ -1,0 +1,362 @@
+//===- Importer.cpp - walk the graph, node by node ---------------------------===//
+#include "Importer.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Verifier.h"
+#include "llvm/Support/Regex.h"
+
+using namespace mlir;
+using namespace nibble;
+using namespace nibble::importer;
+
+const ConverterTable &nibble::importer::converterTable() {
+  static const ConverterTable table = [] {
+    ConverterTable t;
+    addConvolutionConverters(t);
+    addMatMulConverters(t);
+    addElementwiseConverters(t);
+    addActivationConverters(t);
+    addPoolConverters(t);
+    addNormConverters(t);
+    addShapeConverters(t);
+    addSliceConverters(t);
+    addReduceConverters(t);
+    return t;
+  }();
+  return table;
+}
+
+const ConverterTable &nibble::importer::foldTable() {
+  static const ConverterTable table = [] {
+    ConverterTable t;
+    addArithmeticFolds(t);
+    addShapeFolds(t);
+    return t;
+  }();
+  return table;
+}
+
+static std::vector<std::string> sortedKeys(const ConverterTable &table, const ConverterTable *without = nullptr) {
+  std::vector<std::string> keys;
+  for (const auto &entry : table)
+    if (!without || !without->contains(entry.getKey()))
+      keys.push_back(entry.getKey().str());
+  llvm::sort(keys);
+  return keys;
+}
+std::vector<std::string> nibble::convertedOnnxOps() { return sortedKeys(converterTable()); }
+std::vector<std::string> nibble::foldedOnnxOps() { return sortedKeys(foldTable(), &converterTable()); }
+
+bool nibble::parseShape(llvm::StringRef text, std::vector<int64_t> &shape) {
+  shape.clear();
+  llvm::SmallVector<llvm::StringRef> parts;
+  llvm::SplitString(text, parts, "x,");
+  for (llvm::StringRef part : parts) {
+    int64_t value;
+    if (part.getAsInteger(10, value) || value < 1)
+      return false;
+    shape.push_back(value);
+  }
+  return !shape.empty();
+}
+
+//===----------------------------------------------------------------------===//
+// Reporting
+//===----------------------------------------------------------------------===//
+
+Importer::Importer(OnnxFile &file, const ImportOptions &options, MLIRContext &context, ImportNotes &notes)
+    : options(options), graph(file.graph()), builder(&context), file(file), context(context), notes(notes) {}
+
+void Importer::problem(Problem problem) { problems.push_back(std::move(problem)); }
+void Importer::problem(const Node &node, std::string reason, std::string advice) {
+  std::string name = !node.name.empty() ? node.name : node.outputs.empty() ? "" : node.outputs.front();
+  std::string op = node.domain.empty() ? node.op : node.domain + "." + node.op;
+  problems.push_back({name, op, std::move(reason), std::move(advice)});
+}
+void Importer::note(std::string text) { notes.notes.push_back(std::move(text)); }
+
+static void emitProblem(MLIRContext &context, const std::string &file, int64_t opset, const Problem &problem) {
+  auto diagnostic = emitError(FileLineColLoc::get(&context, file, 0, 0));
+  if (!problem.op.empty()) {
+    diagnostic << (problem.node.empty() ? "" : "node '" + problem.node + "' ") << "(" << problem.op;
+    if (opset > 0)
+      diagnostic << ", opset " << opset;
+    diagnostic << "): ";
+  }
+  diagnostic << problem.reason;
+  if (!problem.advice.empty())
+    diagnostic << "; " << problem.advice;
+}
+
+OwningOpRef<ModuleOp> Importer::emitProblems() {
+  for (const Problem &problem : problems)
+    emitProblem(context, graph.file, graph.opset, problem);
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
+// What the output needs
+//===----------------------------------------------------------------------===//
+
+/// Marks every value on the way to the output; nodes off that way are not imported.
+void Importer::collectNeeded() {
+  needed.insert(outputName);
+  for (const Node &node : llvm::reverse(graph.nodes)) {
+    if (llvm::none_of(node.outputs, [&](const std::string &name) { return !name.empty() && needed.contains(name); }))
+      continue;
+    for (const std::string &input : node.inputs)
+      if (!input.empty())
+        needed.insert(input);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Nodes
+//===----------------------------------------------------------------------===//
+
+/// After a node that could not be converted: go on with a stand-in of the type that ONNX infers, so that what comes later is
+/// looked at too. Values without a known type silence what depends on them.
+void Importer::afterFailure(const Node &node) {
+  if (!triedInference) {
+    triedInference = true;
+    inferred = file.inferTypes(inputs);
+  }
+  for (const std::string &output : node.outputs) {
+    if (output.empty())
+      continue;
+    Slot &slot = slots[output];
+    slot = Slot();
+    auto found = inferred.find(output);
+    auto shape = found == inferred.end() ? std::nullopt : found->second.staticShape();
+    if (!shape || !isFloat(found->second.type)) {
+      slot.failed = "comes from a node that could not be imported";
+      continue;
+    }
+    auto type = RankedTensorType::get(*shape, builder.getF32Type());
+    slot.value = UnrealizedConversionCastOp::create(builder, builder.getUnknownLoc(), type, ValueRange{}).getResult(0);
+  }
+}
+
+void Importer::convertNode(const Node &node) {
+  size_t before = problems.size();
+  bool allConstant = true, anyFailed = false;
+  for (const std::string &input : node.inputs) {
+    if (input.empty())
+      continue;
+    auto slot = slots.find(input);
+    if (slot == slots.end()) {
+      problem(node, "its input '" + input + "' is produced by no node before it, and is neither a graph input nor an initializer",
+              "the graph has a cycle, or is damaged");
+      return afterFailure(node);
+    }
+    anyFailed |= !slot->second.failed.empty();
+    allConstant &= slot->second.constant.has_value();
+    if (slot->second.isInput && !slot->second.failed.empty())
+      problem(node, "its input '" + input + "' " + slot->second.failed);
+  }
+  llvm::StringRef op = node.op;
+  bool known = node.domain.empty() && (converterTable().contains(op) || foldTable().contains(op));
+  if (!known) {
+    problem(node, node.domain.empty() ? "there is no importer for this operator" : "operators of the domain '" + node.domain + "' are not known",
+            "export it as simpler operators, choose another --output, or add a converter (docs/howto/add-an-onnx-op.md)");
+    return afterFailure(node);
+  }
+  if (anyFailed)
+    return afterFailure(node);
+  NodeContext nodeContext(*this, node);
+  auto fold = foldTable().find(op);
+  auto convert = converterTable().find(op);
+  LogicalResult done = failure();
+  if (fold != foldTable().end() && allConstant)
+    done = fold->second(nodeContext);
+  else if (convert != converterTable().end())
+    done = convert->second(nodeContext);
+  else
+    done = nodeContext.error("is only imported where its inputs are constants, here they depend on the data",
+                             "export with fixed shapes, or choose another --output");
+  if (failed(done)) {
+    if (problems.size() == before)
+      problem(node, "could not be imported");
+    return afterFailure(node);
+  }
+  for (size_t i = 0; i < node.outputs.size(); ++i)
+    if (nodeContext.wants(i) && !slots.contains(node.outputs[i])) {
+      problem(node, "its output " + std::to_string(i) + " ('" + node.outputs[i] + "') has no counterpart here");
+      slots[node.outputs[i]].failed = "comes from a node that could not be imported";
+    }
+}
+
+void Importer::convertNodes() {
+  for (const Node &node : graph.nodes)
+    if (llvm::any_of(node.outputs, [&](const std::string &name) { return !name.empty() && needed.contains(name); }))
+      convertNode(node);
+}
+
+//===----------------------------------------------------------------------===//
+// The whole
+//===----------------------------------------------------------------------===//
+
+/// Decides for every variable whether it is trained, and says why.
+static void decideTraining(Importer &importer, llvm::StringMap<Parameter> &parameters) {
+  OpBuilder &builder = importer.builder;
+  for (auto &entry : parameters) {
+    Parameter &parameter = entry.getValue();
+    train::VariableOp variable = parameter.variable;
+    std::vector<std::string> names = parameter.users;
+    names.push_back(variable.getOnnxName().str());
+    names.push_back(variable.getSymName().str());
+    train::Role role = variable.getRole();
+    bool statistic = role == train::Role::RunningStat;
+    bool trained = !statistic;
+    std::string why = variable->getAttrOfType<StringAttr>("nibble.why").str();
+    if (trained && importer.matches(importer.options.freeze, names)) {
+      trained = false;
+      why += ", frozen by --freeze";
+    }
+    if (!trained && !statistic && importer.matches(importer.options.train, names)) {
+      trained = true;
+      why += ", trained by --train";
+    }
+    if (trained)
+      variable.setTrainableAttr(builder.getUnitAttr());
+    if (trained && role == train::Role::Weight)
+      variable.setDecayAttr(builder.getUnitAttr());
+    SmallVector<StringRef> users(parameter.users.begin(), parameter.users.end());
+    variable->setAttr("nibble.users", builder.getStrArrayAttr(users));
+    variable->setAttr("nibble.why", builder.getStringAttr(why));
+  }
+}
+
+std::string Importer::chooseLoss(RankedTensorType output, bool &good) {
+  bool classifies = output.getRank() == 2 && output.getDimSize(1) >= 2 && (!hasBatch || output.getDimSize(0) == newBatch);
+  good = true;
+  if (options.loss == "softmax_cross_entropy" && !classifies) {
+    problem({"", "", "the output '" + outputName + "' has the shape " + shapeText(NodeContext::shapeOf(slots[outputName].value)) +
+                         ", cross-entropy takes [batch, classes]",
+             "choose another --output, or --loss=mse"});
+    good = false;
+  }
+  if (!options.loss.empty())
+    return options.loss;
+  return classifies ? "softmax_cross_entropy" : "mse";
+}
+
+/// The output as a value of forward; its batch dimension has to have come through.
+bool Importer::finishOutput() {
+  auto slot = slots.find(outputName);
+  if (slot == slots.end() || !slot->second.failed.empty())
+    return false; // reported where it happened
+  if (slot->second.constant) {
+    problem({"", "", "the output '" + outputName + "' does not depend on the input", "choose another --output"});
+    return false;
+  }
+  Shape shape = NodeContext::shapeOf(slot->second.value);
+  // [batch, classes, 1, 1] is a classifier's output too.
+  if (shape.size() > 2 && options.loss != "mse" && shape[1] >= 2 && llvm::all_of(llvm::drop_begin(shape, 2), [](int64_t d) { return d == 1; }) &&
+      hasBatch && shape[0] == newBatch) {
+    shape.resize(2);
+    slot->second.value = nn::ReshapeOp::create(builder, slot->second.value.getLoc(), RankedTensorType::get(shape, builder.getF32Type()),
+                                               slot->second.value);
+  }
+  if (hasBatch && batchWasFixed && oldBatch != newBatch && (shape.empty() || shape[0] != newBatch)) {
+    problem({"", "", "the leading dimension is fixed at " + std::to_string(oldBatch) + " and cannot be set to " + std::to_string(newBatch) +
+                         ": the output '" + outputName + "' would have the shape " + shapeText(shape),
+             "export the model with a symbolic batch dimension"});
+    return false;
+  }
+  return true;
+}
+
+void Importer::finishModule(Value output) {
+  bool good;
+  auto type = cast<RankedTensorType>(output.getType());
+  std::string loss = chooseLoss(type, good);
+  if (!good)
+    return;
+  func::ReturnOp::create(builder, builder.getUnknownLoc(), output);
+  forward.setFunctionType(builder.getFunctionType(forward.getArgumentTypes(), type));
+  forward.setResultAttr(0, "nn.name", builder.getStringAttr(outputName));
+  module->setAttr("nibble.model", builder.getStringAttr(graph.file));
+  module->setAttr("nibble.loss", builder.getStringAttr(loss));
+  module->setAttr("nibble.onnx_opset", builder.getI64IntegerAttr(graph.opset));
+  if (loss == "softmax_cross_entropy")
+    module->setAttr("nibble.classes", builder.getI64IntegerAttr(type.getDimSize(1)));
+  if (!mergedOp.empty())
+    module->setAttr("nibble.merged", builder.getStringAttr(mergedOp));
+  SmallVector<StringRef> constants(plainConstants.begin(), plainConstants.end());
+  if (!constants.empty())
+    module->setAttr("nibble.constants", builder.getStrArrayAttr(constants));
+  decideTraining(*this, parameters);
+  if (convolutions > 0 && normalizations == 0)
+    note("no layer of this convolutional network normalizes: training in 4 bits is easier with batch normalization. PyTorch's exporter folds it into "
+         "the convolutions; export again with torch.onnx.export(model, x, file, optimize=False), or with "
+         "dynamo=False, training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False");
+}
+
+/// Options that can be wrong by themselves.
+static bool checkOptions(const ImportOptions &options, std::vector<Problem> &problems) {
+  for (const auto *list : {&options.train, &options.freeze})
+    for (const std::string &expression : *list) {
+      std::string error;
+      if (!llvm::Regex(expression).isValid(error))
+        problems.push_back({"", "", "'" + expression + "' is not a regular expression: " + error, "see --train and --freeze"});
+    }
+  if (!options.loss.empty() && options.loss != "softmax_cross_entropy" && options.loss != "mse")
+    problems.push_back({"", "", "unknown loss '" + options.loss + "'", "known: softmax_cross_entropy, mse"});
+  if (options.batchSize < 0 || options.batchSize > kMaxElements)
+    problems.push_back({"", "", "batch size " + std::to_string(options.batchSize), "give a positive number"});
+  if (options.classes < 0 || options.classes == 1 || options.classes > (1 << 24))
+    problems.push_back({"", "", std::to_string(options.classes) + " classes", "a classifier has at least two"});
+  return problems.empty();
+}
+
+OwningOpRef<ModuleOp> Importer::run() {
+  if (!checkOptions(options, problems))
+    return emitProblems();
+  OwningOpRef<ModuleOp> owner = ModuleOp::create(FileLineColLoc::get(&context, graph.file, 0, 0), "model");
+  module = *owner;
+  builder.setInsertionPointToEnd(module.getBody());
+  forward = func::FuncOp::create(builder, module.getLoc(), "forward", builder.getFunctionType({}, {}));
+  symbols.insert("forward");
+  builder.setInsertionPointToStart(forward.addEntryBlock());
+
+  for (const auto &[name, tensor] : graph.initializers)
+    slots[name].constant = Constant{tensor, name, tensor, {}, true};
+  if (!bindInputs())
+    return emitProblems();
+  findMergedSoftmax();
+  if (options.classes > 0 && !replaceHead())
+    return emitProblems();
+  convertNodes();
+  bool whole = finishOutput();
+  if (whole && problems.empty())
+    finishModule(slots[outputName].value);
+  if (!problems.empty())
+    return emitProblems();
+  if (!whole) {
+    problem({"", "", "the output '" + outputName + "' is produced by no node", "is the file damaged?"});
+    return emitProblems();
+  }
+  if (failed(verify(module)))
+    return {};
+  return owner;
+}
+
+OwningOpRef<ModuleOp> nibble::importOnnx(llvm::StringRef path, const ImportOptions &options, MLIRContext &context, ImportNotes *notes) {
+  context.loadDialect<nn::NNDialect, train::TrainDialect, arith::ArithDialect, func::FuncDialect>();
+  std::vector<Problem> problems;
+  auto file = OnnxFile::load(path.str(), problems);
+  int64_t opset = file ? file->graph().opset : 0;
+  if (file && !problems.empty()) // say at once what else would be in the way
+    for (const Node &node : file->graph().nodes)
+      if (!node.domain.empty() || (!converterTable().contains(node.op) && !foldTable().contains(node.op)))
+        problems.push_back({node.name, node.domain.empty() ? node.op : node.domain + "." + node.op, "there is no importer for this operator", ""});
+  if (!problems.empty() || !file) {
+    for (const Problem &problem : problems)
+      emitProblem(context, path.str(), opset, problem);
+    return {};
+  }
+  ImportNotes ignored;
+  return Importer(*file, options, context, notes ? *notes : ignored).run();
+}
