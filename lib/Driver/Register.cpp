@@ -12,6 +12,7 @@
 #include "nibble/Quantize/Pipeline.h"
 #include "nibble/Schedule/Passes.h"
 #include "nibble/Schedule/Pipeline.h"
+#include "nibble/Target/Pipeline.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -33,4 +34,5 @@ void nibble::registerAllPasses() {
   registerQuantize();
   registerSchedulePasses();
   registerSchedulePipeline();
+  registerTargetPipeline();
 }

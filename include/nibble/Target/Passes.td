@@ -1,0 +1,31 @@
+//===- Passes.td - room 6: from loops to LLVM -----------------*- tablegen -*-===//
+#ifndef NIBBLE_TARGET_PASSES_TD
+#define NIBBLE_TARGET_PASSES_TD
+include "mlir/Pass/PassBase.td"
+
+def AssignThreads : Pass<"assign-threads", "::mlir::ModuleOp"> {
+  let summary = "Decides which parallel loops get threads; the others become sequential";
+  let description = [{
+    *Strategy.* Only an outermost `scf.parallel` with more than one iteration may have threads: a team inside a team costs a fork and
+    gains nothing, and neither does a loop of one iteration. With `threads=1` no loop has any, and the object does not call the
+    OpenMP runtime. All other parallel loops become nests of `scf.for`, which compute the same values: iterations of a
+    parallel loop write disjoint places and hand nothing on, so the number of threads never shows in a result.
+
+    *Before.* Contract `loops`. *After.* Each `scf.parallel` is a region of its own for OpenMP.
+
+    *Living example:* test/Target/assign-threads.mlir.
+  }];
+  let options = [Option<"threads", "threads", "unsigned", "1", "Size of the team; 1: no threads">];
+  let dependentDialects = ["::mlir::scf::SCFDialect"];
+}
+
+def VerifyTarget : Pass<"verify-target", "::mlir::ModuleOp"> {
+  let summary = "The door into LLVM: every function is one that LLVM IR can hold";
+  let description = [{
+    Read-only. Checked before the translation, which stops at the first thing it does not know: all operations are LLVM's or OpenMP's;
+    every declared function without a body is a symbol of the bridge (Runtime/Abi.def) or an intrinsic. All violations are reported.
+
+    *Before and after.* Contract `llvm`. *Living example:* test/Target/verify-target-errors.mlir.
+  }];
+}
+#endif
