@@ -1,0 +1,33 @@
+//===- LayerHealth.h - From a step's report to the health of layers -*- C++ -*-===//
+#pragma once
+
+#include "nibble/Runtime/Step.h"
+
+#include <string>
+#include <vector>
+
+namespace nibble {
+
+/// Picks what a trainer watches out of the numbers of train.report, whose keys are LAYER/TENSOR/MEASURE: saturation, underflow and
+/// scale of each quantized layer's output_gradient. A layer's name may hold slashes itself.
+class HealthReport {
+public:
+  HealthReport() = default;
+  /// `keys` in program order; layers keep the order of their first key.
+  explicit HealthReport(const std::vector<std::string> &keys);
+
+  /// Takes the numbers of one step, one for each key. The span is valid until the next update.
+  std::span<const runtime::LayerHealth> update(std::span<const float> numbers);
+  /// The layers, numbers of the last update.
+  std::span<const runtime::LayerHealth> layers() const { return health; }
+
+private:
+  struct Slot {
+    size_t key, layer;
+    float runtime::LayerHealth::*measure;
+  };
+  std::vector<Slot> slots;
+  std::vector<runtime::LayerHealth> health;
+};
+
+} // namespace nibble
