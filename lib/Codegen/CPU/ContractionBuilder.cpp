@@ -1,0 +1,131 @@
+//===- ContractionBuilder.cpp - vocabulary of the contraction emitter ---------===//
+#include "ContractionBuilder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace nibble::contraction;
+
+int64_t IndexMap::count() const {
+  int64_t n = 1;
+  for (const Level &level : levels)
+    n *= level.size;
+  return n;
+}
+
+void IndexMap::append(int64_t size, ArrayRef<int64_t> strides) {
+  if (size == 1)
+    return;
+  if (!levels.empty()) {
+    Level &outer = levels.back();
+    bool continues = true;
+    for (auto [o, i] : llvm::zip(outer.strides, strides))
+      continues &= o == size * i;
+    if (continues) {
+      outer.size *= size;
+      outer.strides.assign(strides.begin(), strides.end());
+      return;
+    }
+  }
+  levels.push_back({size, SmallVector<int64_t, 3>(strides)});
+}
+
+int64_t ScratchLayout::reserve(int64_t n) {
+  int64_t offset = bytes;
+  bytes += llvm::alignTo(n, 128) + 128;
+  return offset;
+}
+
+Value Emit::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
+Value Emit::i64(int64_t value) { return arith::ConstantIntOp::create(b, loc, b.getI64Type(), value); }
+Value Emit::toI64(Value v) { return arith::IndexCastOp::create(b, loc, b.getI64Type(), v); }
+Value Emit::toIndex(Value v) { return arith::IndexCastOp::create(b, loc, b.getIndexType(), v); }
+Value Emit::add(Value x, Value y) { return arith::AddIOp::create(b, loc, x, y); }
+Value Emit::add(Value x, int64_t y) { return y == 0 ? x : add(x, index(y)); }
+Value Emit::sub(Value x, Value y) { return arith::SubIOp::create(b, loc, x, y); }
+Value Emit::mul(Value x, int64_t y) { return y == 1 ? x : arith::MulIOp::create(b, loc, x, index(y)).getResult(); }
+Value Emit::div(Value x, int64_t y) { return y == 1 ? x : arith::DivUIOp::create(b, loc, x, index(y)).getResult(); }
+Value Emit::rem(Value x, int64_t y) { return arith::RemUIOp::create(b, loc, x, index(y)); }
+Value Emit::ceilDiv(Value x, int64_t y) { return div(add(x, y - 1), y); }
+Value Emit::min(Value x, Value y) { return arith::MinSIOp::create(b, loc, x, y); }
+Value Emit::max(Value x, Value y) { return arith::MaxSIOp::create(b, loc, x, y); }
+
+SmallVector<Value> Emit::apply(const IndexMap &map, Value flatNumber) {
+  SmallVector<Value> digits(map.levels.size());
+  Value rest = flatNumber;
+  for (size_t i = map.levels.size(); i-- > 0;) {
+    digits[i] = i == 0 ? rest : rem(rest, map.levels[i].size);
+    if (i != 0)
+      rest = div(rest, map.levels[i].size);
+  }
+  SmallVector<Value> results;
+  for (size_t output = 0; output < map.base.size(); ++output) {
+    Value sum;
+    for (auto [level, digit] : llvm::zip(map.levels, digits)) {
+      if (level.strides[output] == 0)
+        continue;
+      Value term = mul(digit, level.strides[output]);
+      sum = sum ? add(sum, term) : term;
+    }
+    results.push_back(sum ? add(sum, map.base[output]) : index(map.base[output]));
+  }
+  return results;
+}
+
+void Emit::parallel(ArrayRef<Value> sizes, function_ref<void(ValueRange)> body) {
+  SmallVector<Value> lower(sizes.size(), index(0)), step(sizes.size(), index(1));
+  auto op = scf::ParallelOp::create(b, loc, lower, SmallVector<Value>(sizes), step);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(op.getBody()->getTerminator());
+  body(op.getInductionVars());
+}
+
+void Emit::loop(Value begin, Value end, int64_t step, function_ref<void(Value)> body) {
+  auto op = scf::ForOp::create(b, loc, begin, end, index(step));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(op.getBody()->getTerminator());
+  body(op.getInductionVar());
+}
+
+void Emit::ifThen(Value condition, function_ref<void()> body) {
+  auto op = scf::IfOp::create(b, loc, condition, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(op.thenBlock()->getTerminator());
+  body();
+}
+
+void Emit::chunks(Value count, int64_t chunk, function_ref<void(Value, Value)> body) {
+  parallel({ceilDiv(count, chunk)}, [&](ValueRange ivs) {
+    Value begin = mul(ivs[0], chunk);
+    body(begin, min(add(begin, chunk), count));
+  });
+}
+
+Value Emit::view(int64_t byteOffset, int64_t elements, Type type) {
+  auto memref = MemRefType::get({elements}, type);
+  return memref::ViewOp::create(b, loc, memref, scratch, index(byteOffset), ValueRange());
+}
+
+Value Emit::flat(Value memref, int64_t elements) {
+  auto type = cast<MemRefType>(memref.getType());
+  auto flatType = MemRefType::get({elements}, type.getElementType());
+  return memref::ReinterpretCastOp::create(b, loc, flatType, memref, /*offset=*/int64_t(0), ArrayRef<int64_t>{elements},
+                                           ArrayRef<int64_t>{1});
+}
+
+Value Emit::pointer(Value memref) {
+  Value address = memref::ExtractAlignedPointerAsIndexOp::create(b, loc, memref);
+  return LLVM::IntToPtrOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()), toI64(address));
+}
+
+Value Emit::at(Value pointer, Value offset, Type element) {
+  if (offset.getType().isIndex())
+    offset = toI64(offset);
+  return LLVM::GEPOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()), element, pointer, ValueRange{offset});
+}
+
+mlir::ModuleOp Emit::module() {
+  return b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+}

@@ -1,0 +1,69 @@
+//===- ContractionPlans.h - how each form of product is laid out ---*- C++ -*-===//
+//
+// A plan holds every size and scratch offset of one contraction on one target. It is made without a builder, so that the
+// scratch that is stated and the scratch that is used come from the same code.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "ContractionShape.h"
+#include "ContractionTiles.h"
+#include <vector>
+
+namespace nibble::contraction {
+
+/// Bytes that the decoded images of one pass may take, unless one image needs more.
+inline constexpr int64_t kGroupBytes = 2 << 20;
+
+/// The buffers and scalars of an op at emission.
+struct Buffers {
+  Value left, right, output, scale, leftZero, rightZero; // scale f32 (the whole factor), zero points i16 or null
+};
+
+/// WindowProduct on codes: images are decoded a group at a time and zero-padded, the weights packed once.
+struct WindowPairsPlan {
+  struct Class {
+    PairProduct product;
+    PackSpec weights;
+    int64_t length;                // terms of a run of contiguous input
+    int64_t panel;                 // scratch offsets
+  };
+  WindowProduct w;
+  PadSpec pad;
+  bool padded, wide;               // wide: sums in 64 bits
+  int64_t group;                   // images a pass
+  std::vector<Class> classes;
+  int64_t imagesFlat, imagesPadded, weightsFlat, sums, slack;
+  ScratchLayout scratch;
+};
+WindowPairsPlan planWindowPairs(const Contraction &c, const CpuTarget &target);
+void emitWindowPairs(Emit &e, const Contraction &c, const WindowPairsPlan &plan, const Buffers &buffers);
+
+/// PixelSum on codes: both operands become panels of pairs of neighbouring pixels, a group of images at a time.
+struct PixelPairsPlan {
+  PixelSum p;
+  PairProduct product;
+  PackSpec rows, columns;          // columns: where the kernel is one column wide
+  bool overlap, padded;            // overlap: pairs of all pixels, for every tap at once
+  PadSpec pad;
+  int64_t group, imagePixels;      // images a pass; pixels of the row operand an image
+  Epilogue epilogue;
+  int64_t rowsFlat, rowsPanel, columnsFlat, columnsPadded, columnsPanel, sums, slack;
+  ScratchLayout scratch;
+};
+PixelPairsPlan planPixelPairs(const Contraction &c, const CpuTarget &target);
+void emitPixelPairs(Emit &e, const Contraction &c, const PixelPairsPlan &plan, const Buffers &buffers);
+
+/// WindowProduct in f32: the left operand is read in place, the weights are packed into panels [tile][kh][kw][term][columns].
+struct WindowFloatPlan {
+  WindowProduct w;
+  int64_t tileColumns, vectors, columnTiles, panel = 0;
+  ScratchLayout scratch;
+};
+WindowFloatPlan planWindowFloat(const Contraction &c, const CpuTarget &target);
+void emitWindowFloat(Emit &e, const Contraction &c, const WindowFloatPlan &plan, const Buffers &buffers);
+
+/// PixelSum in f32: both operands are read in place.
+void emitPixelFloat(Emit &e, const Contraction &c, const Buffers &buffers);
+
+} // namespace nibble::contraction

@@ -1,0 +1,107 @@
+//===- ContractionTiles.cpp - the loops around the pair kernel ----------------===//
+#include "ContractionTiles.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace nibble;
+using namespace nibble::contraction;
+
+int64_t contraction::exactTerms(int64_t left, int64_t right) {
+  return std::max<int64_t>(2, std::numeric_limits<int32_t>::max() / (left * right));
+}
+
+void contraction::chooseTile(PairProduct &p, int64_t columns, const CpuTarget &target) {
+  const PairUnit &unit = pairUnit(target);
+  int64_t lanes = unit.vectorBits / 32;
+  p.blockColumns = columns;
+  p.vectors = std::min<int64_t>(unit.vectors, llvm::divideCeil(columns, lanes));
+  p.tileColumns = p.vectors * lanes;
+}
+
+void contraction::reserveTables(PairProduct &p, ScratchLayout &scratch, const CpuTarget &target) {
+  p.rowTable = scratch.reserve(llvm::alignTo(p.rows.count(), pairUnit(target).rows) * 16);
+  p.segTable = scratch.reserve(std::max<int64_t>(1, p.segments.count()) * 16);
+}
+
+static void emitTable(Emit &e, const IndexMap &map, int64_t offset, int64_t entries) {
+  Value table = e.view(offset, entries * 2, e.b.getI64Type()), last = e.index(map.count() - 1);
+  e.chunks(e.index(entries), 1024, [&](Value from, Value to) {
+    e.loop(from, to, 1, [&](Value i) {
+      SmallVector<Value> values = e.apply(map, e.min(i, last));
+      for (int column = 0; column < 2; ++column)
+        memref::StoreOp::create(e.b, e.loc, e.toI64(values[column]), table, ValueRange{e.add(e.mul(i, 2), column)});
+    });
+  });
+}
+
+void contraction::emitTables(Emit &e, const PairProduct &p) {
+  emitTable(e, p.rows, p.rowTable, llvm::alignTo(p.rows.count(), pairUnit(e.target).rows));
+  emitTable(e, p.segments, p.segTable, p.segments.count());
+}
+
+/// Rows that one task takes through one tile of columns: their part of `a` stays in the cache while the panel streams.
+static int64_t rowsATask(const PairProduct &p, int64_t tileRows) {
+  int64_t rows = 65536 / std::max<int64_t>(1, p.terms());
+  return llvm::alignTo(std::clamp<int64_t>(rows, 32, 1024), tileRows);
+}
+
+void contraction::emitTiles(Emit &e, const PairProduct &p, Value a, Value b, Value out, Value rowCount, Value segmentCount,
+                            Epilogue epilogue, Value scale) {
+  const PairUnit &unit = pairUnit(e.target);
+  Type i16 = e.b.getI16Type(), f32 = e.b.getF32Type();
+  Type element = epilogue == Epilogue::StoreF32 ? f32 : epilogue == Epilogue::AddI32 ? e.b.getI32Type() : Type(e.b.getI64Type());
+  Value rowTable = e.pointer(e.view(p.rowTable, 2, e.b.getI64Type())), segTable = e.pointer(e.view(p.segTable, 2, e.b.getI64Type()));
+  if (!scale)
+    scale = arith::ConstantOp::create(e.b, e.loc, e.b.getF32FloatAttr(0));
+  Value pairs = e.i64(p.pairs), aStep = e.i64(p.aStep), bStep = e.i64(p.bStep);
+  int64_t task = rowsATask(p, unit.rows);
+  e.parallel({e.ceilDiv(rowCount, task), e.index(p.columns.count())}, [&](ValueRange ids) {
+    Value begin = e.mul(ids[0], task), end = e.min(e.add(begin, task), rowCount);
+    SmallVector<Value> tile = e.apply(p.columns, ids[1]);
+    Value columns = e.min(e.sub(e.index(p.blockColumns), tile[3]), e.index(p.tileColumns));
+    PairCall call{e.at(a, tile[0], i16), e.at(b, tile[1], i16), rowTable, segTable, e.at(out, tile[2], element),
+                  e.toI64(begin), e.toI64(end), {}, {}, pairs, aStep, bStep, e.toI64(columns), scale};
+    auto callWith = [&](Value from, Value to) {
+      call.segBegin = e.toI64(from);
+      call.segEnd = e.toI64(to);
+      int64_t lanes = unit.vectorBits / 32, lastColumns = (p.blockColumns - 1) % p.tileColumns + 1;
+      if (p.vectors == 1 || lastColumns > lanes)
+        return callPairKernel(e, p.vectors, epilogue, call);
+      // A last tile that one vector covers.
+      Value narrow = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::sle, columns, e.index(lanes));
+      auto either = scf::IfOp::create(e.b, e.loc, narrow, /*withElseRegion=*/true);
+      OpBuilder::InsertionGuard guard(e.b);
+      e.b.setInsertionPoint(either.thenBlock()->getTerminator());
+      callPairKernel(e, 1, epilogue, call);
+      e.b.setInsertionPoint(either.elseBlock()->getTerminator());
+      callPairKernel(e, p.vectors, epilogue, call);
+    };
+    if (p.segments.count() <= p.maxSegments)
+      return callWith(e.index(0), segmentCount);
+    e.loop(e.index(0), segmentCount, p.maxSegments,
+           [&](Value from) { callWith(from, e.min(e.add(from, p.maxSegments), segmentCount)); });
+  });
+}
+
+void contraction::emitScale(Emit &e, Value sums, Value target, Value targetBase, Value count, Value scale) {
+  Type element = cast<MemRefType>(sums.getType()).getElementType();
+  int64_t lanes = e.target.lanes();
+  auto sumType = VectorType::get({lanes}, element), floatType = VectorType::get({lanes}, e.b.getF32Type());
+  auto i32Type = VectorType::get({lanes}, e.b.getI32Type());
+  e.chunks(e.ceilDiv(count, lanes), 512, [&](Value from, Value to) {
+    Value factor = vector::BroadcastOp::create(e.b, e.loc, floatType, scale);
+    e.loop(from, to, 1, [&](Value i) {
+      Value at = e.mul(i, lanes);
+      Value value = vector::LoadOp::create(e.b, e.loc, sumType, sums, ValueRange{at});
+      if (element.isF32())
+        value = vector::BitCastOp::create(e.b, e.loc, i32Type, value);
+      value = arith::SIToFPOp::create(e.b, e.loc, floatType, value);
+      value = arith::MulFOp::create(e.b, e.loc, value, factor);
+      vector::StoreOp::create(e.b, e.loc, value, target, ValueRange{e.add(targetBase, at)});
+    });
+  });
+}

@@ -1,0 +1,346 @@
+//===- ContractionHarness.cpp - runs emitted contractions ---------------------===//
+#include "ContractionHarness.h"
+
+#include "nibble/Codegen/CPU/ContractionEmitter.h"
+#include "nibble/Dialect/NN/IR/NN.h"
+#include "nibble/Dialect/Q4/IR/Q4.h"
+
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/ExecutionEngine/Orc/LLJIT.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include <chrono>
+#include <cstdlib>
+#include <gtest/gtest.h>
+
+using namespace mlir;
+using namespace nibble;
+using namespace nibble::test;
+
+//===----------------------------------------------------------------------===//
+// IR
+//===----------------------------------------------------------------------===//
+
+void test::registerDialects(MLIRContext &context) {
+  context.loadDialect<nn::NNDialect, q4::Q4Dialect, arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
+                      memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
+  registerBuiltinDialectTranslation(context);
+  registerLLVMDialectTranslation(context);
+}
+
+static Type elementType(OpBuilder &b, Kind kind) {
+  MLIRContext *context = b.getContext();
+  switch (kind) {
+  case Kind::F32: return b.getF32Type();
+  case Kind::Int4:
+  case Kind::Int4Zero: return q4::Int4Type::get(context);
+  case Kind::Int8: return q4::Int8Type::get(context);
+  case Kind::Log2: return q4::LogType::get(context, 2);
+  case Kind::Log4: return q4::LogType::get(context, 4);
+  }
+  return {};
+}
+
+static int64_t count(const std::vector<int64_t> &shape) {
+  int64_t n = 1;
+  for (int64_t d : shape)
+    n *= d;
+  return n;
+}
+static int64_t padded(int64_t bytes) { return (bytes + 127) / 128 * 128; }
+static bool packed(Kind kind) { return kind != Kind::F32 && kind != Kind::Int8; }
+
+static MemRefType bufferType(OpBuilder &b, Kind kind, const std::vector<int64_t> &shape) {
+  if (packed(kind))
+    return MemRefType::get({padded((count(shape) + 31) / 32 * 16)}, b.getI8Type());
+  return MemRefType::get(shape, kind == Kind::F32 ? Type(b.getF32Type()) : b.getI8Type());
+}
+
+/// Builds the tensor op on fresh block arguments of `block`.
+static Operation *buildOp(OpBuilder &b, Block *block, const Case &c) {
+  Location loc = b.getUnknownLoc();
+  bool isFloat = c.left == Kind::F32;
+  static const char *const names[] = {"matmul", "conv2d", "conv2d_input_grad", "conv2d_weight_grad"};
+  OperationState state(loc, std::string(isFloat ? "nn." : "q4.") + names[c.op]);
+  auto operand = [&](Type type) { state.addOperands(block->addArgument(type, loc)); };
+  operand(RankedTensorType::get(c.leftShape(), elementType(b, c.left)));
+  operand(RankedTensorType::get(c.rightShape(), elementType(b, c.right)));
+  if (!isFloat) {
+    auto scalar = [](Type type) { return RankedTensorType::get({}, type); };
+    operand(scalar(b.getF32Type()));
+    operand(scalar(b.getF32Type()));
+    if (c.left == Kind::Int4Zero)
+      operand(scalar(b.getI32Type()));
+    if (c.right == Kind::Int4Zero)
+      operand(scalar(b.getI32Type()));
+    if (c.gain)
+      operand(scalar(b.getF32Type()));
+    state.addAttribute("operandSegmentSizes", b.getDenseI32ArrayAttr({1, 1, 1, 1, c.left == Kind::Int4Zero,
+                                                                      c.right == Kind::Int4Zero, c.gain}));
+  }
+  if (c.op == Case::MatMul) {
+    if (c.transposeA)
+      state.addAttribute("transpose_a", b.getUnitAttr());
+    if (c.transposeB)
+      state.addAttribute("transpose_b", b.getUnitAttr());
+  } else {
+    state.addAttribute("strides", b.getDenseI64ArrayAttr(c.strides));
+    state.addAttribute("pads", b.getDenseI64ArrayAttr(c.pads));
+    state.addAttribute("dilations", b.getDenseI64ArrayAttr(c.dilations));
+    state.addAttribute("groups", b.getI64IntegerAttr(c.groups));
+  }
+  state.addTypes(RankedTensorType::get(c.resultShape(), b.getF32Type()));
+  return b.create(state);
+}
+
+OwningOpRef<ModuleOp> test::emitModule(MLIRContext &context, const std::vector<Case> &cases, const CpuTarget &target,
+                                       std::vector<int64_t> &scratchBytes) {
+  OpBuilder b(&context);
+  Location loc = b.getUnknownLoc();
+  OwningOpRef<ModuleOp> module = ModuleOp::create(b, loc);
+  for (auto [number, c] : llvm::enumerate(cases)) {
+    Block spec;
+    b.setInsertionPointToEnd(&spec);
+    Operation *op = buildOp(b, &spec, c);
+    EXPECT_TRUE(succeeded(verify(op))) << c.text();
+    int64_t bytes = contractionScratchBytes(op, target);
+    scratchBytes.push_back(bytes);
+
+    SmallVector<Type> types;
+    for (Value operand : op->getOperands()) {
+      auto type = cast<RankedTensorType>(operand.getType());
+      if (types.size() < 2)
+        types.push_back(bufferType(b, types.empty() ? c.left : c.right, type.getShape().vec()));
+      else
+        types.push_back(MemRefType::get({}, type.getElementType()));
+    }
+    types.push_back(MemRefType::get(c.resultShape(), b.getF32Type()));
+    types.push_back(MemRefType::get({std::max<int64_t>(bytes, 1)}, b.getI8Type()));
+    b.setInsertionPointToEnd(module->getBody());
+    auto function = func::FuncOp::create(b, loc, "run" + std::to_string(number), b.getFunctionType(types, {}));
+    function->setAttr("llvm.emit_c_interface", b.getUnitAttr());
+    b.setInsertionPointToStart(function.addEntryBlock());
+    SmallVector<Value> arguments(function.getArguments());
+    Value scratch = arguments.pop_back_val(), output = arguments.pop_back_val();
+    EXPECT_TRUE(succeeded(emitContraction(op, arguments, output, bytes ? scratch : Value(), b, target))) << c.text();
+    func::ReturnOp::create(b, loc);
+    op->erase();
+  }
+  EXPECT_TRUE(succeeded(verify(*module)));
+  return module;
+}
+
+//===----------------------------------------------------------------------===//
+// Compilation
+//===----------------------------------------------------------------------===//
+
+static LogicalResult lower(ModuleOp module) {
+  PassManager manager(module.getContext());
+  manager.addPass(createSCFToControlFlowPass());
+  manager.addPass(memref::createExpandStridedMetadataPass());
+  manager.addPass(createLowerAffinePass());
+  manager.addPass(createConvertVectorToLLVMPass());
+  manager.addPass(createConvertMathToLLVMPass());
+  manager.addPass(createArithToLLVMConversionPass());
+  manager.addPass(createFinalizeMemRefToLLVMConversionPass());
+  manager.addPass(createConvertControlFlowToLLVMPass());
+  manager.addPass(createConvertFuncToLLVMPass());
+  manager.addPass(createReconcileUnrealizedCastsPass());
+  return manager.run(module);
+}
+
+/// A target machine with exactly the target's instructions.
+static llvm::Expected<llvm::orc::JITTargetMachineBuilder> machine(const CpuTarget &target) {
+  auto builder = llvm::orc::JITTargetMachineBuilder::detectHost();
+  if (!builder || !builder->getTargetTriple().isX86())
+    return builder;
+  llvm::orc::JITTargetMachineBuilder exact(builder->getTargetTriple());
+  exact.setCPU(target.avx512bw ? "x86-64-v4" : target.avx2 ? "x86-64-v3" : "x86-64");
+  if (target.avx512vnni)
+    exact.addFeatures({"+avx512vnni"});
+  exact.setCodeGenOptLevel(llvm::CodeGenOptLevel::Default);
+  exact.getOptions().AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  return exact;
+}
+
+static void optimize(llvm::Module &module, llvm::TargetMachine *tm) {
+  llvm::LoopAnalysisManager lam;
+  llvm::FunctionAnalysisManager fam;
+  llvm::CGSCCAnalysisManager cgam;
+  llvm::ModuleAnalysisManager mam;
+  llvm::PassBuilder builder(tm);
+  builder.registerModuleAnalyses(mam);
+  builder.registerCGSCCAnalyses(cgam);
+  builder.registerFunctionAnalyses(fam);
+  builder.registerLoopAnalyses(lam);
+  builder.crossRegisterProxies(lam, fam, cgam, mam);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, mam);
+}
+
+struct Compiled::Impl {
+  std::unique_ptr<llvm::orc::LLJIT> jit;
+  std::vector<int64_t> scratchBytes;
+};
+Compiled::~Compiled() = default;
+
+std::unique_ptr<Compiled> Compiled::make(const std::vector<Case> &cases, const CpuTarget &target, bool dump) {
+  llvm::InitializeNativeTarget();
+  llvm::InitializeNativeTargetAsmPrinter();
+  auto start = std::chrono::steady_clock::now();
+  std::unique_ptr<Compiled> compiled(new Compiled);
+  compiled->impl = std::make_unique<Impl>();
+  MLIRContext context(MLIRContext::Threading::DISABLED);
+  registerDialects(context);
+  auto module = emitModule(context, cases, target, compiled->impl->scratchBytes);
+  if (dump)
+    module->print(llvm::errs());
+  if (testing::Test::HasFailure() || failed(lower(*module)))
+    return ADD_FAILURE() << "emission or lowering failed", nullptr;
+  auto llvmContext = std::make_unique<llvm::LLVMContext>();
+  auto llvmModule = translateModuleToLLVMIR(*module, *llvmContext);
+  auto builder = machine(target);
+  auto tm = builder ? builder->createTargetMachine() : builder.takeError();
+  if (!llvmModule || !tm)
+    return ADD_FAILURE() << "no LLVM module or target", nullptr;
+  llvmModule->setDataLayout((*tm)->createDataLayout());
+  llvmModule->setTargetTriple((*tm)->getTargetTriple());
+  optimize(*llvmModule, tm->get());
+  if (const char *path = getenv("NIBBLE_TEST_DUMP")) {
+    std::error_code error;
+    llvm::raw_fd_ostream stream(path, error);
+    llvmModule->print(stream, nullptr);
+  }
+  auto jit = llvm::orc::LLJITBuilder().setJITTargetMachineBuilder(*builder).create();
+  if (!jit)
+    return ADD_FAILURE() << llvm::toString(jit.takeError()), nullptr;
+  if (auto error = (*jit)->addIRModule(llvm::orc::ThreadSafeModule(std::move(llvmModule), std::move(llvmContext))))
+    return ADD_FAILURE() << llvm::toString(std::move(error)), nullptr;
+  compiled->impl->jit = std::move(*jit);
+  auto symbol = compiled->impl->jit->lookup("_mlir_ciface_run0");
+  if (!symbol)
+    return ADD_FAILURE() << llvm::toString(symbol.takeError()), nullptr;
+  compiled->compileSeconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return compiled;
+}
+
+//===----------------------------------------------------------------------===//
+// Running
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// 128-byte aligned memory with a margin whose bytes must not change.
+struct Memory {
+  static constexpr size_t kMargin = 4096;
+  std::vector<uint8_t> storage;
+  uint8_t *data;
+  size_t size;
+  explicit Memory(size_t n) : storage(n + 2 * kMargin + 128, 0xA5), size(n) {
+    auto address = reinterpret_cast<uintptr_t>(storage.data()) + kMargin;
+    data = reinterpret_cast<uint8_t *>((address + 127) / 128 * 128);
+  }
+  bool marginIntact() const {
+    for (const uint8_t *p = data + size; p < storage.data() + storage.size(); ++p)
+      if (*p != 0xA5)
+        return false;
+    for (const uint8_t *p = storage.data(); p < data; ++p)
+      if (*p != 0xA5)
+        return false;
+    return true;
+  }
+};
+
+std::vector<int64_t> descriptor(void *data, std::vector<int64_t> shape) {
+  std::vector<int64_t> d{reinterpret_cast<int64_t>(data), reinterpret_cast<int64_t>(data), 0};
+  d.insert(d.end(), shape.begin(), shape.end());
+  int64_t stride = 1;
+  std::vector<int64_t> strides(shape.size());
+  for (size_t i = shape.size(); i-- > 0; stride *= shape[i])
+    strides[i] = stride;
+  d.insert(d.end(), strides.begin(), strides.end());
+  return d;
+}
+
+struct Invocation {
+  std::vector<Memory> memory;
+  std::vector<std::vector<int64_t>> descriptors;
+  void *address;
+  size_t output;
+
+  Invocation(void *address, const Case &c, Inputs &in, int64_t scratchBytes) : address(address) {
+    memory.reserve(12);
+    auto add = [&](const void *bytes, size_t n, size_t room, std::vector<int64_t> shape) {
+      memory.emplace_back(room);
+      if (bytes)
+        memcpy(memory.back().data, bytes, n);
+      descriptors.push_back(descriptor(memory.back().data, std::move(shape)));
+    };
+    auto tensor = [&](const Tensor &t, Kind kind) {
+      add(t.bytes.data(), t.bytes.size(), t.bytes.size(), packed(kind) ? std::vector<int64_t>{int64_t(t.bytes.size())} : t.shape);
+    };
+    tensor(in.left, c.left);
+    tensor(in.right, c.right);
+    if (c.left != Kind::F32) {
+      add(&in.leftScale, 4, 128, {});
+      add(&in.rightScale, 4, 128, {});
+      if (c.left == Kind::Int4Zero)
+        add(&in.leftZero, 4, 128, {});
+      if (c.right == Kind::Int4Zero)
+        add(&in.rightZero, 4, 128, {});
+      if (c.gain)
+        add(&in.gain, 4, 128, {});
+    }
+    output = memory.size();
+    add(nullptr, 0, padded(4 * count(c.resultShape())), c.resultShape());
+    add(nullptr, 0, std::max<int64_t>(scratchBytes, 1), {std::max<int64_t>(scratchBytes, 1)});
+  }
+  void call() {
+    void *a[9] = {};
+    for (size_t i = 0; i < descriptors.size(); ++i)
+      a[i] = descriptors[i].data();
+    using Function = void (*)(void *, void *, void *, void *, void *, void *, void *, void *, void *);
+    reinterpret_cast<Function>(address)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8]);
+  }
+};
+} // namespace
+
+static void *find(llvm::orc::LLJIT &jit, size_t number) {
+  auto symbol = jit.lookup("_mlir_ciface_run" + std::to_string(number));
+  return symbol ? symbol->toPtr<void *>() : nullptr;
+}
+
+std::vector<float> Compiled::run(size_t number, const Case &c, Inputs &in) {
+  Invocation invocation(find(*impl->jit, number), c, in, impl->scratchBytes[number]);
+  invocation.call();
+  for (const Memory &memory : invocation.memory)
+    EXPECT_TRUE(memory.marginIntact()) << "wrote outside buffer " << &memory - invocation.memory.data() << " of " << c.text();
+  std::vector<float> result(count(c.resultShape()));
+  memcpy(result.data(), invocation.memory[invocation.output].data, 4 * result.size());
+  return result;
+}
+
+double Compiled::seconds(size_t number, const Case &c, Inputs &in, int repetitions) {
+  Invocation invocation(find(*impl->jit, number), c, in, impl->scratchBytes[number]);
+  double best = 1e9;
+  for (int i = 0; i < repetitions; ++i) {
+    auto start = std::chrono::steady_clock::now();
+    invocation.call();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
