@@ -75,7 +75,7 @@ private:
     else
       builder.setInsertionPointToStart(&block);
     Operation *twin = builder.clone(*op, mapping);
-    twins[op] = twin;
+    twins[op] = twins[twin] = twin;
     return twin;
   }
 
