@@ -9,6 +9,8 @@
 #include "nibble/Differentiate/Adjoint.h"
 #include "nibble/Differentiate/Passes.h"
 #include "nibble/Differentiate/Pipeline.h"
+#include "nibble/Import/Passes.h"
+#include "nibble/Import/Pipeline.h"
 #include "nibble/Quantize/Pipeline.h"
 #include "nibble/Schedule/Passes.h"
 #include "nibble/Schedule/Pipeline.h"
@@ -29,6 +31,8 @@ void nibble::registerAllDialects(DialectRegistry &registry) {
 
 void nibble::registerAllPasses() {
   mlir::registerAllPasses();
+  registerImportPasses();
+  registerImportPipeline();
   registerDifferentiatePasses();
   registerDifferentiatePipeline();
   registerQuantize();

@@ -138,6 +138,13 @@ void Importer::afterFailure(const Node &node) {
   }
 }
 
+static bool isKnown(const Node &node) { return node.domain.empty() && (converterTable().contains(node.op) || foldTable().contains(node.op)); }
+
+void Importer::reportUnknown(const Node &node) {
+  problem(node, node.domain.empty() ? "there is no importer for this operator" : "operators of the domain '" + node.domain + "' are not known",
+          "export it as simpler operators, choose another --output, or add a converter (docs/howto/add-an-onnx-op.md)");
+}
+
 void Importer::convertNode(const Node &node) {
   size_t before = problems.size();
   bool allConstant = true, anyFailed = false;
@@ -156,10 +163,8 @@ void Importer::convertNode(const Node &node) {
       problem(node, "its input '" + input + "' " + slot->second.failed);
   }
   llvm::StringRef op = node.op;
-  bool known = node.domain.empty() && (converterTable().contains(op) || foldTable().contains(op));
-  if (!known) {
-    problem(node, node.domain.empty() ? "there is no importer for this operator" : "operators of the domain '" + node.domain + "' are not known",
-            "export it as simpler operators, choose another --output, or add a converter (docs/howto/add-an-onnx-op.md)");
+  if (!isKnown(node)) {
+    reportUnknown(node);
     return afterFailure(node);
   }
   if (anyFailed)
@@ -323,8 +328,12 @@ OwningOpRef<ModuleOp> Importer::run() {
 
   for (const auto &[name, tensor] : graph.initializers)
     slots[name].constant = Constant{tensor, name, tensor, {}, true};
-  if (!bindInputs())
+  if (!bindInputs()) {
+    for (const Node &node : graph.nodes)
+      if (llvm::any_of(node.outputs, [&](const std::string &name) { return needed.contains(name); }) && !isKnown(node))
+        reportUnknown(node);
     return emitProblems();
+  }
   findMergedSoftmax();
   if (options.classes > 0 && !replaceHead())
     return emitProblems();
@@ -350,7 +359,7 @@ OwningOpRef<ModuleOp> nibble::importOnnx(llvm::StringRef path, const ImportOptio
   int64_t opset = file ? file->graph().opset : 0;
   if (file && !problems.empty()) // say at once what else would be in the way
     for (const Node &node : file->graph().nodes)
-      if (!node.domain.empty() || (!converterTable().contains(node.op) && !foldTable().contains(node.op)))
+      if (!isKnown(node))
         problems.push_back({node.name, node.domain.empty() ? node.op : node.domain + "." + node.op, "there is no importer for this operator", ""});
   if (!problems.empty() || !file) {
     for (const Problem &problem : problems)

@@ -118,6 +118,7 @@ private:
   bool replaceHead();
   void convertNodes();
   void convertNode(const Node &node);
+  void reportUnknown(const Node &node);
   void afterFailure(const Node &node);
   bool finishOutput();
   void finishModule(mlir::Value output);

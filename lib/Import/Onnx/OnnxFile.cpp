@@ -121,6 +121,8 @@ static void fillGraph(onnx::ModelProto &model, Graph &graph) {
 
 /// Checker, inlining of local functions, version converter.
 static void normalize(onnx::ModelProto &model, std::vector<Problem> &problems) {
+  if (model.ir_version() < 3 && model.opset_import_size() == 0)
+    model.add_opset_import()->set_version(1); // what IR versions before 3 mean by saying nothing
   int64_t opset = opsetOf(model), newest = newestOpset();
   if (opset < 1)
     problems.push_back({"", "", "imports no version of ONNX's operators (opset_import)", "export the model again"});
