@@ -3,15 +3,26 @@
 
 namespace nibble::reference {
 
-/// Flat index of `part` → flat index of `whole` for element starts + i·steps.
-static int64_t sliced(int64_t i, llvm::ArrayRef<int64_t> part, llvm::ArrayRef<int64_t> wholeStrides,
-                      llvm::ArrayRef<int64_t> starts, llvm::ArrayRef<int64_t> steps) {
-  int64_t index = 0;
-  for (size_t d = part.size(); d-- > 0;) {
-    index += (starts[d] + i % part[d] * steps[d]) * wholeStrides[d];
-    i /= part[d];
+/// Calls fn(offset + Σ i_d·strides_d) for every index i of `shape`, in row-major order.
+template <typename Fn>
+static void forEachAt(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> strides, int64_t offset, Fn &fn) {
+  if (shape.empty())
+    return fn(offset);
+  for (int64_t i = 0; i < shape.front(); ++i)
+    forEachAt(shape.drop_front(), strides.drop_front(), offset + i * strides.front(), fn);
+}
+
+/// The elements starts + i·steps of a tensor of shape `whole`, i ascending over `part`: calls fn(flat index).
+template <typename Fn>
+static void forEachSliced(llvm::ArrayRef<int64_t> part, llvm::ArrayRef<int64_t> whole, llvm::ArrayRef<int64_t> starts,
+                          llvm::ArrayRef<int64_t> steps, Fn fn) {
+  llvm::SmallVector<int64_t, 4> strides = rowMajorStrides(whole);
+  int64_t offset = 0;
+  for (size_t d = 0; d < strides.size(); ++d) {
+    offset += starts[d] * strides[d];
+    strides[d] *= steps[d];
   }
-  return index;
+  forEachAt(part, strides, offset, fn);
 }
 
 template <typename T>
@@ -27,12 +38,12 @@ static void addMoves(OpTable<T> &table) {
   table.template add<nn::TransposeOp>([](nn::TransposeOp op, Frame<T> &frame) {
     Tensor<T> y = frame.make(op.getResult());
     const Tensor<T> &x = frame[op.getX()];
-    llvm::SmallVector<int64_t, 4> from = rowMajorStrides(x.shape), strides, zero(x.shape.size(), 0);
+    llvm::SmallVector<int64_t, 4> from = rowMajorStrides(x.shape), strides;
     for (int64_t source : op.getPerm())
       strides.push_back(from[source]);
-    llvm::SmallVector<int64_t, 4> one(x.shape.size(), 1);
-    for (int64_t i = 0, n = y.size(); i < n; ++i)
-      y.reals[i] = x.reals[sliced(i, y.shape, strides, zero, one)];
+    T *to = y.reals.data();
+    auto copy = [&](int64_t index) { *to++ = x.reals[index]; };
+    forEachAt(y.shape, strides, 0, copy);
     frame.set(op.getResult(), std::move(y));
   });
   table.template add<nn::BroadcastOp>([](nn::BroadcastOp op, Frame<T> &frame) {
@@ -64,18 +75,16 @@ static void addParts(OpTable<T> &table) {
   table.template add<nn::SliceOp>([](nn::SliceOp op, Frame<T> &frame) {
     Tensor<T> y = frame.make(op.getResult());
     const Tensor<T> &x = frame[op.getX()];
-    auto strides = rowMajorStrides(x.shape);
-    for (int64_t i = 0, n = y.size(); i < n; ++i)
-      y.reals[i] = x.reals[sliced(i, y.shape, strides, op.getStarts(), op.getSteps())];
+    T *to = y.reals.data();
+    forEachSliced(y.shape, x.shape, op.getStarts(), op.getSteps(), [&](int64_t index) { *to++ = x.reals[index]; });
     frame.set(op.getResult(), std::move(y));
   });
   // result[starts + i·steps] = x[i], zero elsewhere
   table.template add<nn::UnsliceOp>([](nn::UnsliceOp op, Frame<T> &frame) {
     Tensor<T> y = frame.make(op.getResult());
     const Tensor<T> &x = frame[op.getX()];
-    auto strides = rowMajorStrides(y.shape);
-    for (int64_t i = 0, n = x.size(); i < n; ++i)
-      y.reals[sliced(i, x.shape, strides, op.getStarts(), op.getSteps())] = x.reals[i];
+    const T *from = x.reals.data();
+    forEachSliced(x.shape, y.shape, op.getStarts(), op.getSteps(), [&](int64_t index) { y.reals[index] = *from++; });
     frame.set(op.getResult(), std::move(y));
   });
 }
