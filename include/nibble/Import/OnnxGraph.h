@@ -93,6 +93,9 @@ private:
   Graph contents;
 };
 
+/// Reads a file that holds one TensorProto (ONNX's recorded test data). Returns an empty string, or what went wrong.
+std::string readTensorFile(const std::string &path, HostTensor &tensor);
+
 /// New contents of initializers (or of the values of Constant nodes): name to elements in ONNX's own layout.
 using NewValues = std::map<std::string, std::vector<float>>;
 

@@ -22,6 +22,7 @@ void readExternalData(onnx::ModelProto &model, const std::string &folder);
 void encodeTensor(onnx::TensorProto &tensor, const std::vector<float> &values);
 
 /// Reads and parses the file (limits: 2 GiB less one byte, regular file). Throws.
+void parseMessage(const std::string &path, google::protobuf::MessageLite &message);
 void parseModel(const std::string &path, onnx::ModelProto &model);
 
 Node convertNode(const onnx::NodeProto &node);

@@ -31,7 +31,7 @@ struct OnnxFile::Proto {
 OnnxFile::OnnxFile(std::unique_ptr<Proto> proto) : proto(std::move(proto)) {}
 OnnxFile::~OnnxFile() = default;
 
-void nibble::importer::parseModel(const std::string &path, onnx::ModelProto &model) {
+void nibble::importer::parseMessage(const std::string &path, google::protobuf::MessageLite &message) {
   static const auto quiet = google::protobuf::SetLogHandler(nullptr); // its messages go into our errors instead of stderr
   (void)quiet;
   std::error_code error;
@@ -50,8 +50,12 @@ void nibble::importer::parseModel(const std::string &path, onnx::ModelProto &mod
     throw std::runtime_error("cannot be read");
   google::protobuf::io::CodedInputStream stream(reinterpret_cast<const uint8_t *>(bytes.data()), static_cast<int>(size));
   stream.SetTotalBytesLimit(INT32_MAX);
-  if (!model.ParseFromCodedStream(&stream) || !stream.ConsumedEntireMessage())
+  if (!message.ParseFromCodedStream(&stream) || !stream.ConsumedEntireMessage())
     throw std::runtime_error("is not an ONNX file, or it is truncated or damaged");
+}
+
+void nibble::importer::parseModel(const std::string &path, onnx::ModelProto &model) {
+  parseMessage(path, model);
   if (!model.has_graph())
     throw std::runtime_error("holds no graph");
 }
@@ -160,6 +164,17 @@ std::unique_ptr<OnnxFile> OnnxFile::load(const std::string &path, std::vector<Pr
   if (!guarded(problems, "", "", [&] { fillGraph(model, graph); }))
     return nullptr;
   return file;
+}
+
+std::string nibble::importer::readTensorFile(const std::string &path, HostTensor &tensor) {
+  try {
+    onnx::TensorProto proto;
+    parseMessage(path, proto);
+    tensor = decodeTensor(proto);
+    return "";
+  } catch (const std::exception &e) {
+    return path + ": " + e.what();
+  }
 }
 
 std::map<std::string, ValueInfo> OnnxFile::inferTypes(const std::vector<ValueInfo> &inputs) {
