@@ -1,0 +1,240 @@
+//===- ElementwiseEmitter.cpp - a set of element-wise ops as one flat loop ----===//
+//
+// n is the number of elements of the group's iteration space. The loop goes over blocks of 32 elements, whole ones only,
+// since buffers are padded: load the operands' blocks, apply each op's rule, store.
+//
+//   operand of n elements    loaded in the loop
+//   operand of 1 element     loaded once, in every lane
+//   operand of P elements    its shape, leading ones aside, is the end of the iteration shape, so element i takes i mod P.
+//                            P mod 32 = 0: loaded at i mod P. Else a table table[k] = x[k mod P], k < P + 32, is made in
+//                            scratch before the loop, and loaded at i mod P (a block wraps around at most once where
+//                            P ≥ 32, and as often as it has to below).
+//
+// Ops whose results have one element in a larger group are computed once, before the loop.
+//
+//===----------------------------------------------------------------------===//
+#include "ElementwiseRules.h"
+#include "Emitters.h"
+
+#include "nibble/Interfaces/Interfaces.h"
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace nibble::codegen;
+namespace nn = nibble::nn;
+namespace plan = nibble::plan;
+namespace train = nibble::train;
+
+static int64_t countOf(Value v) { return cast<RankedTensorType>(v.getType()).getNumElements(); }
+static Type elementOf(Value v) { return cast<RankedTensorType>(v.getType()).getElementType(); }
+
+/// Is it an op that moves no element: nn.reshape, train.save?
+static bool isSameElements(Operation *op) { return isa<nn::ReshapeOp, train::SaveOp>(op); }
+
+bool nibble::codegen::isElementwiseBody(Block &body) {
+  return llvm::all_of(body.without_terminator(), [](Operation &op) {
+    return op.hasTrait<nibble::ElementwiseLike>() || isSameElements(&op) || matchPattern(&op, m_Constant());
+  });
+}
+
+/// The elements of the iteration space: the most that any value of the body has.
+static int64_t iterationCount(Block &body) {
+  int64_t n = 1;
+  for (Operation &op : body)
+    for (Value v : op.getOperands())
+      n = std::max(n, countOf(v));
+  return n;
+}
+
+static bool needsTable(Value argument, int64_t n) {
+  int64_t count = countOf(argument);
+  return count != 1 && count != n && count % kBlock != 0;
+}
+
+/// Elements of tables keep the register type, but for masks, which take a byte each.
+static Type tableType(Value argument, OpBuilder &b) {
+  Type type = registerType(elementOf(argument), b.getContext());
+  return type.isInteger(1) ? b.getI8Type() : type;
+}
+
+SmallVector<int64_t> nibble::codegen::elementwiseScratch(Block &body) {
+  OpBuilder b(body.getParentOp()->getContext());
+  int64_t n = iterationCount(body);
+  SmallVector<int64_t> parts;
+  for (Value argument : body.getArguments())
+    if (needsTable(argument, n))
+      parts.push_back((countOf(argument) + kBlock) * tableType(argument, b).getIntOrFloatBitWidth() / 8);
+  return parts;
+}
+
+namespace {
+
+class Elementwise {
+public:
+  explicit Elementwise(Group &group)
+      : group(group), e(group.e), body(group.op.getBody().front()), n(iterationCount(body)), rules(e) {}
+
+  LogicalResult emit() {
+    if (failed(checkShapes()))
+      return failure();
+    loadScalars();
+    unsigned part = 0;
+    for (Value argument : body.getArguments())
+      if (needsTable(argument, n))
+        tables[argument] = makeTable(argument, part++);
+    if (failed(applyAll(/*inLoop=*/false)))
+      return failure();
+    storeAll(/*inLoop=*/false, e.index(0));
+    if (n == 1)
+      return success();
+    return emitLoop();
+  }
+
+private:
+  /// In a group of several elements, operands of one element, and what is made of them alone, are outside the loop. In a group
+  /// of one element everything is.
+  bool isOutside(Value v) const { return countOf(v) == 1; }
+  LogicalResult checkShapes();
+  void loadScalars();
+  Value makeTable(Value argument, unsigned part);
+  LogicalResult applyAll(bool inLoop);
+  LogicalResult emitLoop();
+  Value loadInLoop(Value argument, Value at);
+  void storeAll(bool inLoop, Value at);
+
+  Group &group;
+  LoopBuilder &e;
+  Block &body;
+  int64_t n;
+  Rules rules;
+  llvm::DenseMap<Value, Value> tables;
+};
+
+/// Results have n elements or one; operands besides may be the end of a result's shape.
+LogicalResult Elementwise::checkShapes() {
+  for (Operation &op : body.without_terminator()) {
+    if (matchPattern(&op, m_Constant()) && !group.in(op.getResult(0)))
+      return op.emitOpError("is no splat: constants of other kinds come in as inputs");
+    for (Value result : op.getResults())
+      if (countOf(result) != n && countOf(result) != 1 && !isSameElements(&op) && !matchPattern(&op, m_Constant()))
+        return op.emitOpError() << "makes " << countOf(result) << " elements in a group of " << n;
+    if (!op.hasTrait<nibble::ElementwiseLike>())
+      continue;
+    ArrayRef<int64_t> shape = cast<RankedTensorType>(op.getResult(0).getType()).getShape();
+    for (Value operand : op.getOperands()) {
+      ArrayRef<int64_t> tail = cast<RankedTensorType>(operand.getType()).getShape();
+      tail = tail.drop_while([](int64_t d) { return d == 1; });
+      bool fits = countOf(operand) == countOf(op.getResult(0)) ||
+                  (tail.size() <= shape.size() && tail == shape.take_back(tail.size()));
+      if (!fits)
+        return op.emitOpError() << "has an operand of type " << operand.getType()
+                                << " that does not repeat along leading dimensions: it needs an nn.broadcast before the group";
+    }
+  }
+  for (auto [value, buffer] : group.yielded())
+    if (buffer.count() != n && buffer.count() != 1)
+      return group.op.emitOpError() << "hands back " << buffer.count() << " elements, it works on " << n;
+  return success();
+}
+
+void Elementwise::loadScalars() {
+  for (Value argument : body.getArguments())
+    if (isOutside(argument)) {
+      Buffer buffer = group.in(argument);
+      if (isPacked(elementOf(argument))) // one code of four bits: its block
+        rules.blocks[argument] = loadBlock(e, buffer, e.index(0));
+      else
+        rules.scalars[argument] = loadScalar(e, buffer);
+    }
+  for (Operation &op : body.without_terminator())
+    if (matchPattern(&op, m_Constant()))
+      if (Buffer constant = group.in(op.getResult(0)))
+        rules.scalars[op.getResult(0)] = loadScalar(e, constant);
+}
+
+/// table[k] = x[k mod P] for k < P + 32.
+Value Elementwise::makeTable(Value argument, unsigned part) {
+  Buffer x = group.in(argument);
+  int64_t period = x.count();
+  Type type = tableType(argument, e.b);
+  Value table = group.scratch(part, type, period + kBlock);
+  auto stored = [&](Value block) {
+    return x.element().isInteger(1)
+               ? arith::ExtUIOp::create(e.b, e.loc, VectorType::get({kBlock}, type), block).getResult()
+               : block;
+  };
+  // Whole blocks first: the last one reaches up to 31 elements past P, within the table, and is then mended.
+  e.loop(e.index(0), e.index(llvm::alignTo(period, kBlock)), kBlock,
+         [&](Value at) { e.store(stored(loadBlock(e, x, at)), table, at); });
+  e.loop(e.index(period), e.index(period + kBlock), 1, [&](Value at) {
+    Value from = e.sub(at, e.index(period)); // ascending, so that short periods repeat
+    e.storeScalar(e.loadScalar(table, from), table, at);
+  });
+  return table;
+}
+
+LogicalResult Elementwise::applyAll(bool inLoop) {
+  for (Operation &op : body.without_terminator()) {
+    if (matchPattern(&op, m_Constant()) || isOutside(op.getResult(0)) == inLoop)
+      continue;
+    if (isSameElements(&op)) {
+      Value from = op.getOperand(0), to = op.getResult(0);
+      if (Value block = rules.blocks.lookup(from))
+        rules.blocks[to] = block;
+      if (Value scalar = rules.scalars.lookup(from))
+        rules.scalars[to] = scalar;
+      continue;
+    }
+    e.loc = rules.o.loc = op.getLoc();
+    if (failed(applyRule(&op, rules)))
+      return failure();
+  }
+  return success();
+}
+
+Value Elementwise::loadInLoop(Value argument, Value at) {
+  Buffer x = group.in(argument);
+  if (countOf(argument) == n)
+    return loadBlock(e, x, at);
+  Value from = e.rem(at, countOf(argument));
+  if (!needsTable(argument, n))
+    return loadBlock(e, x, from);
+  Value block = e.load(tables.lookup(argument), from, kBlock);
+  if (!x.element().isInteger(1))
+    return block;
+  return arith::TruncIOp::create(e.b, e.loc, VectorType::get({kBlock}, e.b.getI1Type()), block);
+}
+
+void Elementwise::storeAll(bool inLoop, Value at) {
+  for (auto [value, buffer] : group.yielded()) {
+    if ((buffer.count() == 1) == inLoop)
+      continue;
+    if (inLoop)
+      storeBlock(e, rules.block(value), buffer, at);
+    else if (!isPacked(buffer.element()))
+      storeScalar(e, rules.scalar(value), buffer);
+    else
+      storeBlock(e, rules.block(value), buffer, at);
+  }
+}
+
+LogicalResult Elementwise::emitLoop() {
+  if (e.b.getInsertionPoint() == e.b.getInsertionBlock()->begin())
+    arith::ConstantIndexOp::create(e.b, e.loc, 0); // something to go behind
+  rules.anchor = &*std::prev(e.b.getInsertionPoint());
+  LogicalResult result = success();
+  e.flat(n, kBlock, [&](Value at) {
+    for (Value argument : body.getArguments())
+      if (!isOutside(argument))
+        rules.blocks[argument] = loadInLoop(argument, at);
+    result = applyAll(/*inLoop=*/true);
+    if (succeeded(result))
+      storeAll(/*inLoop=*/true, at);
+  });
+  return result;
+}
+
+} // namespace
+
+LogicalResult nibble::codegen::emitElementwise(Group &group) { return Elementwise(group).emit(); }

@@ -1,0 +1,173 @@
+//===- FlatEmitters.cpp - statistics and flags of whole tensors ---------------===//
+#include "Emitters.h"
+#include "Sums.h"
+
+#include "nibble/Numerics/Scale.h"
+
+using namespace nibble::codegen;
+namespace generic = nibble::numerics::generic;
+namespace q4 = nibble::q4;
+using F = VectorOps::F;
+using I = VectorOps::I;
+using B = VectorOps::B;
+
+/// max over 32 lanes a chunk: the op's tensor is its operand `x`.
+static SmallVector<int64_t> magnitudeScratch(Value x) {
+  return {foldFlatScratch(cast<RankedTensorType>(x.getType()).getNumElements(), 1)};
+}
+
+static LogicalResult emit(Group &g, q4::AbsMaxOp op) {
+  storeScalar(g.e, absMax(g, 0, g.in(op.getX())), g.out(op.getResult()));
+  return success();
+}
+
+static LogicalResult emit(Group &g, q4::NonFiniteOp op) {
+  VectorOps o = g.e.scalarOps();
+  I largest{maxMagnitudeBits(g, 0, g.in(op.getX()))};
+  B found = o.ilt(o.constI(op.getInfinities() ? 0x7F7FFFFF : 0x7F800000), largest);
+  storeScalar(g.e, found.v, g.out(op.getResult()));
+  return success();
+}
+
+/// lo = min(0, min x), hi = max(0, max x), starting at +0 and replaced by what is beyond; the third accumulator tells of NaN.
+static LogicalResult emit(Group &g, q4::RangeOp op) {
+  LoopBuilder &e = g.e;
+  Buffer x = g.in(op.getX());
+  VectorOps o = e.ops(kBlock);
+  FlatFold fold;
+  fold.init = {o.constF(0).v, o.constF(0).v, o.constI(0).v};
+  fold.merge = [&](unsigned i, Value a, Value b) -> Value {
+    VectorOps any = e.scalarOps();
+    if (i == 2)
+      return any.ior({a}, {b}).v;
+    return any.select(i == 0 ? any.lt({b}, {a}) : any.lt({a}, {b}), F{b}, F{a}).v;
+  };
+  fold.step = [&](Value at, ValueRange soFar, std::optional<B> mask) {
+    F value{loadBlock(e, x, at)};
+    if (mask)
+      value = o.select(*mask, value, o.constF(0));
+    I nan = o.select(generic::isNan(o, value), o.constI(1), o.constI(0));
+    return SmallVector<Value>{fold.merge(0, soFar[0], value.v), fold.merge(1, soFar[1], value.v), fold.merge(2, soFar[2], nan.v)};
+  };
+  SmallVector<Value> found = foldFlat(g, 0, x.count(), fold);
+  VectorOps s = e.scalarOps();
+  B nan = s.ilt(s.constI(0), I{found[2]});
+  F quietNan = s.fromBits(s.constI(0x7FC00000));
+  storeScalar(e, s.select(nan, quietNan, F{found[0]}).v, g.out(op.getLo()));
+  storeScalar(e, s.select(nan, quietNan, F{found[1]}).v, g.out(op.getHi()));
+  return success();
+}
+
+/// Flags are bytes 0 or 1.
+static LogicalResult emit(Group &g, q4::OrOp op) {
+  VectorOps o = g.e.scalarOps();
+  B any = o.constB(false);
+  for (Value flag : op.getFlags())
+    any = o.bor(any, {loadScalar(g.e, g.in(flag))});
+  storeScalar(g.e, any.v, g.out(op.getResult()));
+  return success();
+}
+
+/// α = c1·√mean(w²) + c0·mean|w| from flat sums; the maximum is looked for only where the formula gives nothing positive.
+static LogicalResult emit(Group &g, q4::SawbClipOp op) {
+  LoopBuilder &e = g.e;
+  Buffer w = g.in(op.getW());
+  VectorOps o = e.ops(kLanes), wide = e.scalarOps(/*wide=*/true), s = e.scalarOps();
+  SmallVector<Value> sums = flatSums(g, 0, w.count(), 2, [&](Value at, int64_t active) {
+    F x{loadReals(e, w, at, kLanes, active)};
+    return SmallVector<Value>{o.mul(x, x).v, generic::abs(o, x).v};
+  });
+  F count = wide.constF(static_cast<double>(w.count())), zero = wide.constF(0);
+  F alpha = generic::sawbClip(wide, F{sums[0]}, F{sums[1]}, count, zero); // 0 where the formula is not positive
+  Type f32 = e.b.getF32Type();
+  Value result = e.ifElse(
+      wide.lt(zero, alpha).v, f32,
+      [&] { return SmallVector<Value>{arith::TruncFOp::create(e.b, e.loc, f32, alpha.v)}; },
+      [&] { return SmallVector<Value>{absMax(g, 1, w)}; })[0];
+  storeScalar(e, result, g.out(op.getAlpha()));
+  return success();
+}
+
+/// α, or while it is unset `init`, or max|x| where `init` is 0: only then x is read. At least `floor`.
+static LogicalResult emit(Group &g, q4::InitClipOp op) {
+  LoopBuilder &e = g.e;
+  VectorOps s = e.scalarOps();
+  F alpha{loadScalar(e, g.in(op.getAlpha()))};
+  float init = op.getInit().convertToFloat();
+  F first = s.constF(init);
+  if (init == 0)
+    first.v = e.ifElse(
+        s.lt(s.constF(0), alpha).v, e.b.getF32Type(), [&] { return SmallVector<Value>{e.f32(0)}; },
+        [&] { return SmallVector<Value>{absMax(g, 0, g.in(op.getX()))}; })[0];
+  F clip = generic::learnedClip(s, alpha, first, op.getFloor().convertToFloat());
+  storeScalar(e, clip.v, g.out(op.getResult()));
+  return success();
+}
+
+/// The stored maximum, or this batch's while it is unset: only then x is read.
+static LogicalResult emit(Group &g, q4::FrozenRangeOp op) {
+  LoopBuilder &e = g.e;
+  VectorOps s = e.scalarOps();
+  F state{loadScalar(e, g.in(op.getState()))};
+  B isSet = s.compare(arith::CmpFPredicate::UNE, state, s.constF(0));
+  Value result = e.ifElse(
+      isSet.v, e.b.getF32Type(), [&] { return SmallVector<Value>{state.v}; },
+      [&] { return SmallVector<Value>{absMax(g, 0, g.in(op.getX()))}; })[0];
+  storeScalar(e, result, g.out(op.getResult()));
+  return success();
+}
+
+/// {codes at an end of their set, codes of zero}.
+static LogicalResult emit(Group &g, q4::CodeCountsOp op) {
+  LoopBuilder &e = g.e;
+  Buffer codes = g.in(op.getCodes());
+  bool isLog = logRadix(codes.element()) != 0;
+  VectorOps o = e.ops(kBlock), s = e.scalarOps();
+  int32_t qmin = op.getQmin(), qmax = op.getQmax();
+  I zeroScalar = op.getZeroPoint() ? I{loadScalar(e, g.in(op.getZeroPoint()))} : s.constI(0);
+  I zero = o.splat(zeroScalar);
+  B minCounts = o.splat(s.bnot(s.ieq(zeroScalar, s.constI(qmin))));
+  FlatFold fold;
+  fold.init = {o.constI(0).v, o.constI(0).v};
+  fold.merge = [&](unsigned, Value a, Value b) { return s.iadd({a}, {b}).v; };
+  fold.step = [&](Value at, ValueRange soFar, std::optional<B> mask) {
+    Value block = loadBlock(e, codes, at);
+    Type i32 = o.type(e.b.getI32Type());
+    I code{isLog ? arith::ExtUIOp::create(e.b, e.loc, i32, block).getResult()
+                 : arith::ExtSIOp::create(e.b, e.loc, i32, block).getResult()};
+    I exponent = o.iand(code, o.constI(7));
+    B end = isLog ? o.ieq(exponent, o.constI(7))
+                  : o.bor(o.ieq(code, o.constI(qmax)), o.band(o.ieq(code, o.constI(qmin)), minCounts));
+    B isZero = isLog ? o.ieq(exponent, o.constI(0)) : o.ieq(code, zero);
+    if (mask)
+      end = o.band(end, *mask), isZero = o.band(isZero, *mask);
+    I one = o.constI(1), none = o.constI(0);
+    return SmallVector<Value>{o.iadd({soFar[0]}, o.select(end, one, none)).v, o.iadd({soFar[1]}, o.select(isZero, one, none)).v};
+  };
+  SmallVector<Value> counts = foldFlat(g, 0, codes.count(), fold);
+  Buffer result = g.out(op.getResult());
+  storeScalar(e, counts[0], result, 0);
+  storeScalar(e, counts[1], result, 1);
+  return success();
+}
+
+Emitted nibble::codegen::emitStatistics(Group &group, Operation *op) {
+  return TypeSwitch<Operation *, Emitted>(op)
+      .Case<q4::AbsMaxOp, q4::NonFiniteOp, q4::RangeOp, q4::OrOp, q4::SawbClipOp, q4::InitClipOp, q4::FrozenRangeOp,
+            q4::CodeCountsOp>([&](auto typed) { return emit(group, typed); })
+      .Default([](Operation *) { return std::nullopt; });
+}
+
+SmallVector<int64_t> nibble::codegen::statisticsScratch(Operation *op) {
+  auto count = [](Value v) { return cast<RankedTensorType>(v.getType()).getNumElements(); };
+  using Parts = SmallVector<int64_t>;
+  return TypeSwitch<Operation *, Parts>(op)
+      .Case<q4::AbsMaxOp, q4::NonFiniteOp, q4::InitClipOp, q4::FrozenRangeOp>(
+          [&](auto typed) { return magnitudeScratch(typed.getX()); })
+      .Case<q4::RangeOp>([&](q4::RangeOp range) { return Parts{foldFlatScratch(count(range.getX()), 3)}; })
+      .Case<q4::CodeCountsOp>([&](q4::CodeCountsOp counts) { return Parts{foldFlatScratch(count(counts.getCodes()), 2)}; })
+      .Case<q4::SawbClipOp>([&](q4::SawbClipOp sawb) {
+        return Parts{flatSumsScratch(count(sawb.getW()), 2), foldFlatScratch(count(sawb.getW()), 1)};
+      })
+      .Default([](Operation *) { return Parts{}; });
+}
