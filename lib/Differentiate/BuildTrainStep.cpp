@@ -100,7 +100,7 @@ private:
     OpBuilder &b = step.builder;
     OptimizerBuilder optimizer(step, options, step.argument(Rate), step.argument(Number));
     for (Parameter &parameter : parameters) {
-      bool isClip = parameter.variable.getRole() == train::Role::Clip;
+      bool isClip = bounds.contains(parameter.variable.getSymNameAttr());
       // The gradient of λ·α² is 2·λ·α.
       double l2 = isClip ? 2 * moduleRecipe(module)->pactDecay : 0;
       parameter.updated =

@@ -50,7 +50,12 @@ FailureOr<Expansion> Expansion::prepare(StepFunction &step, Value rng) {
     if (auto norm = dyn_cast<nn::BatchNormOp>(op)) {
       if (failed(expansion.prepareBatchNorm(norm)))
         return failure();
-    } else if (auto dropout = dyn_cast<nn::DropoutOp>(op)) {
+    } else if (auto dropout = dyn_cast<nn::DropoutOp>(op); dropout && dropout.getRatio().isZero()) {
+      if (step.output == dropout.getResult())
+        step.output = dropout.getX();
+      dropout.getResult().replaceAllUsesWith(dropout.getX());
+      dropout.erase();
+    } else if (dropout) {
       expansion.pairs.emplace_back(dropout, makeKeepMask(dropout, rng, streams));
     }
   }

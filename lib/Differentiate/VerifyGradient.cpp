@@ -79,7 +79,7 @@ private:
         fail(save) << "a value of the backward part is saved";
       auto [entry, isFirst] = saved.try_emplace(save.getValue(), save);
       if (!isFirst)
-        fail(save).attachNote(entry->second->getLoc()) << "the same value is saved here already";
+        (fail(save) << "a value is saved twice").attachNote(entry->second->getLoc()) << "the first save is here";
     });
   }
 
@@ -97,8 +97,9 @@ private:
         continue;
       for (OpOperand &operand : op->getOpOperands())
         if (!needsNoSave(operand.get()))
-          fail(op).attachNote(operand.get().getLoc())
-              << "operand " << operand.getOperandNumber() << " is this forward value, which is not saved";
+          (fail(op) << "operand " << operand.getOperandNumber() << " is a forward value that is not saved")
+                  .attachNote(operand.get().getLoc())
+              << "the value is made here";
     }
   }
 
