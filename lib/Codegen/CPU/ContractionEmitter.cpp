@@ -16,7 +16,7 @@ int64_t nibble::contractionScratchBytes(Operation *op, const CpuTarget &target) 
   if (failed(c))
     return 0;
   if (c->isFloat())
-    return c->isWindow ? planWindowFloat(*c, target).scratch.bytes : 0;
+    return c->isWindow ? planWindowFloat(*c, target).scratch.bytes : planPixelFloat(*c, target).scratch.bytes;
   return c->isWindow ? planWindowPairs(*c, target).scratch.bytes : planPixelPairs(*c, target).scratch.bytes;
 }
 
@@ -49,7 +49,7 @@ LogicalResult nibble::emitContraction(Operation *op, ArrayRef<Value> inputs, Val
     if (c->isWindow)
       emitWindowFloat(e, *c, planWindowFloat(*c, target), buffers);
     else
-      emitPixelFloat(e, *c, buffers);
+      emitPixelFloat(e, planPixelFloat(*c, target), buffers);
     return success();
   }
   loadScalars(e, *c, inputs, buffers);

@@ -14,7 +14,12 @@
 // Steps and offsets count elements. Tables are pairs of i64; the row table is readable up to a multiple of `rows`, its
 // spare entries naming readable memory. Reads of `b` cover whole vectors.
 //
-// Floats: the same tile with one f32 fma a term, contraction as three nested loops (see FloatKernel below).
+// Floats, one f32 accumulator an output from +0 and one fma a term, in the order of the loops:
+//   acc[r][j] = 0
+//   for i1 < n1:  for i2 < n2:  for i3 < n3:
+//     acc[r][j] = fma(a[r'·aRow + i1·a1 + i2·a2 + i3·a3], b[i1·b1 + i2·b2 + i3·b3 + j], acc[r][j]),  r' = min(r, rowCount - 1)
+//   out[r·outRow + j] = acc[r][j]    for r < rowCount, j < columns
+// `masked` kernels read no column of b beyond the last.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -53,5 +58,15 @@ struct PairCall {
 };
 /// Calls the kernel with `vectors` vectors of columns, making it first where the module has none.
 void callPairKernel(Emit &e, int vectors, Epilogue epilogue, const PairCall &call);
+
+/// Arguments of a call of the float kernel, in its order. Steps count elements.
+struct FloatCall {
+  Value a, b, out;
+  Value rowCount, columns, n1, n2, n3, aRow, a1, a2, a3, b1, b2, b3, outRow;
+};
+/// Most vectors of a register tile of floats, and the rows of one with `vectors` vectors.
+int64_t floatVectors(const CpuTarget &target);
+int64_t floatRows(const CpuTarget &target, int64_t vectors);
+void callFloatKernel(Emit &e, int64_t rows, int64_t vectors, bool masked, const FloatCall &call);
 
 } // namespace nibble::contraction

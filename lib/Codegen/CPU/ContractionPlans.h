@@ -54,16 +54,39 @@ struct PixelPairsPlan {
 PixelPairsPlan planPixelPairs(const Contraction &c, const CpuTarget &target);
 void emitPixelPairs(Emit &e, const Contraction &c, const PixelPairsPlan &plan, const Buffers &buffers);
 
+/// Panels of f32: [tile][outer][term][tileColumns], columns beyond the last unspecified.
+struct FloatPackSpec {
+  IndexMap tiles; // tile -> (source offset, first column within its block)
+  IndexMap outer; // kernel position -> (source offset)
+  int64_t terms, termStride, columnStride, tileColumns, blockColumns;
+  int64_t elements() const { return tiles.count() * outer.count() * terms * tileColumns; }
+};
+
 /// WindowProduct in f32: the left operand is read in place, the weights are packed into panels [tile][kh][kw][term][columns].
 struct WindowFloatPlan {
   WindowProduct w;
-  int64_t tileColumns, vectors, columnTiles, panel = 0;
+  FloatPackSpec weights;
+  int64_t vectors, rows, kernelH = 1, kernelW = 1;
+  int64_t panel;
   ScratchLayout scratch;
 };
 WindowFloatPlan planWindowFloat(const Contraction &c, const CpuTarget &target);
 void emitWindowFloat(Emit &e, const Contraction &c, const WindowFloatPlan &plan, const Buffers &buffers);
 
-/// PixelSum in f32: both operands are read in place.
-void emitPixelFloat(Emit &e, const Contraction &c, const Buffers &buffers);
+/// PixelSum in f32: both operands are read in place (but a transposed right one of a matrix product, which is packed).
+struct PixelFloatPlan {
+  PixelSum p;
+  FloatPackSpec columns;
+  bool packed;
+  int64_t vectors, rows, panel;
+  ScratchLayout scratch;
+};
+PixelFloatPlan planPixelFloat(const Contraction &c, const CpuTarget &target);
+void emitPixelFloat(Emit &e, const PixelFloatPlan &plan, const Buffers &buffers);
+
+/// Packs `source` (an f32 memref of `elements`) into `target`.
+void packFloat(Emit &e, const FloatPackSpec &spec, Value source, int64_t elements, Value target);
+/// A constant table of rows of i64 numbers, as a pointer.
+Value constantTable(Emit &e, ArrayRef<int64_t> numbers);
 
 } // namespace nibble::contraction

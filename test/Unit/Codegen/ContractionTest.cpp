@@ -68,4 +68,72 @@ TEST_P(Contraction, MatrixProductsOfCodes) {
   checkCases(cases, GetParam());
 }
 
+/// Convolutions of many windows, as all three products.
+static std::vector<Case> windows(std::initializer_list<std::pair<Kind, Kind>> kinds) {
+  std::vector<Case> cases;
+  for (auto op : {Case::Forward, Case::InputGrad, Case::WeightGrad})
+    for (auto [left, right] : kinds) {
+      auto add = [&](auto... rest) { cases.push_back(conv(op, left, right, rest...)); };
+      using V = std::vector<int64_t>;
+      add(V{2, 8, 8, 4}, 6, V{3, 3}, V{1, 1}, V{1, 1, 1, 1});
+      add(V{3, 12, 10, 1}, 6, V{5, 5}, V{1, 1}, V{2, 2, 2, 2});
+      add(V{1, 7, 9, 3}, 17, V{3, 2}, V{2, 1}, V{0, 1, 1, 0});
+      add(V{2, 9, 9, 5}, 20, V{3, 3}, V{2, 2}, V{1, 1, 1, 1});
+      add(V{2, 11, 7, 2}, 3, V{3, 3}, V{3, 2}, V{0, 2, 1, 3});
+      add(V{2, 6, 6, 16}, 33, V{1, 1});
+      add(V{2, 7, 7, 6}, 5, V{1, 1}, V{2, 2});
+      add(V{1, 10, 11, 4}, 4, V{3, 3}, V{1, 1}, V{2, 2, 2, 2}, V{2, 2});
+      add(V{1, 13, 12, 2}, 3, V{3, 3}, V{2, 2}, V{3, 0, 3, 1}, V{2, 3});
+      add(V{2, 6, 5, 6}, 9, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}, V{1, 1}, int64_t(3));
+      add(V{2, 6, 5, 6}, 6, V{3, 3}, V{2, 2}, V{1, 1, 1, 1}, V{1, 1}, int64_t(6));
+      add(V{1, 9, 9, 8}, 8, V{3, 3}, V{2, 1}, V{1, 1, 0, 0}, V{1, 2}, int64_t(2));
+      add(V{2, 4, 4, 40}, 36, V{4, 4});
+      add(V{1, 1, 5, 3}, 2, V{1, 3});
+      add(V{5, 5, 1, 3}, 2, V{3, 1}, V{1, 1}, V{1, 0, 1, 0});
+    }
+  return cases;
+}
+
+TEST_P(Contraction, ConvolutionsOfCodes) {
+  std::vector<Case> cases = windows({{Kind::Int4Zero, Kind::Int4}, {Kind::Log4, Kind::Int4}, {Kind::Int8, Kind::Log2}});
+  checkCases(cases, GetParam());
+}
+
+/// Contractions longer than 32-bit sums hold, with every code at its largest: split sums meet the exact integer. And
+/// batches that take several passes.
+TEST_P(Contraction, LongSumsAndSeveralPasses) {
+  std::vector<Case> cases;
+  using V = std::vector<int64_t>;
+  cases.push_back(matmul(Kind::Log4, Kind::Int4Zero, 5, 3, 40001, false, true));
+  cases.push_back(matmul(Kind::Log4, Kind::Int4Zero, 5, 18, 80001, false, false));
+  cases.push_back(matmul(Kind::Log4, Kind::Int4Zero, 5, 18, 40001, true, false));
+  cases.push_back(matmul(Kind::Log4, Kind::Int4Zero, 3, 2, 36001, true, true));
+  cases.push_back(conv(Case::InputGrad, Kind::Log4, Kind::Int4Zero, V{2, 3, 4, 2}, 4001, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}));
+  cases.push_back(conv(Case::WeightGrad, Kind::Int4Zero, Kind::Log4, V{40, 32, 32, 4}, 3, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}));
+  cases.push_back(conv(Case::WeightGrad, Kind::Int8, Kind::Int8, V{67, 64, 33, 3}, 3, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}));
+  for (Case &c : cases)
+    c.extreme = true;
+  size_t extreme = cases.size();
+  cases.push_back(conv(Case::WeightGrad, Kind::Int4Zero, Kind::Int4, V{37, 24, 24, 17}, 19, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}));
+  cases.push_back(conv(Case::WeightGrad, Kind::Int4Zero, Kind::Int4, V{301, 16, 15, 19}, 3, V{1, 1}));
+  cases.push_back(conv(Case::Forward, Kind::Int4Zero, Kind::Int4, V{67, 24, 25, 17}, 3, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}));
+  cases.push_back(conv(Case::InputGrad, Kind::Log2, Kind::Int4, V{67, 25, 24, 3}, 17, V{3, 3}, V{2, 2}, V{1, 1, 1, 1}));
+  cases.push_back(matmul(Kind::Int4Zero, Kind::Int4, 3001, 3, 700, false, true));
+  cases.push_back(matmul(Kind::Int4Zero, Kind::Int4, 30, 40, 20000, true, false));
+  for (size_t i = extreme; i < cases.size(); ++i)
+    cases[i].gain = true;
+  checkCases(cases, GetParam());
+}
+
+TEST_P(Contraction, MatrixProductsOfFloats) {
+  std::vector<Case> cases;
+  const int64_t sizes[][3] = {{1, 1, 1}, {3, 10, 5}, {128, 10, 84}, {17, 33, 31}, {70, 48, 64}, {9, 100, 2}, {131, 16, 40}};
+  for (auto [m, n, k] : sizes)
+    for (int transposes = 0; transposes < 4; ++transposes)
+      cases.push_back(matmul(Kind::F32, Kind::F32, m, n, k, transposes & 1, transposes & 2));
+  checkCases(cases, GetParam());
+}
+
+TEST_P(Contraction, ConvolutionsOfFloats) { checkCases(windows({{Kind::F32, Kind::F32}}), GetParam()); }
+
 INSTANTIATE_TEST_SUITE_P(Targets, Contraction, testing::Values("avx512vnni", "avx512", "avx2", "generic"));
