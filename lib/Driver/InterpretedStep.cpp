@@ -13,11 +13,14 @@ using namespace nibble::reference;
 namespace {
 class Errors {
 public:
-  explicit Errors(MLIRContext *context) : handler(context, [this](Diagnostic &diagnostic) {
-      if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
-        text += (text.empty() ? "" : "\n") + diagnostic.str();
-    }) {}
-  Status status() const { return Status::error(text.empty() ? "the interpreter failed without a message" : text); }
+  explicit Errors(MLIRContext *context)
+      : handler(context, [this](Diagnostic &diagnostic) {
+          if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
+            text += (text.empty() ? "" : "\n") + diagnostic.str();
+        }) {}
+  Status status() const {
+    return Status::error(text.empty() ? "the interpreter failed without a message" : text);
+  }
 
 private:
   std::string text;
@@ -25,7 +28,8 @@ private:
 };
 } // namespace
 
-Result<std::unique_ptr<InterpretedStep>> InterpretedStep::create(OwningOpRef<ModuleOp> module, uint64_t seed) {
+Result<std::unique_ptr<InterpretedStep>> InterpretedStep::create(OwningOpRef<ModuleOp> module,
+                                                                 uint64_t seed) {
   std::unique_ptr<InterpretedStep> step(new InterpretedStep(std::move(module), seed));
   if (Status status = step->bind(); !status)
     return status;
@@ -47,9 +51,10 @@ Status InterpretedStep::bind() {
   evalStep = module->lookupSymbol<func::FuncOp>("eval_step");
   if (!trainStep || !evalStep)
     return Status::error("the module has no @train_step or no @eval_step to interpret");
-  if (trainStep.getNumArguments() != 5 || evalStep.getNumArguments() != 3 || trainStep.getNumResults() < 1 ||
-      evalStep.getNumResults() < 1)
-    return Status::error("@train_step takes (x, labels, lr, step, rng) and @eval_step (x, labels, valid)");
+  if (trainStep.getNumArguments() != 5 || evalStep.getNumArguments() != 3 ||
+      trainStep.getNumResults() < 1 || evalStep.getNumResults() < 1)
+    return Status::error(
+        "@train_step takes (x, labels, lr, step, rng) and @eval_step (x, labels, valid)");
   input = dyn_cast<RankedTensorType>(trainStep.getArgument(0).getType());
   answer = dyn_cast<RankedTensorType>(trainStep.getArgument(1).getType());
   if (!input || !input.getElementType().isF32() || input.getRank() < 1 || !answer)
@@ -57,7 +62,8 @@ Status InterpretedStep::bind() {
   if (answer.getElementType().isInteger(32)) {
     if (auto count = module->getOperation()->getAttrOfType<IntegerAttr>("nibble.classes"))
       classes = count.getInt();
-    else if (auto output = dyn_cast<RankedTensorType>(evalStep.getResultTypes().back()); output && output.getRank() > 0)
+    else if (auto output = dyn_cast<RankedTensorType>(evalStep.getResultTypes().back());
+             output && output.getRank() > 0)
       classes = output.getShape().back();
   }
   Errors errors(module->getContext());
@@ -73,26 +79,30 @@ std::vector<int64_t> InterpretedStep::targetShape() const {
   return answer.getElementType().isF32() ? answer.getShape().vec() : std::vector<int64_t>();
 }
 
-Result<llvm::SmallVector<Tensor<float>>> InterpretedStep::batchArguments(const runtime::Batch &batch) const {
+Result<llvm::SmallVector<Tensor<float>>>
+InterpretedStep::batchArguments(const runtime::Batch &batch) const {
   llvm::SmallVector<Tensor> arguments;
   if (!batch.x)
     return Status::error("a batch has no input");
-  arguments.push_back(Tensor::real(input.getShape(), std::vector<float>(batch.x, batch.x + input.getNumElements())));
+  arguments.push_back(Tensor::real(input.getShape(),
+                                   std::vector<float>(batch.x, batch.x + input.getNumElements())));
   int64_t n = answer.getNumElements();
   if (answer.getElementType().isF32()) {
     if (!batch.targets)
       return Status::error("the network's loss takes real targets, the data set has none");
-    arguments.push_back(Tensor::real(answer.getShape(), std::vector<float>(batch.targets, batch.targets + n)));
+    arguments.push_back(
+        Tensor::real(answer.getShape(), std::vector<float>(batch.targets, batch.targets + n)));
     return arguments;
   }
   if (!batch.labels)
     return Status::error("the network's loss takes labels, the data set has none");
-  arguments.push_back(
-      Tensor::integer(ElementKind::Label, answer.getShape(), std::vector<int32_t>(batch.labels, batch.labels + n)));
+  arguments.push_back(Tensor::integer(ElementKind::Label, answer.getShape(),
+                                      std::vector<int32_t>(batch.labels, batch.labels + n)));
   return arguments;
 }
 
-Result<RunResult<float>> InterpretedStep::run(func::FuncOp function, llvm::ArrayRef<Tensor> arguments) {
+Result<RunResult<float>> InterpretedStep::run(func::FuncOp function,
+                                              llvm::ArrayRef<Tensor> arguments) {
   Errors errors(module->getContext());
   FailureOr<Run> outcome = interpreter.run(function, arguments, store);
   if (failed(outcome))
@@ -108,7 +118,8 @@ static int64_t countOf(const RunResult<float> &run) {
   return 0;
 }
 
-Status InterpretedStep::train(const runtime::Batch &batch, double learningRate, int64_t step, runtime::StepResult &result) {
+Status InterpretedStep::train(const runtime::Batch &batch, double learningRate, int64_t step,
+                              runtime::StepResult &result) {
   auto arguments = batchArguments(batch);
   if (!arguments)
     return arguments.status();
@@ -118,7 +129,8 @@ Status InterpretedStep::train(const runtime::Batch &batch, double learningRate, 
   Result<Run> outcome = run(trainStep, *arguments);
   if (!outcome)
     return outcome.status();
-  result.code = outcome->status == RunStatus::Ok ? runtime::StepCode::Ok : runtime::StepCode::NonFinite;
+  result.code =
+      outcome->status == RunStatus::Ok ? runtime::StepCode::Ok : runtime::StepCode::NonFinite;
   result.loss = outcome->outputs[0].reals.at(0);
   result.correct = countOf(*outcome);
   lastReport = std::move(outcome->report);

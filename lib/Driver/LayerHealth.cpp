@@ -7,15 +7,17 @@ using namespace nibble;
 using runtime::LayerHealth;
 
 HealthReport::HealthReport(const std::vector<std::string> &keys) {
-  const std::pair<std::string, float LayerHealth::*> measures[] = {{"/output_gradient/saturation", &LayerHealth::saturation},
-                                                                   {"/output_gradient/underflow", &LayerHealth::underflow},
-                                                                   {"/output_gradient/scale", &LayerHealth::scale}};
+  const std::pair<std::string, float LayerHealth::*> measures[] = {
+      {"/output_gradient/saturation", &LayerHealth::saturation},
+      {"/output_gradient/underflow", &LayerHealth::underflow},
+      {"/output_gradient/scale", &LayerHealth::scale}};
   for (size_t i = 0; i < keys.size(); ++i)
     for (const auto &[suffix, measure] : measures) {
       if (!keys[i].ends_with(suffix))
         continue;
       std::string name = keys[i].substr(0, keys[i].size() - suffix.size());
-      auto at = std::find_if(health.begin(), health.end(), [&](const LayerHealth &layer) { return layer.name == name; });
+      auto at = std::find_if(health.begin(), health.end(),
+                             [&](const LayerHealth &layer) { return layer.name == name; });
       size_t layer = static_cast<size_t>(at - health.begin());
       if (at == health.end())
         health.push_back({name});

@@ -1,8 +1,9 @@
 //===- Contraction.cpp - Products of nn (reals) and q4 (codes) ----------------===//
 //
-// Float: one accumulator an output from +0, terms in the stated order, each an fma. Codes: the exact integer sum of
-// (left − Z_left)·(right − Z_right), converted once, times (s_left·s_right·gain) (numerics.md, section 5). Both run through the
-// same loops: `Acc` accumulates products of `E` (float, float), (double, double) or (int64, int32).
+// Float: one accumulator an output from +0, terms in the stated order, each an fma. Codes: the
+// exact integer sum of (left − Z_left)·(right − Z_right), converted once, times
+// (s_left·s_right·gain) (numerics.md, section 5). Both run through the same loops: `Acc`
+// accumulates products of `E` (float, float), (double, double) or (int64, int32).
 //
 //===----------------------------------------------------------------------===//
 #include "FusedRows.h"
@@ -26,10 +27,11 @@ static std::vector<E> transposed(const std::vector<E> &x, int64_t rows, int64_t 
   return y;
 }
 
-/// y[m, n] = Σ_k a[m, k]·b[k, n], k ascending; a is stored (k, m) if transposeA, b (n, k) if transposeB.
+/// y[m, n] = Σ_k a[m, k]·b[k, n], k ascending; a is stored (k, m) if transposeA, b (n, k) if
+/// transposeB.
 template <typename Acc, typename E>
-static std::vector<Acc> matMul(const std::vector<E> &a, const std::vector<E> &b, int64_t m, int64_t n, int64_t k,
-                               bool transposeA, bool transposeB) {
+static std::vector<Acc> matMul(const std::vector<E> &a, const std::vector<E> &b, int64_t m,
+                               int64_t n, int64_t k, bool transposeA, bool transposeB) {
   std::vector<E> turned;
   if (transposeB)
     turned = transposed(b, n, k);
@@ -46,15 +48,18 @@ static int64_t tapOf(int64_t o, int64_t stride, int64_t k, int64_t dilation, int
 }
 
 /// The output row (column) whose tap `k` is input row `i`, or −1.
-static int64_t outputOf(int64_t i, int64_t stride, int64_t k, int64_t dilation, int64_t pad, int64_t outputs) {
+static int64_t outputOf(int64_t i, int64_t stride, int64_t k, int64_t dilation, int64_t pad,
+                        int64_t outputs) {
   int64_t distance = i + pad - k * dilation;
-  return distance >= 0 && distance % stride == 0 && distance / stride < outputs ? distance / stride : -1;
+  return distance >= 0 && distance % stride == 0 && distance / stride < outputs ? distance / stride
+                                                                                : -1;
 }
 
 /// Weights O×KH×KW×I as KH×KW×I×O within each group: the outputs of a pixel become contiguous.
 template <typename E>
 static std::vector<E> outputsLast(const std::vector<E> &w, const nn::ConvShape &s) {
-  int64_t taps = s.kernelHeight * s.kernelWidth, in = s.channels / s.groups, out = s.outChannels / s.groups;
+  int64_t taps = s.kernelHeight * s.kernelWidth, in = s.channels / s.groups,
+          out = s.outChannels / s.groups;
   std::vector<E> turned(w.size());
   for (int64_t o = 0; o < s.outChannels; ++o)
     for (int64_t t = 0; t < taps; ++t)
@@ -65,8 +70,10 @@ static std::vector<E> outputsLast(const std::vector<E> &w, const nn::ConvShape &
 
 /// y[n, oh, ow, o] = Σ_{kh, kw, c} x[n, oh·s + kh·d − pad, …, c]·w[o, kh, kw, c].
 template <typename Acc, typename E>
-static std::vector<Acc> conv(const std::vector<E> &x, const std::vector<E> &weights, const nn::ConvShape &s) {
-  int64_t in = s.channels / s.groups, out = s.outChannels / s.groups, taps = s.kernelHeight * s.kernelWidth;
+static std::vector<Acc> conv(const std::vector<E> &x, const std::vector<E> &weights,
+                             const nn::ConvShape &s) {
+  int64_t in = s.channels / s.groups, out = s.outChannels / s.groups,
+          taps = s.kernelHeight * s.kernelWidth;
   std::vector<E> w = outputsLast(weights, s);
   std::vector<Acc> y(s.batch * s.outHeight * s.outWidth * s.outChannels);
   auto pixel = [&](Acc *acc, int64_t n, int64_t oh, int64_t ow, int64_t g) {
@@ -77,7 +84,8 @@ static std::vector<Acc> conv(const std::vector<E> &x, const std::vector<E> &weig
         if (ih < 0 || ih >= s.height || iw < 0 || iw >= s.width)
           continue;
         const E *tap = &w[(g * taps + kh * s.kernelWidth + kw) * in * out];
-        fusedRows(acc, out, &x[((n * s.height + ih) * s.width + iw) * s.channels + g * in], 1, tap, out, in);
+        fusedRows(acc, out, &x[((n * s.height + ih) * s.width + iw) * s.channels + g * in], 1, tap,
+                  out, in);
       }
     }
   };
@@ -90,10 +98,13 @@ static std::vector<Acc> conv(const std::vector<E> &x, const std::vector<E> &weig
   return y;
 }
 
-/// dx[n, h, w, c] = Σ_{kh, kw, o} dy[n, oh, ow, o]·w[o, kh, kw, c] over the outputs whose tap (kh, kw) is (h, w).
+/// dx[n, h, w, c] = Σ_{kh, kw, o} dy[n, oh, ow, o]·w[o, kh, kw, c] over the outputs whose tap (kh,
+/// kw) is (h, w).
 template <typename Acc, typename E>
-static std::vector<Acc> convInputGrad(const std::vector<E> &dy, const std::vector<E> &w, const nn::ConvShape &s) {
-  int64_t in = s.channels / s.groups, out = s.outChannels / s.groups, taps = s.kernelHeight * s.kernelWidth;
+static std::vector<Acc> convInputGrad(const std::vector<E> &dy, const std::vector<E> &w,
+                                      const nn::ConvShape &s) {
+  int64_t in = s.channels / s.groups, out = s.outChannels / s.groups,
+          taps = s.kernelHeight * s.kernelWidth;
   std::vector<Acc> dx(s.batch * s.height * s.width * s.channels);
   auto pixel = [&](Acc *acc, int64_t n, int64_t ih, int64_t iw, int64_t g) {
     for (int64_t kh = 0; kh < s.kernelHeight; ++kh) {
@@ -103,7 +114,9 @@ static std::vector<Acc> convInputGrad(const std::vector<E> &dy, const std::vecto
         if (oh < 0 || ow < 0)
           continue;
         const E *tap = &w[(g * out * taps + kh * s.kernelWidth + kw) * in];
-        fusedRows(acc, in, &dy[((n * s.outHeight + oh) * s.outWidth + ow) * s.outChannels + g * out], 1, tap, taps * in, out);
+        fusedRows(acc, in,
+                  &dy[((n * s.outHeight + oh) * s.outWidth + ow) * s.outChannels + g * out], 1, tap,
+                  taps * in, out);
       }
     }
   };
@@ -116,10 +129,11 @@ static std::vector<Acc> convInputGrad(const std::vector<E> &dy, const std::vecto
   return dx;
 }
 
-/// dw[o, kh, kw, c] = Σ_{n, oh, ow} x[n, oh·s + kh·d − pad, …, c]·dy[n, oh, ow, o]. The columns of a row whose tap lies inside
-/// are consecutive: [first, last).
+/// dw[o, kh, kw, c] = Σ_{n, oh, ow} x[n, oh·s + kh·d − pad, …, c]·dy[n, oh, ow, o]. The columns of
+/// a row whose tap lies inside are consecutive: [first, last).
 template <typename Acc, typename E>
-static std::vector<Acc> convWeightGrad(const std::vector<E> &x, const std::vector<E> &dy, const nn::ConvShape &s) {
+static std::vector<Acc> convWeightGrad(const std::vector<E> &x, const std::vector<E> &dy,
+                                       const nn::ConvShape &s) {
   int64_t in = s.channels / s.groups, out = s.outChannels / s.groups;
   std::vector<Acc> dw(s.outChannels * s.kernelHeight * s.kernelWidth * in);
   auto weight = [&](Acc *acc, int64_t o, int64_t kh, int64_t kw) {
@@ -153,13 +167,13 @@ static std::vector<Acc> convWeightGrad(const std::vector<E> &x, const std::vecto
 // Products of reals
 //===----------------------------------------------------------------------===//
 
-template <typename T>
-static void addReal(OpTable<T> &table) {
+template <typename T> static void addReal(OpTable<T> &table) {
   table.template add<nn::MatMulOp>([](nn::MatMulOp op, Frame<T> &frame) {
     Tensor<T> y = frame.make(op.getResult());
     const Tensor<T> &a = frame[op.getA()];
-    y.reals = matMul<T, T>(a.reals, frame[op.getB()].reals, y.shape[0], y.shape[1], a.shape[op.getTransposeA() ? 0 : 1],
-                           op.getTransposeA(), op.getTransposeB());
+    y.reals =
+        matMul<T, T>(a.reals, frame[op.getB()].reals, y.shape[0], y.shape[1],
+                     a.shape[op.getTransposeA() ? 0 : 1], op.getTransposeA(), op.getTransposeB());
     frame.set(op.getResult(), std::move(y));
   });
   table.template add<nn::Conv2DOp>([](nn::Conv2DOp op, Frame<T> &frame) {
@@ -169,12 +183,14 @@ static void addReal(OpTable<T> &table) {
   });
   table.template add<nn::Conv2DInputGradOp>([](nn::Conv2DInputGradOp op, Frame<T> &frame) {
     Tensor<T> y = frame.make(op.getResult());
-    y.reals = convInputGrad<T, T>(frame[op.getDy()].reals, frame[op.getW()].reals, nn::convShape(op));
+    y.reals =
+        convInputGrad<T, T>(frame[op.getDy()].reals, frame[op.getW()].reals, nn::convShape(op));
     frame.set(op.getResult(), std::move(y));
   });
   table.template add<nn::Conv2DWeightGradOp>([](nn::Conv2DWeightGradOp op, Frame<T> &frame) {
     Tensor<T> y = frame.make(op.getResult());
-    y.reals = convWeightGrad<T, T>(frame[op.getX()].reals, frame[op.getDy()].reals, nn::convShape(op));
+    y.reals =
+        convWeightGrad<T, T>(frame[op.getX()].reals, frame[op.getDy()].reals, nn::convShape(op));
     frame.set(op.getResult(), std::move(y));
   });
 }
@@ -188,7 +204,8 @@ template <typename T>
 static std::vector<int32_t> integers(const Tensor<T> &codes, int32_t zeroPoint) {
   std::vector<int32_t> values = codes.ints;
   for (int32_t &v : values)
-    v = isLog(codes.kind) ? numerics::decodeLog(v, codes.kind == ElementKind::Log4 ? 4 : 2) : v - zeroPoint;
+    v = isLog(codes.kind) ? numerics::decodeLog(v, codes.kind == ElementKind::Log4 ? 4 : 2)
+                          : v - zeroPoint;
   return values;
 }
 
@@ -196,39 +213,44 @@ static std::vector<int32_t> integers(const Tensor<T> &codes, int32_t zeroPoint) 
 template <typename Op, typename T, typename Fn>
 static void coded(Op op, Frame<T> &frame, Fn product) {
   auto zeroPoint = [&](mlir::Value z) { return z ? intScalar(frame[z]) : 0; };
-  std::vector<int64_t> sums = product(integers(frame[op.getLeft()], zeroPoint(op.getLeftZeroPoint())),
-                                      integers(frame[op.getRight()], zeroPoint(op.getRightZeroPoint())));
+  std::vector<int64_t> sums =
+      product(integers(frame[op.getLeft()], zeroPoint(op.getLeftZeroPoint())),
+              integers(frame[op.getRight()], zeroPoint(op.getRightZeroPoint())));
   T gain = op.getGain() ? realScalar(frame[op.getGain()]) : T(1);
-  float scale =
-      numerics::productScale(realScalar(frame[op.getLeftScale()]), realScalar(frame[op.getRightScale()]), gain);
+  float scale = numerics::productScale(realScalar(frame[op.getLeftScale()]),
+                                       realScalar(frame[op.getRightScale()]), gain);
   Tensor<T> y = frame.make(op.getResult());
   for (size_t i = 0; i < sums.size(); ++i)
     y.reals[i] = numerics::scaleProduct(sums[i], scale);
   frame.set(op.getResult(), std::move(y));
 }
 
-template <typename T>
-static void addCodes(OpTable<T> &table) {
+template <typename T> static void addCodes(OpTable<T> &table) {
   using Ints = std::vector<int32_t>;
   table.template addCoded<q4::MatMulOp>([](q4::MatMulOp op, Frame<T> &frame) {
     coded(op, frame, [&](const Ints &a, const Ints &b) {
       auto result = op.getResult().getType().getShape();
-      return matMul<int64_t>(a, b, result[0], result[1], op.getContractionLength(), op.getTransposeA(), op.getTransposeB());
+      return matMul<int64_t>(a, b, result[0], result[1], op.getContractionLength(),
+                             op.getTransposeA(), op.getTransposeB());
     });
   });
   table.template addCoded<q4::Conv2DOp>([](q4::Conv2DOp op, Frame<T> &frame) {
-    coded(op, frame, [&](const Ints &x, const Ints &w) { return conv<int64_t>(x, w, nn::convShape(op)); });
+    coded(op, frame,
+          [&](const Ints &x, const Ints &w) { return conv<int64_t>(x, w, nn::convShape(op)); });
   });
   table.template addCoded<q4::Conv2DInputGradOp>([](q4::Conv2DInputGradOp op, Frame<T> &frame) {
-    coded(op, frame, [&](const Ints &dy, const Ints &w) { return convInputGrad<int64_t>(dy, w, nn::convShape(op)); });
+    coded(op, frame, [&](const Ints &dy, const Ints &w) {
+      return convInputGrad<int64_t>(dy, w, nn::convShape(op));
+    });
   });
   table.template addCoded<q4::Conv2DWeightGradOp>([](q4::Conv2DWeightGradOp op, Frame<T> &frame) {
-    coded(op, frame, [&](const Ints &x, const Ints &dy) { return convWeightGrad<int64_t>(x, dy, nn::convShape(op)); });
+    coded(op, frame, [&](const Ints &x, const Ints &dy) {
+      return convWeightGrad<int64_t>(x, dy, nn::convShape(op));
+    });
   });
 }
 
-template <typename T>
-void addContraction(OpTable<T> &table) {
+template <typename T> void addContraction(OpTable<T> &table) {
   addReal(table);
   addCodes(table);
 }

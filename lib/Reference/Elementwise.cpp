@@ -1,6 +1,7 @@
 //===- Elementwise.cpp - nn ops that work element by element ------------------===//
 //
-// Every element is one formula of numerics.md, section 5; functions come from Numerics/Math.h. Operands broadcast as in NumPy.
+// Every element is one formula of numerics.md, section 5; functions come from Numerics/Math.h.
+// Operands broadcast as in NumPy.
 //
 //===----------------------------------------------------------------------===//
 #include "Support.h"
@@ -40,7 +41,8 @@ static void binary(mlir::Value a, mlir::Value b, mlir::Value result, Frame<T> &f
 
 /// The same of three real operands.
 template <typename T, typename Fn>
-static void ternary(mlir::Value a, mlir::Value b, mlir::Value c, mlir::Value result, Frame<T> &frame, Fn f) {
+static void ternary(mlir::Value a, mlir::Value b, mlir::Value c, mlir::Value result,
+                    Frame<T> &frame, Fn f) {
   Tensor<T> y = frame.make(result);
   const Tensor<T> &x0 = frame[a], &x1 = frame[b], &x2 = frame[c];
   Broadcast at0(x0.shape, y.shape), at1(x1.shape, y.shape), at2(x2.shape, y.shape);
@@ -54,10 +56,10 @@ static void ternary(mlir::Value a, mlir::Value b, mlir::Value c, mlir::Value res
   frame.set(result, std::move(y));
 }
 
-template <typename T>
-static void addUnary(OpTable<T> &table) {
+template <typename T> static void addUnary(OpTable<T> &table) {
   auto plain = [&]<typename Op>(Op, auto f) {
-    table.template add<Op>([f](Op op, Frame<T> &frame) { unary(op.getX(), op.getResult(), frame, f); });
+    table.template add<Op>(
+        [f](Op op, Frame<T> &frame) { unary(op.getX(), op.getResult(), frame, f); });
   };
   plain(nn::NegOp(), [](T x) { return -x; });
   plain(nn::AbsOp(), [](T x) { return std::fabs(x); });
@@ -78,10 +80,10 @@ static void addUnary(OpTable<T> &table) {
   });
 }
 
-template <typename T>
-static void addBinary(OpTable<T> &table) {
+template <typename T> static void addBinary(OpTable<T> &table) {
   auto plain = [&]<typename Op>(Op, auto f) {
-    table.template add<Op>([f](Op op, Frame<T> &frame) { binary(op.getA(), op.getB(), op.getResult(), frame, f); });
+    table.template add<Op>(
+        [f](Op op, Frame<T> &frame) { binary(op.getA(), op.getB(), op.getResult(), frame, f); });
   };
   plain(nn::AddOp(), [](T a, T b) { return a + b; });
   plain(nn::SubOp(), [](T a, T b) { return a - b; });
@@ -91,8 +93,7 @@ static void addBinary(OpTable<T> &table) {
   plain(nn::MaxOp(), [](T a, T b) { return a < b ? b : a; });
 }
 
-template <typename T>
-static bool compare(nn::Comparison predicate, T a, T b) {
+template <typename T> static bool compare(nn::Comparison predicate, T a, T b) {
   switch (predicate) {
   case nn::Comparison::LT:
     return a < b;
@@ -109,15 +110,16 @@ static bool compare(nn::Comparison predicate, T a, T b) {
 }
 
 /// Masks and what is made of them.
-template <typename T>
-static void addMasks(OpTable<T> &table) {
+template <typename T> static void addMasks(OpTable<T> &table) {
   table.template add<nn::CompareOp>([](nn::CompareOp op, Frame<T> &frame) {
     nn::Comparison predicate = op.getPredicate();
-    binary(op.getA(), op.getB(), op.getResult(), frame, [predicate](T a, T b) { return compare(predicate, a, b); });
+    binary(op.getA(), op.getB(), op.getResult(), frame,
+           [predicate](T a, T b) { return compare(predicate, a, b); });
   });
   // lo < x < hi
   table.template add<nn::InsideOp>([](nn::InsideOp op, Frame<T> &frame) {
-    ternary(op.getX(), op.getLo(), op.getHi(), op.getResult(), frame, [](T x, T lo, T hi) { return lo < x && x < hi; });
+    ternary(op.getX(), op.getLo(), op.getHi(), op.getResult(), frame,
+            [](T x, T lo, T hi) { return lo < x && x < hi; });
   });
   // bit ? x : +0
   table.template add<nn::MaskOp>([](nn::MaskOp op, Frame<T> &frame) {
@@ -148,21 +150,22 @@ static void addMasks(OpTable<T> &table) {
   });
 }
 
-template <typename T>
-void addElementwise(OpTable<T> &table) {
+template <typename T> void addElementwise(OpTable<T> &table) {
   addUnary(table);
   addBinary(table);
   addMasks(table);
   // a·b + c, rounded once
   table.template add<nn::FmaOp>([](nn::FmaOp op, Frame<T> &frame) {
-    ternary(op.getA(), op.getB(), op.getC(), op.getResult(), frame, [](T a, T b, T c) { return std::fma(a, b, c); });
+    ternary(op.getA(), op.getB(), op.getC(), op.getResult(), frame,
+            [](T a, T b, T c) { return std::fma(a, b, c); });
   });
   // clip(x, lo, α), lo = 0 or −α
   table.template add<nn::ClipLearnedOp>([](nn::ClipLearnedOp op, Frame<T> &frame) {
     T hi = realScalar(frame[op.getAlpha()]), lo = op.getOneSided() ? T(0) : -hi;
     unary(op.getX(), op.getResult(), frame, [lo, hi](T x) { return numerics::clip(x, lo, hi); });
   });
-  // A graph's dropout means inference, where it is the identity; training spells it out as bits, mask and scale.
+  // A graph's dropout means inference, where it is the identity; training spells it out as bits,
+  // mask and scale.
   table.template add<nn::DropoutOp>(
       [](nn::DropoutOp op, Frame<T> &frame) { frame.set(op.getResult(), frame.share(op.getX())); });
 }

@@ -43,23 +43,25 @@ static TensorD moved(const TensorD &x, const TensorD &v, double h) {
 /// Adds one direction's numbers to the findings.
 static void compare(GradientCheck &check, int direction, double quotient, double projection,
                     const GradientCheckOptions &options) {
-  double error =
-      std::fabs(quotient - projection) / std::max({1.0, std::fabs(quotient), std::fabs(projection)});
+  double error = std::fabs(quotient - projection) /
+                 std::max({1.0, std::fabs(quotient), std::fabs(projection)});
   check.worst = error > check.worst ? error : check.worst;
   if (error <= options.tolerance) // NaN is not
     return;
   check.ok = false;
-  check.message += llvm::formatv("direction {0}: difference quotient {1:f9}, gradient's projection {2:f9}, relative error "
-                                 "{3:e2} above {4:e2}\n",
-                                 direction, quotient, projection, error, options.tolerance)
-                       .str();
+  check.message +=
+      llvm::formatv(
+          "direction {0}: difference quotient {1:f9}, gradient's projection {2:f9}, relative error "
+          "{3:e2} above {4:e2}\n",
+          direction, quotient, projection, error, options.tolerance)
+          .str();
 }
 
 static GradientCheck broken(std::string message) { return {false, INFINITY, std::move(message)}; }
 
 /// Σ ⟨dy, f(x)⟩ over the real outputs; NaN where the function does not run.
-static double project(const Interpreter<double> &interpreter, func::FuncOp forward, ArrayRef<TensorD> inputs,
-                      ArrayRef<TensorD> dy) {
+static double project(const Interpreter<double> &interpreter, func::FuncOp forward,
+                      ArrayRef<TensorD> inputs, ArrayRef<TensorD> dy) {
   FailureOr<RunResult<double>> y = interpreter.run(forward, inputs);
   if (failed(y))
     return NAN;
@@ -81,7 +83,8 @@ static SmallVector<TensorD> randomWeights(func::FuncOp forward, uint64_t seed, u
 }
 
 GradientCheck checkGradient(func::FuncOp forward, func::FuncOp gradient, ArrayRef<TensorD> inputs,
-                            ArrayRef<unsigned> differentiable, const GradientCheckOptions &options) {
+                            ArrayRef<unsigned> differentiable,
+                            const GradientCheckOptions &options) {
   Interpreter<double> interpreter;
   GradientCheck check{true, 0, ""};
   for (int d = 0; d < options.directions; ++d) {
@@ -91,18 +94,22 @@ GradientCheck checkGradient(func::FuncOp forward, func::FuncOp gradient, ArrayRe
     arguments.append(dy.begin(), dy.end());
     FailureOr<RunResult<double>> dx = interpreter.run(gradient, arguments);
     if (failed(dx) || dx->outputs.size() != differentiable.size())
-      return broken("the gradient function does not run, or does not return a gradient for each differentiable input");
+      return broken("the gradient function does not run, or does not return a gradient for each "
+                    "differentiable input");
     double projection = 0;
     for (auto [i, input] : llvm::enumerate(differentiable)) {
-      if (input >= inputs.size() || inputs[input].kind != ElementKind::Real || dx->outputs[i].shape != inputs[input].shape)
+      if (input >= inputs.size() || inputs[input].kind != ElementKind::Real ||
+          dx->outputs[i].shape != inputs[input].shape)
         return broken(llvm::formatv("gradient {0} does not fit input {1}", i, input).str());
-      TensorD v = randomReals(inputs[input].shape, -1, 1, options.seed, stream + static_cast<uint32_t>(i));
+      TensorD v =
+          randomReals(inputs[input].shape, -1, 1, options.seed, stream + static_cast<uint32_t>(i));
       projection += dot(dx->outputs[i], v);
       plus[input] = moved(inputs[input], v, options.step);
       minus[input] = moved(inputs[input], v, -options.step);
     }
     double quotient =
-        (project(interpreter, forward, plus, dy) - project(interpreter, forward, minus, dy)) / (2 * options.step);
+        (project(interpreter, forward, plus, dy) - project(interpreter, forward, minus, dy)) /
+        (2 * options.step);
     compare(check, d, quotient, projection, options);
   }
   return check;
@@ -118,10 +125,12 @@ static std::vector<std::string> trainable(ModuleOp module, ArrayRef<std::string>
   return result;
 }
 
-GradientCheck checkTrainStep(ModuleOp module, ArrayRef<TensorD> arguments, const VariableStore<double> &store,
-                             ArrayRef<std::string> names, const GradientCheckOptions &options) {
+GradientCheck checkTrainStep(ModuleOp module, ArrayRef<TensorD> arguments,
+                             const VariableStore<double> &store, ArrayRef<std::string> names,
+                             const GradientCheckOptions &options) {
   auto step = module.lookupSymbol<func::FuncOp>("train_step");
-  const TensorD *lr = llvm::find_if(arguments, [](const TensorD &t) { return t.kind == ElementKind::Double; });
+  const TensorD *lr =
+      llvm::find_if(arguments, [](const TensorD &t) { return t.kind == ElementKind::Double; });
   if (!step || lr == arguments.end() || lr->doubles[0] == 0)
     return broken("the module has no @train_step, or no learning rate was given");
   Interpreter<double> interpreter;
@@ -138,7 +147,8 @@ GradientCheck checkTrainStep(ModuleOp module, ArrayRef<TensorD> arguments, const
       TensorPtr<double> theta = store.find(name);
       if (!theta || theta->kind != ElementKind::Real)
         return broken("there is no real variable @" + name);
-      TensorD v = randomReals(theta->shape, -1, 1, options.seed, static_cast<uint32_t>(1000 * d + i));
+      TensorD v =
+          randomReals(theta->shape, -1, 1, options.seed, static_cast<uint32_t>(1000 * d + i));
       VariableStore<double> plus = store, minus = store;
       plus.set(name, moved(*theta, v, options.step));
       minus.set(name, moved(*theta, v, -options.step));

@@ -13,12 +13,12 @@ namespace nibble::reference {
 // Variables
 //===----------------------------------------------------------------------===//
 
-template <typename T>
-FailureOr<VariableStore<T>> VariableStore<T>::fromModule(ModuleOp module) {
+template <typename T> FailureOr<VariableStore<T>> VariableStore<T>::fromModule(ModuleOp module) {
   VariableStore store;
   for (auto variable : module.getOps<train::VariableOp>()) {
-    FailureOr<Tensor<T>> value =
-        variable.getValue() ? Tensor<T>::fromAttribute(*variable.getValue()) : Tensor<T>::zeros(variable.getType());
+    FailureOr<Tensor<T>> value = variable.getValue()
+                                     ? Tensor<T>::fromAttribute(*variable.getValue())
+                                     : Tensor<T>::zeros(variable.getType());
     if (failed(value))
       return variable.emitOpError("has a value that cannot be read as ") << variable.getType();
     store.set(variable.getSymName(), std::move(*value));
@@ -26,19 +26,16 @@ FailureOr<VariableStore<T>> VariableStore<T>::fromModule(ModuleOp module) {
   return store;
 }
 
-template <typename T>
-TensorPtr<T> VariableStore<T>::find(StringRef name) const {
+template <typename T> TensorPtr<T> VariableStore<T>::find(StringRef name) const {
   auto it = values.find(name.str());
   return it == values.end() ? nullptr : it->second;
 }
 
-template <typename T>
-void VariableStore<T>::set(StringRef name, Tensor<T> value) {
+template <typename T> void VariableStore<T>::set(StringRef name, Tensor<T> value) {
   values[name.str()] = std::make_shared<const Tensor<T>>(std::move(value));
 }
 
-template <typename T>
-bool VariableStore<T>::bitIdentical(const VariableStore &other) const {
+template <typename T> bool VariableStore<T>::bitIdentical(const VariableStore &other) const {
   return values.size() == other.values.size() && llvm::all_of(values, [&](const auto &entry) {
            TensorPtr<T> twin = other.find(entry.first);
            return twin && entry.second->bitIdentical(*twin);
@@ -49,17 +46,18 @@ bool VariableStore<T>::bitIdentical(const VariableStore &other) const {
 // The table of entries
 //===----------------------------------------------------------------------===//
 
-template <typename T>
-struct Interpreter<T>::Table : OpTable<T> {
+template <typename T> struct Interpreter<T>::Table : OpTable<T> {
   Table() {
-    this->template add<arith::ConstantOp>([](arith::ConstantOp op, Frame<T> &frame) -> LogicalResult {
-      auto value = dyn_cast<ElementsAttr>(op.getValue());
-      FailureOr<Tensor<T>> tensor = value ? Tensor<T>::fromAttribute(value) : FailureOr<Tensor<T>>(failure());
-      if (failed(tensor))
-        return op.emitOpError("is not a dense tensor of a type that the interpreter knows");
-      frame.set(op.getResult(), std::move(*tensor));
-      return success();
-    });
+    this->template add<arith::ConstantOp>(
+        [](arith::ConstantOp op, Frame<T> &frame) -> LogicalResult {
+          auto value = dyn_cast<ElementsAttr>(op.getValue());
+          FailureOr<Tensor<T>> tensor =
+              value ? Tensor<T>::fromAttribute(value) : FailureOr<Tensor<T>>(failure());
+          if (failed(tensor))
+            return op.emitOpError("is not a dense tensor of a type that the interpreter knows");
+          frame.set(op.getResult(), std::move(*tensor));
+          return success();
+        });
     addElementwise<T>(*this);
     addContraction<T>(*this);
     addShape<T>(*this);
@@ -73,13 +71,10 @@ struct Interpreter<T>::Table : OpTable<T> {
   }
 };
 
-template <typename T>
-Interpreter<T>::Interpreter() : table(std::make_unique<Table>()) {}
-template <typename T>
-Interpreter<T>::~Interpreter() = default;
+template <typename T> Interpreter<T>::Interpreter() : table(std::make_unique<Table>()) {}
+template <typename T> Interpreter<T>::~Interpreter() = default;
 
-template <typename T>
-bool Interpreter<T>::knows(StringRef opName) const {
+template <typename T> bool Interpreter<T>::knows(StringRef opName) const {
   return table->find(opName) != nullptr;
 }
 
@@ -88,22 +83,25 @@ bool Interpreter<T>::knows(StringRef opName) const {
 //===----------------------------------------------------------------------===//
 
 template <typename T>
-static LogicalResult bindArguments(func::FuncOp function, ArrayRef<Tensor<T>> arguments, Frame<T> &frame) {
+static LogicalResult bindArguments(func::FuncOp function, ArrayRef<Tensor<T>> arguments,
+                                   Frame<T> &frame) {
   if (function.isExternal() || !llvm::hasSingleElement(function.getBody()))
     return function.emitOpError("the interpreter runs functions of one block");
   if (function.getNumArguments() != arguments.size())
-    return function.emitOpError() << "takes " << function.getNumArguments() << " arguments, got " << arguments.size();
+    return function.emitOpError() << "takes " << function.getNumArguments() << " arguments, got "
+                                  << arguments.size();
   for (auto [i, argument] : llvm::enumerate(arguments)) {
     if (!argument.hasType(function.getArgument(i).getType()))
-      return function.emitOpError() << "argument " << i << " is " << function.getArgument(i).getType()
-                                    << ", got a tensor of another type";
+      return function.emitOpError()
+             << "argument " << i << " is " << function.getArgument(i).getType()
+             << ", got a tensor of another type";
     frame.set(function.getArgument(i), argument);
   }
   return success();
 }
 
-/// How often each value is still to be read: a tensor is freed after its last use, or a step of a real network would hold
-/// every intermediate value at once.
+/// How often each value is still to be read: a tensor is freed after its last use, or a step of a
+/// real network would hold every intermediate value at once.
 static llvm::DenseMap<Value, int64_t> countUses(Block &block) {
   llvm::DenseMap<Value, int64_t> uses;
   for (Operation &op : block)
@@ -146,7 +144,8 @@ FailureOr<RunResult<T>> Interpreter<T>::run(func::FuncOp function, ArrayRef<Tens
   for (Value value : block.getTerminator()->getOperands()) {
     FailureOr<Tensor<T>> zeros = Tensor<T>::zeros(value.getType());
     if (failed(zeros))
-      return function.emitOpError() << "returns " << value.getType() << ", which is not a static tensor";
+      return function.emitOpError()
+             << "returns " << value.getType() << ", which is not a static tensor";
     result.outputs.push_back(frame.has(value) ? frame[value] : *zeros);
   }
   if (frame.stopped)
@@ -158,7 +157,8 @@ FailureOr<RunResult<T>> Interpreter<T>::run(func::FuncOp function, ArrayRef<Tens
 }
 
 template <typename T>
-FailureOr<RunResult<T>> Interpreter<T>::run(func::FuncOp function, ArrayRef<Tensor<T>> arguments) const {
+FailureOr<RunResult<T>> Interpreter<T>::run(func::FuncOp function,
+                                            ArrayRef<Tensor<T>> arguments) const {
   VariableStore<T> none;
   return run(function, arguments, none);
 }

@@ -10,10 +10,10 @@
 namespace nibble::reference {
 
 /// The rows of a tensor along its last dimension.
-template <typename T>
-struct Rows {
+template <typename T> struct Rows {
   explicit Rows(const Tensor<T> &x)
-      : data(x.reals.data()), width(x.shape.empty() ? 1 : x.shape.back()), count(x.size() / width) {}
+      : data(x.reals.data()), width(x.shape.empty() ? 1 : x.shape.back()), count(x.size() / width) {
+  }
   const T *operator[](int64_t row) const { return data + row * width; }
   numerics::SoftmaxRow<T> softmax(int64_t row) const {
     const T *x = (*this)[row];
@@ -37,16 +37,19 @@ static void softmaxLike(mlir::Value x, mlir::Value result, Frame<T> &frame, Fn f
 }
 
 /// Labels of the first `rows` rows must name a class.
-static mlir::LogicalResult checkLabels(mlir::Operation *op, llvm::ArrayRef<int32_t> labels, int64_t classes) {
+static mlir::LogicalResult checkLabels(mlir::Operation *op, llvm::ArrayRef<int32_t> labels,
+                                       int64_t classes) {
   for (auto [row, label] : llvm::enumerate(labels))
     if (label < 0 || label >= classes)
-      return op->emitOpError() << "row " << row << " has label " << label << ", there are " << classes << " classes";
+      return op->emitOpError() << "row " << row << " has label " << label << ", there are "
+                               << classes << " classes";
   return mlir::success();
 }
 
 /// How many rows count: all, or `valid`.
 template <typename T>
-static mlir::FailureOr<int64_t> validRows(mlir::Operation *op, mlir::Value valid, int64_t rows, Frame<T> &frame) {
+static mlir::FailureOr<int64_t> validRows(mlir::Operation *op, mlir::Value valid, int64_t rows,
+                                          Frame<T> &frame) {
   if (!valid)
     return rows;
   int32_t count = intScalar(frame[valid]);
@@ -56,8 +59,7 @@ static mlir::FailureOr<int64_t> validRows(mlir::Operation *op, mlir::Value valid
 }
 
 /// The first largest of a row.
-template <typename T>
-static int32_t firstMaximum(const T *row, int64_t n) {
+template <typename T> static int32_t firstMaximum(const T *row, int64_t n) {
   int64_t best = 0;
   for (int64_t i = 1; i < n; ++i)
     if (row[i] > row[best])
@@ -65,7 +67,8 @@ static int32_t firstMaximum(const T *row, int64_t n) {
   return static_cast<int32_t>(best);
 }
 
-/// Row loss = log(sum) − (x_label − max); mean over rows, or with `valid` the sum over the first rows.
+/// Row loss = log(sum) − (x_label − max); mean over rows, or with `valid` the sum over the first
+/// rows.
 template <typename T>
 static mlir::LogicalResult crossEntropy(nn::SoftmaxCrossEntropyOp op, Frame<T> &frame) {
   Rows<T> rows(frame[op.getLogits()]);
@@ -81,8 +84,8 @@ static mlir::LogicalResult crossEntropy(nn::SoftmaxCrossEntropyOp op, Frame<T> &
   double sum = numerics::flatSum(*count, [&](size_t r) -> T {
     return numerics::crossEntropy(rows.softmax(r), rows[r][labels[r]]);
   });
-  frame.set(op.getLoss(),
-            Tensor<T>::scalar(op.getValid() ? static_cast<T>(sum) : numerics::meanOf<T>(sum, rows.count)));
+  frame.set(op.getLoss(), Tensor<T>::scalar(op.getValid() ? static_cast<T>(sum)
+                                                          : numerics::meanOf<T>(sum, rows.count)));
   frame.set(op.getCorrect(), Tensor<T>::label(correct));
   return mlir::success();
 }
@@ -99,16 +102,16 @@ static mlir::LogicalResult crossEntropyGrad(nn::SoftmaxCrossEntropyGradOp op, Fr
   for (int64_t r = 0; r < rows.count; ++r) {
     auto row = rows.softmax(r);
     for (int64_t i = 0; i < rows.width; ++i)
-      y.reals[r * rows.width + i] =
-          numerics::crossEntropyGradient<T>(numerics::softmax(row, rows[r][i]), labels[r] == i, weight);
+      y.reals[r * rows.width + i] = numerics::crossEntropyGradient<T>(
+          numerics::softmax(row, rows[r][i]), labels[r] == i, weight);
   }
   frame.set(op.getResult(), std::move(y));
   return mlir::success();
 }
 
-/// Σ(y − t)²/count; with `valid` the sum over the first rows of their means, each rounded, summed as a loss vector.
-template <typename T>
-static mlir::LogicalResult mse(nn::MseOp op, Frame<T> &frame) {
+/// Σ(y − t)²/count; with `valid` the sum over the first rows of their means, each rounded, summed
+/// as a loss vector.
+template <typename T> static mlir::LogicalResult mse(nn::MseOp op, Frame<T> &frame) {
   const Tensor<T> &y = frame[op.getY()], &target = frame[op.getTarget()];
   auto term = [&](int64_t i) { return numerics::squaredError(y.reals[i], target.reals[i]); };
   if (!op.getValid()) {
@@ -121,15 +124,15 @@ static mlir::LogicalResult mse(nn::MseOp op, Frame<T> &frame) {
   if (failed(count))
     return mlir::failure();
   double sum = numerics::flatSum(*count, [&](size_t r) -> T {
-    return numerics::meanOf<T>(numerics::flatSum(width, [&](size_t i) { return term(r * width + i); }), width);
+    return numerics::meanOf<T>(
+        numerics::flatSum(width, [&](size_t i) { return term(r * width + i); }), width);
   });
   frame.set(op.getLoss(), Tensor<T>::scalar(static_cast<T>(sum)));
   return mlir::success();
 }
 
 /// (y − t)·(dloss·(2/count)).
-template <typename T>
-static void mseGrad(nn::MseGradOp op, Frame<T> &frame) {
+template <typename T> static void mseGrad(nn::MseGradOp op, Frame<T> &frame) {
   Tensor<T> dy = frame.make(op.getResult());
   const Tensor<T> &y = frame[op.getY()], &target = frame[op.getTarget()];
   T weight = realScalar(frame[op.getDloss()]) * static_cast<T>(2.0 / static_cast<double>(y.size()));
@@ -138,13 +141,14 @@ static void mseGrad(nn::MseGradOp op, Frame<T> &frame) {
   frame.set(op.getResult(), std::move(dy));
 }
 
-template <typename T>
-void addLoss(OpTable<T> &table) {
+template <typename T> void addLoss(OpTable<T> &table) {
   table.template add<nn::SoftmaxOp>([](nn::SoftmaxOp op, Frame<T> &frame) {
-    softmaxLike(op.getX(), op.getResult(), frame, [](const auto &row, T x) { return numerics::softmax(row, x); });
+    softmaxLike(op.getX(), op.getResult(), frame,
+                [](const auto &row, T x) { return numerics::softmax(row, x); });
   });
   table.template add<nn::LogSoftmaxOp>([](nn::LogSoftmaxOp op, Frame<T> &frame) {
-    softmaxLike(op.getX(), op.getResult(), frame, [](const auto &row, T x) { return numerics::logSoftmax(row, x); });
+    softmaxLike(op.getX(), op.getResult(), frame,
+                [](const auto &row, T x) { return numerics::logSoftmax(row, x); });
   });
   table.template add<nn::SoftmaxCrossEntropyOp>(crossEntropy<T>);
   table.template add<nn::SoftmaxCrossEntropyGradOp>(crossEntropyGrad<T>);

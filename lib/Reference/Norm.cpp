@@ -11,10 +11,11 @@
 
 namespace nibble::reference {
 
-/// c = running mean; Σd, Σd² with d = z − c; from them mean, variance, rstd, the map a, b, and the new running statistics.
-template <typename T>
-static void batchStats(nn::BatchStatsOp op, Frame<T> &frame) {
-  const Tensor<T> &x = frame[op.getX()], &oldMean = frame[op.getMean()], &oldVariance = frame[op.getVariance()];
+/// c = running mean; Σd, Σd² with d = z − c; from them mean, variance, rstd, the map a, b, and the
+/// new running statistics.
+template <typename T> static void batchStats(nn::BatchStatsOp op, Frame<T> &frame) {
+  const Tensor<T> &x = frame[op.getX()], &oldMean = frame[op.getMean()],
+                  &oldVariance = frame[op.getVariance()];
   const Tensor<T> &gamma = frame[op.getScale()], &beta = frame[op.getBias()];
   Tensor<T> a = frame.make(op.getA()), b = a, mean = a, rstd = a, newMean = a, newVariance = a;
   double eps = op.getEpsilon().convertToFloat(), momentum = op.getMomentum().convertToFloat();
@@ -41,34 +42,34 @@ static void batchStats(nn::BatchStatsOp op, Frame<T> &frame) {
 }
 
 /// rstd = 1/√(var + ε), a = γ·rstd, b = β − mean·a of running statistics.
-template <typename T>
-struct Fold {
+template <typename T> struct Fold {
   std::vector<T> a, b, rstd;
-  Fold(const Tensor<T> &gamma, const Tensor<T> &beta, const Tensor<T> &mean, const Tensor<T> &variance, double eps) {
+  Fold(const Tensor<T> &gamma, const Tensor<T> &beta, const Tensor<T> &mean,
+       const Tensor<T> &variance, double eps) {
     for (size_t c = 0; c < gamma.reals.size(); ++c) {
       rstd.push_back(numerics::reciprocalStd<T>(variance.reals[c], eps));
-      auto map = numerics::batchNormForward<T>(gamma.reals[c], beta.reals[c], mean.reals[c], rstd[c]);
+      auto map =
+          numerics::batchNormForward<T>(gamma.reals[c], beta.reals[c], mean.reals[c], rstd[c]);
       a.push_back(map.a);
       b.push_back(map.b);
     }
   }
 };
 
-template <typename T>
-static void batchNormFold(nn::BatchNormFoldOp op, Frame<T> &frame) {
-  Fold<T> fold(frame[op.getScale()], frame[op.getBias()], frame[op.getMean()], frame[op.getVariance()],
-               op.getEpsilon().convertToFloat());
+template <typename T> static void batchNormFold(nn::BatchNormFoldOp op, Frame<T> &frame) {
+  Fold<T> fold(frame[op.getScale()], frame[op.getBias()], frame[op.getMean()],
+               frame[op.getVariance()], op.getEpsilon().convertToFloat());
   auto channels = op.getA().getType().getShape();
   frame.set(op.getA(), Tensor<T>::real(channels, std::move(fold.a)));
   frame.set(op.getB(), Tensor<T>::real(channels, std::move(fold.b)));
   frame.set(op.getRstd(), Tensor<T>::real(channels, std::move(fold.rstd)));
 }
 
-/// A graph's batch_norm means inference: y = fma(x, a, b) with the running statistics. Training spells it out.
-template <typename T>
-static void batchNorm(nn::BatchNormOp op, Frame<T> &frame) {
-  Fold<T> fold(frame[op.getScale()], frame[op.getBias()], frame[op.getMean()], frame[op.getVariance()],
-               op.getEpsilon().convertToFloat());
+/// A graph's batch_norm means inference: y = fma(x, a, b) with the running statistics. Training
+/// spells it out.
+template <typename T> static void batchNorm(nn::BatchNormOp op, Frame<T> &frame) {
+  Fold<T> fold(frame[op.getScale()], frame[op.getBias()], frame[op.getMean()],
+               frame[op.getVariance()], op.getEpsilon().convertToFloat());
   Tensor<T> y = frame.make(op.getResult());
   const Tensor<T> &x = frame[op.getX()];
   size_t channels = fold.a.size();
@@ -77,9 +78,9 @@ static void batchNorm(nn::BatchNormOp op, Frame<T> &frame) {
   frame.set(op.getResult(), std::move(y));
 }
 
-/// S₁ = Σdy, S₂ = Σdy·(z − mean); k₁, k₂, k₃ of dz = fma(k₁, dy, fma(k₂, z, k₃)); dγ = S₂·rstd, dβ = S₁.
-template <typename T>
-static void batchNormGrad(nn::BatchNormGradOp op, Frame<T> &frame) {
+/// S₁ = Σdy, S₂ = Σdy·(z − mean); k₁, k₂, k₃ of dz = fma(k₁, dy, fma(k₂, z, k₃)); dγ = S₂·rstd, dβ
+/// = S₁.
+template <typename T> static void batchNormGrad(nn::BatchNormGradOp op, Frame<T> &frame) {
   const Tensor<T> &dy = frame[op.getDy()], &x = frame[op.getX()], &gamma = frame[op.getScale()];
   const Tensor<T> &mean = frame[op.getBatchMean()], &rstd = frame[op.getRstd()];
   Tensor<T> k1 = frame.make(op.getK1()), k2 = k1, k3 = k1, dscale = k1, dbias = k1;
@@ -91,8 +92,10 @@ static void batchNormGrad(nn::BatchNormGradOp op, Frame<T> &frame) {
       T d = x.reals[i] - center;
       return dy.reals[i] * d;
     });
-    auto k = numerics::batchNormBackward<T>(s1, s2, view.rows, gamma.reals[c], center, rstd.reals[c]);
-    k1.reals[c] = k.k1, k2.reals[c] = k.k2, k3.reals[c] = k.k3, dscale.reals[c] = k.dgamma, dbias.reals[c] = k.dbeta;
+    auto k =
+        numerics::batchNormBackward<T>(s1, s2, view.rows, gamma.reals[c], center, rstd.reals[c]);
+    k1.reals[c] = k.k1, k2.reals[c] = k.k2, k3.reals[c] = k.k3, dscale.reals[c] = k.dgamma,
+    dbias.reals[c] = k.dbeta;
   }
   frame.set(op.getK1(), std::move(k1));
   frame.set(op.getK2(), std::move(k2));
@@ -101,8 +104,7 @@ static void batchNormGrad(nn::BatchNormGradOp op, Frame<T> &frame) {
   frame.set(op.getDbias(), std::move(dbias));
 }
 
-template <typename T>
-void addNorm(OpTable<T> &table) {
+template <typename T> void addNorm(OpTable<T> &table) {
   table.template add<nn::BatchNormOp>(batchNorm<T>);
   table.template add<nn::BatchStatsOp>(batchStats<T>);
   table.template add<nn::BatchNormFoldOp>(batchNormFold<T>);

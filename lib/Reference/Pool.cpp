@@ -9,24 +9,26 @@ namespace {
 struct Windows {
   template <typename Op>
   Windows(Op op, llvm::ArrayRef<int64_t> inner, llvm::ArrayRef<int64_t> outer)
-      : batch(inner[0]), height(inner[1]), width(inner[2]), channels(inner[3]), outHeight(outer[1]), outWidth(outer[2]),
-        kernelH(op.getKernel()[0]), kernelW(op.getKernel()[1]), strideH(op.getStrides()[0]), strideW(op.getStrides()[1]),
-        padTop(op.getPads()[0]), padLeft(op.getPads()[1]), dilationH(op.getDilations()[0]), dilationW(op.getDilations()[1]) {}
+      : batch(inner[0]), height(inner[1]), width(inner[2]), channels(inner[3]), outHeight(outer[1]),
+        outWidth(outer[2]), kernelH(op.getKernel()[0]), kernelW(op.getKernel()[1]),
+        strideH(op.getStrides()[0]), strideW(op.getStrides()[1]), padTop(op.getPads()[0]),
+        padLeft(op.getPads()[1]), dilationH(op.getDilations()[0]), dilationW(op.getDilations()[1]) {
+  }
 
-  /// Calls fn(tap number kh·KW + kw, flat index of the pixel's channel 0) for the taps of window (n, oh, ow) inside the image.
-  template <typename Fn>
-  void forEachTap(int64_t n, int64_t oh, int64_t ow, Fn fn) const {
+  /// Calls fn(tap number kh·KW + kw, flat index of the pixel's channel 0) for the taps of window
+  /// (n, oh, ow) inside the image.
+  template <typename Fn> void forEachTap(int64_t n, int64_t oh, int64_t ow, Fn fn) const {
     for (int64_t kh = 0; kh < kernelH; ++kh)
       for (int64_t kw = 0; kw < kernelW; ++kw) {
-        int64_t h = oh * strideH + kh * dilationH - padTop, w = ow * strideW + kw * dilationW - padLeft;
+        int64_t h = oh * strideH + kh * dilationH - padTop,
+                w = ow * strideW + kw * dilationW - padLeft;
         if (h >= 0 && h < height && w >= 0 && w < width)
           fn(kh * kernelW + kw, ((n * height + h) * width + w) * channels);
       }
   }
 
   /// Calls fn(n, oh, ow, flat index of the window's channel 0) for all windows, ascending.
-  template <typename Fn>
-  void forEach(Fn fn) const {
+  template <typename Fn> void forEach(Fn fn) const {
     int64_t at = 0;
     for (int64_t n = 0; n < batch; ++n)
       for (int64_t oh = 0; oh < outHeight; ++oh)
@@ -43,13 +45,12 @@ struct Windows {
     return inside;
   }
 
-  int64_t batch, height, width, channels, outHeight, outWidth, kernelH, kernelW, strideH, strideW, padTop, padLeft, dilationH,
-      dilationW;
+  int64_t batch, height, width, channels, outHeight, outWidth, kernelH, kernelW, strideH, strideW,
+      padTop, padLeft, dilationH, dilationW;
 };
 
 /// y = the first largest tap; max starts at the first tap inside and is replaced where value > max.
-template <typename T>
-mlir::LogicalResult maxPool(nn::MaxPoolOp op, Frame<T> &frame) {
+template <typename T> mlir::LogicalResult maxPool(nn::MaxPoolOp op, Frame<T> &frame) {
   Tensor<T> y = frame.make(op.getResult()), index = frame.make(op.getIndex());
   const Tensor<T> &x = frame[op.getX()];
   Windows windows(op, x.shape, y.shape);
@@ -74,8 +75,7 @@ mlir::LogicalResult maxPool(nn::MaxPoolOp op, Frame<T> &frame) {
 }
 
 /// dx[i] = Σ dy over the windows, ascending, whose index names i.
-template <typename T>
-void maxPoolGrad(nn::MaxPoolGradOp op, Frame<T> &frame) {
+template <typename T> void maxPoolGrad(nn::MaxPoolGradOp op, Frame<T> &frame) {
   Tensor<T> dx = frame.make(op.getResult());
   const Tensor<T> &dy = frame[op.getDy()], &index = frame[op.getIndex()];
   Windows windows(op, dx.shape, dy.shape);
@@ -90,8 +90,7 @@ void maxPoolGrad(nn::MaxPoolGradOp op, Frame<T> &frame) {
 }
 
 /// y = (Σ taps, ascending) / divisor.
-template <typename T>
-mlir::LogicalResult avgPool(nn::AvgPoolOp op, Frame<T> &frame) {
+template <typename T> mlir::LogicalResult avgPool(nn::AvgPoolOp op, Frame<T> &frame) {
   Tensor<T> y = frame.make(op.getResult());
   const Tensor<T> &x = frame[op.getX()];
   Windows windows(op, x.shape, y.shape);
@@ -113,8 +112,7 @@ mlir::LogicalResult avgPool(nn::AvgPoolOp op, Frame<T> &frame) {
 }
 
 /// dx[i] = Σ dy / divisor over the windows, ascending, that hold i; each quotient rounded.
-template <typename T>
-void avgPoolGrad(nn::AvgPoolGradOp op, Frame<T> &frame) {
+template <typename T> void avgPoolGrad(nn::AvgPoolGradOp op, Frame<T> &frame) {
   Tensor<T> dx = frame.make(op.getResult());
   const Tensor<T> &dy = frame[op.getDy()];
   Windows windows(op, dx.shape, dy.shape);
@@ -130,8 +128,7 @@ void avgPoolGrad(nn::AvgPoolGradOp op, Frame<T> &frame) {
 
 } // namespace
 
-template <typename T>
-void addPool(OpTable<T> &table) {
+template <typename T> void addPool(OpTable<T> &table) {
   table.template add<nn::MaxPoolOp>(maxPool<T>);
   table.template add<nn::MaxPoolGradOp>(maxPoolGrad<T>);
   table.template add<nn::AvgPoolOp>(avgPool<T>);

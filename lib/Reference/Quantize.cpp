@@ -14,8 +14,7 @@ namespace nibble::reference {
 static int radixOf(ElementKind kind) { return kind == ElementKind::Log4 ? 4 : 2; }
 
 /// q = clamp(RNE(x·r) + Z), or with noise the stochastic rounding; r = 1/s.
-template <typename T>
-static void quantize(q4::QuantizeOp op, Frame<T> &frame) {
+template <typename T> static void quantize(q4::QuantizeOp op, Frame<T> &frame) {
   Tensor<T> codes = frame.make(op.getCodes());
   const Tensor<T> &x = frame[op.getX()];
   float r = numerics::reciprocal(realScalar(frame[op.getScale()]));
@@ -23,14 +22,15 @@ static void quantize(q4::QuantizeOp op, Frame<T> &frame) {
   numerics::LevelSet set{static_cast<int>(op.getQmin()), static_cast<int>(op.getQmax()), z};
   const int32_t *noise = op.getNoise() ? frame[op.getNoise()].ints.data() : nullptr;
   for (size_t i = 0; i < x.reals.size(); ++i)
-    codes.ints[i] = noise ? numerics::quantizeStochastic(x.reals[i], r, set, static_cast<uint16_t>(noise[i]))
-                          : numerics::quantizeNearest(x.reals[i], r, set);
+    codes.ints[i] =
+        noise ? numerics::quantizeStochastic(x.reals[i], r, set, static_cast<uint16_t>(noise[i]))
+              : numerics::quantizeNearest(x.reals[i], r, set);
   frame.set(op.getCodes(), std::move(codes));
 }
 
-/// Radix 4: nearest on the grid 4^k/M, with step = 4⁻³/M, so M = 4⁻³/step. Radix 2: stochastic, LUQ.
-template <typename T>
-static void quantizeLog(q4::QuantizeLogOp op, Frame<T> &frame) {
+/// Radix 4: nearest on the grid 4^k/M, with step = 4⁻³/M, so M = 4⁻³/step. Radix 2: stochastic,
+/// LUQ.
+template <typename T> static void quantizeLog(q4::QuantizeLogOp op, Frame<T> &frame) {
   Tensor<T> codes = frame.make(op.getCodes());
   const Tensor<T> &x = frame[op.getX()];
   float step = realScalar(frame[op.getScale()]);
@@ -39,7 +39,8 @@ static void quantizeLog(q4::QuantizeLogOp op, Frame<T> &frame) {
   const int32_t *noise = op.getNoise() ? frame[op.getNoise()].ints.data() : nullptr;
   for (size_t i = 0; i < x.reals.size(); ++i)
     codes.ints[i] = radix4 ? numerics::encodeRadix4Nearest(x.reals[i], mult)
-                           : numerics::encodeRadix2Stochastic(x.reals[i], step, static_cast<uint16_t>(noise[i]));
+                           : numerics::encodeRadix2Stochastic(x.reals[i], step,
+                                                              static_cast<uint16_t>(noise[i]));
   frame.set(op.getCodes(), std::move(codes));
 }
 
@@ -50,8 +51,7 @@ static float worth(const Tensor<T> &codes, size_t i, int zeroPoint, float scale)
                            : numerics::dequantize(codes.ints[i], zeroPoint, scale);
 }
 
-template <typename T>
-static void dequantize(q4::DequantizeOp op, Frame<T> &frame) {
+template <typename T> static void dequantize(q4::DequantizeOp op, Frame<T> &frame) {
   Tensor<T> y = frame.make(op.getResult());
   const Tensor<T> &codes = frame[op.getCodes()];
   int z = op.getZeroPoint() ? intScalar(frame[op.getZeroPoint()]) : 0;
@@ -62,19 +62,18 @@ static void dequantize(q4::DequantizeOp op, Frame<T> &frame) {
 }
 
 /// ⟨g, g⟩/⟨g, Q(g)⟩; products rounded, sums of the whole tensor.
-template <typename T>
-static void gain(q4::GainOp op, Frame<T> &frame) {
+template <typename T> static void gain(q4::GainOp op, Frame<T> &frame) {
   const Tensor<T> &g = frame[op.getG()], &codes = frame[op.getCodes()];
   float scale = realScalar(frame[op.getScale()]);
   ChannelView view(g.shape);
   double gg = view.tensorSum([&](int64_t i) -> T { return g.reals[i] * g.reals[i]; });
-  double gq = view.tensorSum([&](int64_t i) -> T { return g.reals[i] * worth(codes, i, 0, scale); });
+  double gq =
+      view.tensorSum([&](int64_t i) -> T { return g.reals[i] * worth(codes, i, 0, scale); });
   frame.set(op.getResult(), Tensor<T>::scalar(numerics::gain(gg, gq)));
 }
 
 /// {codes at an end of their set, codes of zero}. qmin is an end only if it is not zero's code.
-template <typename T>
-static void codeCounts(q4::CodeCountsOp op, Frame<T> &frame) {
+template <typename T> static void codeCounts(q4::CodeCountsOp op, Frame<T> &frame) {
   const Tensor<T> &codes = frame[op.getCodes()];
   int32_t zero = op.getZeroPoint() ? intScalar(frame[op.getZeroPoint()]) : 0;
   int32_t qmin = static_cast<int32_t>(op.getQmin()), qmax = static_cast<int32_t>(op.getQmax());
@@ -91,8 +90,7 @@ static void codeCounts(q4::CodeCountsOp op, Frame<T> &frame) {
   frame.set(op.getResult(), Tensor<T>::labels({ends, zeros}));
 }
 
-template <typename T>
-void addQuantize(OpTable<T> &table) {
+template <typename T> void addQuantize(OpTable<T> &table) {
   table.template addCoded<q4::QuantizeOp>(quantize<T>);
   table.template addCoded<q4::QuantizeLogOp>(quantizeLog<T>);
   table.template addCoded<q4::DequantizeOp>(dequantize<T>);

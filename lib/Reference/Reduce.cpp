@@ -8,21 +8,19 @@
 namespace nibble::reference {
 
 /// Sums over axes: one accumulator of T an output, operand elements in ascending flat order.
-template <typename T>
-static void reduceSum(const Tensor<T> &x, Tensor<T> &y) {
-  Broadcast at(y.shape, x.shape); // the result broadcast to the operand says which output an element goes to
+template <typename T> static void reduceSum(const Tensor<T> &x, Tensor<T> &y) {
+  Broadcast at(y.shape,
+               x.shape); // the result broadcast to the operand says which output an element goes to
   for (int64_t i = 0, n = x.size(); i < n; ++i)
     y.reals[at(i)] += x.reals[i];
 }
 
 /// One term of dα: bit ? +0 : y > 0 ? +dy : y < 0 ? −dy : +0.
-template <typename T, typename Y>
-static T clipTerm(T dy, bool inside, Y y) {
+template <typename T, typename Y> static T clipTerm(T dy, bool inside, Y y) {
   return inside ? T(0) : y > 0 ? dy : y < 0 ? -dy : T(0);
 }
 
-template <typename T>
-void addReduce(OpTable<T> &table) {
+template <typename T> void addReduce(OpTable<T> &table) {
   table.template add<nn::ReduceSumOp>([](nn::ReduceSumOp op, Frame<T> &frame) {
     Tensor<T> y = frame.make(op.getResult());
     reduceSum(frame[op.getX()], y);

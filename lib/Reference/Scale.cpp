@@ -1,6 +1,7 @@
 //===- Scale.cpp - q4 ops that make ranges, scales and flags ------------------===//
 //
-// Every rule is Numerics/Scale.h. What a float training step needs (flags, the start of a learned clip) works in double too.
+// Every rule is Numerics/Scale.h. What a float training step needs (flags, the start of a learned
+// clip) works in double too.
 //
 //===----------------------------------------------------------------------===//
 #include "Support.h"
@@ -13,8 +14,7 @@
 namespace nibble::reference {
 
 /// {min(0, min x), max(0, max x)}, both NaN where any element is NaN.
-template <typename T>
-static std::pair<T, T> range(const Tensor<T> &x) {
+template <typename T> static std::pair<T, T> range(const Tensor<T> &x) {
   T lo = 0, hi = 0;
   for (T v : x.reals) {
     if (v != v)
@@ -26,10 +26,10 @@ static std::pair<T, T> range(const Tensor<T> &x) {
 }
 
 /// Statistics of a tensor.
-template <typename T>
-static void addStatistics(OpTable<T> &table) {
-  table.template add<q4::AbsMaxOp>(
-      [](q4::AbsMaxOp op, Frame<T> &frame) { frame.set(op.getResult(), Tensor<T>::scalar(absMax(frame[op.getX()]))); });
+template <typename T> static void addStatistics(OpTable<T> &table) {
+  table.template add<q4::AbsMaxOp>([](q4::AbsMaxOp op, Frame<T> &frame) {
+    frame.set(op.getResult(), Tensor<T>::scalar(absMax(frame[op.getX()])));
+  });
   table.template add<q4::RangeOp>([](q4::RangeOp op, Frame<T> &frame) {
     auto [lo, hi] = range(frame[op.getX()]);
     frame.set(op.getLo(), Tensor<T>::scalar(lo));
@@ -38,15 +38,17 @@ static void addStatistics(OpTable<T> &table) {
   // α = c1·√mean(w²) + c0·mean|w|; flat sums, each square rounded.
   table.template addCoded<q4::SawbClipOp>([](q4::SawbClipOp op, Frame<T> &frame) {
     const Tensor<T> &w = frame[op.getW()];
-    double squares = numerics::flatSum(w.size(), [&](size_t i) -> T { return w.reals[i] * w.reals[i]; });
-    double magnitudes = numerics::flatSum(w.size(), [&](size_t i) -> T { return std::fabs(w.reals[i]); });
-    frame.set(op.getAlpha(), Tensor<T>::scalar(numerics::sawbClip(squares, magnitudes, w.size(), absMax(w))));
+    double squares =
+        numerics::flatSum(w.size(), [&](size_t i) -> T { return w.reals[i] * w.reals[i]; });
+    double magnitudes =
+        numerics::flatSum(w.size(), [&](size_t i) -> T { return std::fabs(w.reals[i]); });
+    frame.set(op.getAlpha(),
+              Tensor<T>::scalar(numerics::sawbClip(squares, magnitudes, w.size(), absMax(w))));
   });
 }
 
 /// Flags of a step.
-template <typename T>
-static void addFlags(OpTable<T> &table) {
+template <typename T> static void addFlags(OpTable<T> &table) {
   table.template add<q4::NonFiniteOp>([](q4::NonFiniteOp op, Frame<T> &frame) {
     bool infinities = op.getInfinities();
     bool found = llvm::any_of(frame[op.getX()].reals, [infinities](T v) {
@@ -55,16 +57,17 @@ static void addFlags(OpTable<T> &table) {
     frame.set(op.getResult(), Tensor<T>::flag(found));
   });
   table.template add<q4::OrOp>([](q4::OrOp op, Frame<T> &frame) {
-    bool any = llvm::any_of(op.getFlags(), [&](mlir::Value flag) { return intScalar(frame[flag]) != 0; });
+    bool any =
+        llvm::any_of(op.getFlags(), [&](mlir::Value flag) { return intScalar(frame[flag]) != 0; });
     frame.set(op.getResult(), Tensor<T>::flag(any));
   });
 }
 
 /// From maxima to scales.
-template <typename T>
-static void addScales(OpTable<T> &table) {
+template <typename T> static void addScales(OpTable<T> &table) {
   table.template addCoded<q4::ScaleOp>([](q4::ScaleOp op, Frame<T> &frame) {
-    float s = numerics::scaleFromMax(realScalar(frame[op.getMax()]), op.getDivisor().convertToFloat());
+    float s =
+        numerics::scaleFromMax(realScalar(frame[op.getMax()]), op.getDivisor().convertToFloat());
     frame.set(op.getScale(), Tensor<T>::scalar(s));
   });
   table.template addCoded<q4::AffineScaleOp>([](q4::AffineScaleOp op, Frame<T> &frame) {
@@ -78,14 +81,14 @@ static void addScales(OpTable<T> &table) {
     frame.set(op.getScale(), Tensor<T>::scalar(numerics::radix4Step(mult)));
   });
   table.template addCoded<q4::GradScaleUpdateOp>([](q4::GradScaleUpdateOp op, Frame<T> &frame) {
-    float s = numerics::updateGradScale(realScalar(frame[op.getGradScale()]), realScalar(frame[op.getMax()]));
+    float s = numerics::updateGradScale(realScalar(frame[op.getGradScale()]),
+                                        realScalar(frame[op.getMax()]));
     frame.set(op.getResult(), Tensor<T>::scalar(s));
   });
 }
 
 /// Ranges that last.
-template <typename T>
-static void addRanges(OpTable<T> &table) {
+template <typename T> static void addRanges(OpTable<T> &table) {
   table.template addCoded<q4::MovingRangeOp>([](q4::MovingRangeOp op, Frame<T> &frame) {
     float state = realScalar(frame[op.getState()]), value = realScalar(frame[op.getValue()]);
     frame.set(op.getResult(), Tensor<T>::scalar(numerics::movingRange(state, value)));
@@ -95,7 +98,8 @@ static void addRanges(OpTable<T> &table) {
     numerics::ScalarOps<T> o;
     T init = real<T>(op.getInit());
     T first = init != T(0) ? init : absMax(frame[op.getX()]);
-    T alpha = numerics::generic::learnedClip(o, realScalar(frame[op.getAlpha()]), first, op.getFloor().convertToFloat());
+    T alpha = numerics::generic::learnedClip(o, realScalar(frame[op.getAlpha()]), first,
+                                             op.getFloor().convertToFloat());
     frame.set(op.getResult(), Tensor<T>::scalar(alpha));
   });
   // The stored maximum, or this batch's while it is unset.
@@ -105,8 +109,7 @@ static void addRanges(OpTable<T> &table) {
   });
 }
 
-template <typename T>
-void addScale(OpTable<T> &table) {
+template <typename T> void addScale(OpTable<T> &table) {
   addStatistics(table);
   addFlags(table);
   addScales(table);

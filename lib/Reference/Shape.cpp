@@ -5,17 +5,19 @@ namespace nibble::reference {
 
 /// Calls fn(offset + Σ i_d·strides_d) for every index i of `shape`, in row-major order.
 template <typename Fn>
-static void forEachAt(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> strides, int64_t offset, Fn &fn) {
+static void forEachAt(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> strides,
+                      int64_t offset, Fn &fn) {
   if (shape.empty())
     return fn(offset);
   for (int64_t i = 0; i < shape.front(); ++i)
     forEachAt(shape.drop_front(), strides.drop_front(), offset + i * strides.front(), fn);
 }
 
-/// The elements starts + i·steps of a tensor of shape `whole`, i ascending over `part`: calls fn(flat index).
+/// The elements starts + i·steps of a tensor of shape `whole`, i ascending over `part`: calls
+/// fn(flat index).
 template <typename Fn>
-static void forEachSliced(llvm::ArrayRef<int64_t> part, llvm::ArrayRef<int64_t> whole, llvm::ArrayRef<int64_t> starts,
-                          llvm::ArrayRef<int64_t> steps, Fn fn) {
+static void forEachSliced(llvm::ArrayRef<int64_t> part, llvm::ArrayRef<int64_t> whole,
+                          llvm::ArrayRef<int64_t> starts, llvm::ArrayRef<int64_t> steps, Fn fn) {
   llvm::SmallVector<int64_t, 4> strides = rowMajorStrides(whole);
   int64_t offset = 0;
   for (size_t d = 0; d < strides.size(); ++d) {
@@ -25,8 +27,7 @@ static void forEachSliced(llvm::ArrayRef<int64_t> part, llvm::ArrayRef<int64_t> 
   forEachAt(part, strides, offset, fn);
 }
 
-template <typename T>
-static void addMoves(OpTable<T> &table) {
+template <typename T> static void addMoves(OpTable<T> &table) {
   // The same elements in flat order.
   table.template add<nn::ReshapeOp>([](nn::ReshapeOp op, Frame<T> &frame) {
     Tensor<T> y = frame[op.getX()];
@@ -56,12 +57,12 @@ static void addMoves(OpTable<T> &table) {
   });
 }
 
-template <typename T>
-static void addParts(OpTable<T> &table) {
+template <typename T> static void addParts(OpTable<T> &table) {
   // Parts one after the other along the axis: every outer index takes a run of each part in turn.
   table.template add<nn::ConcatOp>([](nn::ConcatOp op, Frame<T> &frame) {
     Tensor<T> y = frame.make(op.getResult());
-    int64_t axis = op.getAxis(), outer = elementCount(llvm::ArrayRef<int64_t>(y.shape).take_front(axis));
+    int64_t axis = op.getAxis(),
+            outer = elementCount(llvm::ArrayRef<int64_t>(y.shape).take_front(axis));
     auto to = y.reals.begin();
     for (int64_t i = 0; i < outer; ++i)
       for (mlir::Value part : op.getParts()) {
@@ -76,7 +77,8 @@ static void addParts(OpTable<T> &table) {
     Tensor<T> y = frame.make(op.getResult());
     const Tensor<T> &x = frame[op.getX()];
     T *to = y.reals.data();
-    forEachSliced(y.shape, x.shape, op.getStarts(), op.getSteps(), [&](int64_t index) { *to++ = x.reals[index]; });
+    forEachSliced(y.shape, x.shape, op.getStarts(), op.getSteps(),
+                  [&](int64_t index) { *to++ = x.reals[index]; });
     frame.set(op.getResult(), std::move(y));
   });
   // result[starts + i·steps] = x[i], zero elsewhere
@@ -84,13 +86,13 @@ static void addParts(OpTable<T> &table) {
     Tensor<T> y = frame.make(op.getResult());
     const Tensor<T> &x = frame[op.getX()];
     const T *from = x.reals.data();
-    forEachSliced(x.shape, y.shape, op.getStarts(), op.getSteps(), [&](int64_t index) { y.reals[index] = *from++; });
+    forEachSliced(x.shape, y.shape, op.getStarts(), op.getSteps(),
+                  [&](int64_t index) { y.reals[index] = *from++; });
     frame.set(op.getResult(), std::move(y));
   });
 }
 
-template <typename T>
-void addShape(OpTable<T> &table) {
+template <typename T> void addShape(OpTable<T> &table) {
   addMoves(table);
   addParts(table);
 }

@@ -10,7 +10,8 @@ llvm::SmallVector<int64_t, 4> nibble::reference::rowMajorStrides(llvm::ArrayRef<
   return strides;
 }
 
-Broadcast::Broadcast(llvm::ArrayRef<int64_t> operand, llvm::ArrayRef<int64_t> shape) : shape(shape) {
+Broadcast::Broadcast(llvm::ArrayRef<int64_t> operand, llvm::ArrayRef<int64_t> shape)
+    : shape(shape) {
   int64_t size = elementCount(operand);
   // Leading ones of the operand repeat like missing dimensions.
   llvm::ArrayRef<int64_t> tail = operand.drop_while([](int64_t d) { return d == 1; });
@@ -45,8 +46,7 @@ ChannelView::ChannelView(llvm::ArrayRef<int64_t> shape) {
   blockRows = numerics::channelBlockRows(static_cast<int>(shape.size()), height, width);
 }
 
-template <typename T>
-T nibble::reference::absMax(const Tensor<T> &x) {
+template <typename T> T nibble::reference::absMax(const Tensor<T> &x) {
   T max = 0;
   for (T v : x.reals) {
     if (v != v)

@@ -14,8 +14,7 @@
 namespace nibble::reference {
 
 /// The values of one run, and what the run has to remember beside them.
-template <typename T>
-class Frame {
+template <typename T> class Frame {
 public:
   Frame(const VariableStore<T> &store, RunResult<T> &result) : store(store), result(result) {}
 
@@ -47,14 +46,13 @@ private:
 };
 
 /// The entries of the interpreter: op name → what it does to a frame.
-template <typename T>
-class OpTable {
+template <typename T> class OpTable {
 public:
   using Entry = std::function<mlir::LogicalResult(mlir::Operation *, Frame<T> &)>;
 
-  template <typename Op, typename Fn>
-  void add(Fn fn) {
-    entries[Op::getOperationName()] = [fn](mlir::Operation *op, Frame<T> &frame) -> mlir::LogicalResult {
+  template <typename Op, typename Fn> void add(Fn fn) {
+    entries[Op::getOperationName()] = [fn](mlir::Operation *op,
+                                           Frame<T> &frame) -> mlir::LogicalResult {
       if constexpr (std::is_void_v<decltype(fn(mlir::cast<Op>(op), frame))>) {
         fn(mlir::cast<Op>(op), frame);
         return mlir::success();
@@ -64,8 +62,7 @@ public:
     };
   }
   /// An op on codes: has a meaning in float only.
-  template <typename Op, typename Fn>
-  void addCoded(Fn fn) {
+  template <typename Op, typename Fn> void addCoded(Fn fn) {
     if constexpr (std::is_same_v<T, float>)
       add<Op>(fn);
     else
@@ -84,28 +81,19 @@ private:
 };
 
 // One function a family, each in its file.
-template <typename T>
-void addElementwise(OpTable<T> &table);
-template <typename T>
-void addContraction(OpTable<T> &table);
-template <typename T>
-void addShape(OpTable<T> &table);
-template <typename T>
-void addReduce(OpTable<T> &table);
-template <typename T>
-void addPool(OpTable<T> &table);
-template <typename T>
-void addNorm(OpTable<T> &table);
-template <typename T>
-void addLoss(OpTable<T> &table);
-template <typename T>
-void addQuantize(OpTable<T> &table);
-template <typename T>
-void addScale(OpTable<T> &table);
-template <typename T>
-void addTrain(OpTable<T> &table);
+template <typename T> void addElementwise(OpTable<T> &table);
+template <typename T> void addContraction(OpTable<T> &table);
+template <typename T> void addShape(OpTable<T> &table);
+template <typename T> void addReduce(OpTable<T> &table);
+template <typename T> void addPool(OpTable<T> &table);
+template <typename T> void addNorm(OpTable<T> &table);
+template <typename T> void addLoss(OpTable<T> &table);
+template <typename T> void addQuantize(OpTable<T> &table);
+template <typename T> void addScale(OpTable<T> &table);
+template <typename T> void addTrain(OpTable<T> &table);
 
-/// An operand seen through the NumPy broadcast to `shape`: flat index of the result → flat index of the operand.
+/// An operand seen through the NumPy broadcast to `shape`: flat index of the result → flat index of
+/// the operand.
 class Broadcast {
 public:
   Broadcast(llvm::ArrayRef<int64_t> operand, llvm::ArrayRef<int64_t> shape);
@@ -136,47 +124,40 @@ private:
 /// Element strides of a row-major shape.
 llvm::SmallVector<int64_t, 4> rowMajorStrides(llvm::ArrayRef<int64_t> shape);
 
-/// Per-channel reductions see a tensor as rows × channels (the last dimension; 1 for rank 0) in blocks of one image (rank 4) or
-/// 96 rows (numerics.md, section 5).
+/// Per-channel reductions see a tensor as rows × channels (the last dimension; 1 for rank 0) in
+/// blocks of one image (rank 4) or 96 rows (numerics.md, section 5).
 struct ChannelView {
   explicit ChannelView(llvm::ArrayRef<int64_t> shape);
   int64_t rows, channels, blockRows;
 
-  /// The unrounded sum of term(flat index) over one channel; terms are of the type that term returns.
-  template <typename Fn>
-  double channelSum(int64_t channel, Fn term) const {
-    return numerics::channelSum(rows, blockRows, [&](size_t row) { return term(int64_t(row) * channels + channel); });
+  /// The unrounded sum of term(flat index) over one channel; terms are of the type that term
+  /// returns.
+  template <typename Fn> double channelSum(int64_t channel, Fn term) const {
+    return numerics::channelSum(
+        rows, blockRows, [&](size_t row) { return term(int64_t(row) * channels + channel); });
   }
   /// The same over all channels, ascending.
-  template <typename Fn>
-  double tensorSum(Fn term) const {
-    return numerics::tensorSum(rows, channels, blockRows,
-                               [&](size_t row, size_t channel) { return term(int64_t(row) * channels + channel); });
+  template <typename Fn> double tensorSum(Fn term) const {
+    return numerics::tensorSum(rows, channels, blockRows, [&](size_t row, size_t channel) {
+      return term(int64_t(row) * channels + channel);
+    });
   }
 };
 
 /// An f32 attribute in T.
-template <typename T>
-T real(const llvm::APFloat &attribute) {
+template <typename T> T real(const llvm::APFloat &attribute) {
   return static_cast<T>(attribute.convertToFloat());
 }
 
 /// The one element of a rank-0 real or label tensor.
-template <typename T>
-T realScalar(const Tensor<T> &tensor) {
-  return tensor.reals[0];
-}
-template <typename T>
-int32_t intScalar(const Tensor<T> &tensor) {
-  return tensor.ints[0];
-}
+template <typename T> T realScalar(const Tensor<T> &tensor) { return tensor.reals[0]; }
+template <typename T> int32_t intScalar(const Tensor<T> &tensor) { return tensor.ints[0]; }
 
 /// max|x|; NaN where any element is NaN.
-template <typename T>
-T absMax(const Tensor<T> &x);
+template <typename T> T absMax(const Tensor<T> &x);
 
-#define NIBBLE_INSTANTIATE_FAMILY(FUNCTION)                                                                                   \
-  template void FUNCTION<float>(OpTable<float> &);                                                                            \
+#define NIBBLE_INSTANTIATE_FAMILY(FUNCTION)                                                        \
+  template void FUNCTION<float>(OpTable<float> &);                                                 \
   template void FUNCTION<double>(OpTable<double> &);
 
 } // namespace nibble::reference

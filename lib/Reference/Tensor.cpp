@@ -65,47 +65,42 @@ Tensor<T>::Tensor(ElementKind kind, ArrayRef<int64_t> shape) : kind(kind), shape
   }
 }
 
-template <typename T>
-Tensor<T> Tensor<T>::real(ArrayRef<int64_t> shape, std::vector<T> values) {
+template <typename T> Tensor<T> Tensor<T>::real(ArrayRef<int64_t> shape, std::vector<T> values) {
   Tensor t;
   t.shape.assign(shape.begin(), shape.end());
   t.reals = std::move(values);
   return t;
 }
 template <typename T>
-Tensor<T> Tensor<T>::integer(ElementKind kind, ArrayRef<int64_t> shape, std::vector<int32_t> values) {
+Tensor<T> Tensor<T>::integer(ElementKind kind, ArrayRef<int64_t> shape,
+                             std::vector<int32_t> values) {
   Tensor t;
   t.kind = kind;
   t.shape.assign(shape.begin(), shape.end());
   t.ints = std::move(values);
   return t;
 }
-template <typename T>
-Tensor<T> Tensor<T>::labels(std::vector<int32_t> values) {
+template <typename T> Tensor<T> Tensor<T>::labels(std::vector<int32_t> values) {
   int64_t n = static_cast<int64_t>(values.size());
   return integer(ElementKind::Label, {n}, std::move(values));
 }
-template <typename T>
-Tensor<T> Tensor<T>::learningRate(double value) {
+template <typename T> Tensor<T> Tensor<T>::learningRate(double value) {
   Tensor t(ElementKind::Double, {});
   t.doubles[0] = value;
   return t;
 }
-template <typename T>
-Tensor<T> Tensor<T>::step(int64_t value) {
+template <typename T> Tensor<T> Tensor<T>::step(int64_t value) {
   Tensor t(ElementKind::Wide, {});
   t.wides[0] = value;
   return t;
 }
-template <typename T>
-Tensor<T> Tensor<T>::randomState(uint64_t seed, int64_t update) {
+template <typename T> Tensor<T> Tensor<T>::randomState(uint64_t seed, int64_t update) {
   Tensor t(ElementKind::Wide, {2});
   t.wides = {static_cast<int64_t>(seed), update};
   return t;
 }
 
-template <typename T>
-FailureOr<Tensor<T>> Tensor<T>::zeros(Type type) {
+template <typename T> FailureOr<Tensor<T>> Tensor<T>::zeros(Type type) {
   auto ranked = dyn_cast<RankedTensorType>(type);
   if (!ranked || !ranked.hasStaticShape())
     return failure();
@@ -116,8 +111,7 @@ FailureOr<Tensor<T>> Tensor<T>::zeros(Type type) {
 }
 
 /// Little-endian elements of a dense resource, of the width of the IR type; i1 takes a byte.
-template <typename T>
-static LogicalResult readRaw(ArrayRef<char> bytes, Tensor<T> &t) {
+template <typename T> static LogicalResult readRaw(ArrayRef<char> bytes, Tensor<T> &t) {
   auto read = [&]<typename Stored>(Stored, auto &into) {
     if (bytes.size() != into.size() * sizeof(Stored))
       return failure();
@@ -147,8 +141,7 @@ static LogicalResult readRaw(ArrayRef<char> bytes, Tensor<T> &t) {
   }
 }
 
-template <typename T>
-FailureOr<Tensor<T>> Tensor<T>::fromAttribute(ElementsAttr attribute) {
+template <typename T> FailureOr<Tensor<T>> Tensor<T>::fromAttribute(ElementsAttr attribute) {
   FailureOr<Tensor> t = zeros(attribute.getShapedType());
   if (failed(t) || isCode(t->kind))
     return failure();
@@ -179,8 +172,7 @@ FailureOr<Tensor<T>> Tensor<T>::fromAttribute(ElementsAttr attribute) {
   return t;
 }
 
-template <typename T>
-bool Tensor<T>::hasType(Type type) const {
+template <typename T> bool Tensor<T>::hasType(Type type) const {
   auto ranked = dyn_cast<RankedTensorType>(type);
   if (!ranked || ranked.getShape() != ArrayRef<int64_t>(shape))
     return false;
@@ -189,14 +181,14 @@ bool Tensor<T>::hasType(Type type) const {
   return succeeded(expected) && *expected == kind && held == static_cast<size_t>(size());
 }
 
-template <typename Vector>
-static bool sameBytes(const Vector &a, const Vector &b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(a[0])) == 0);
+template <typename Vector> static bool sameBytes(const Vector &a, const Vector &b) {
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(a[0])) == 0);
 }
-template <typename T>
-bool Tensor<T>::bitIdentical(const Tensor &other) const {
-  return kind == other.kind && shape == other.shape && sameBytes(reals, other.reals) && sameBytes(ints, other.ints) &&
-         sameBytes(doubles, other.doubles) && sameBytes(wides, other.wides);
+template <typename T> bool Tensor<T>::bitIdentical(const Tensor &other) const {
+  return kind == other.kind && shape == other.shape && sameBytes(reals, other.reals) &&
+         sameBytes(ints, other.ints) && sameBytes(doubles, other.doubles) &&
+         sameBytes(wides, other.wides);
 }
 
 template struct Tensor<float>;

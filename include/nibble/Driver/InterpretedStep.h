@@ -1,7 +1,7 @@
 //===- InterpretedStep.h - A step that the interpreter runs -------*- C++ -*-===//
 //
-// Puts the interpreter behind the trainer's door (Runtime/Step.h): the same trainer runs the meaning of a program and its compiled
-// form, so that their outputs can be compared.
+// Puts the interpreter behind the trainer's door (Runtime/Step.h): the same trainer runs the
+// meaning of a program and its compiled form, so that their outputs can be compared.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -16,15 +16,18 @@ namespace nibble {
 
 class InterpretedStep : public runtime::Step {
 public:
-  /// `module` holds @train_step and @eval_step as Differentiate or Quantize leave them; its context must outlive the step. An error
-  /// names the function or the argument that is not as it should be.
-  static Result<std::unique_ptr<InterpretedStep>> create(mlir::OwningOpRef<mlir::ModuleOp> module, uint64_t seed);
+  /// `module` holds @train_step and @eval_step as Differentiate or Quantize leave them; its context
+  /// must outlive the step. An error names the function or the argument that is not as it should
+  /// be.
+  static Result<std::unique_ptr<InterpretedStep>> create(mlir::OwningOpRef<mlir::ModuleOp> module,
+                                                         uint64_t seed);
 
   int64_t batchSize() const override { return input.getDimSize(0); }
   std::vector<int64_t> inputShape() const override { return input.getShape().vec(); }
   int64_t numClasses() const override { return classes; }
   std::vector<int64_t> targetShape() const override;
-  Status train(const runtime::Batch &batch, double learningRate, int64_t step, runtime::StepResult &result) override;
+  Status train(const runtime::Batch &batch, double learningRate, int64_t step,
+               runtime::StepResult &result) override;
   Status evaluate(const runtime::Batch &batch, runtime::EvalResult &result) override;
 
   /// Parameters, moments, scales, running statistics: what a checkpoint holds.
@@ -38,7 +41,8 @@ private:
   using Tensor = reference::Tensor<float>;
   using Run = reference::RunResult<float>;
 
-  InterpretedStep(mlir::OwningOpRef<mlir::ModuleOp> module, uint64_t seed) : module(std::move(module)), seed(seed) {}
+  InterpretedStep(mlir::OwningOpRef<mlir::ModuleOp> module, uint64_t seed)
+      : module(std::move(module)), seed(seed) {}
   Status bind();
   /// Input and labels or targets, the leading arguments of both functions.
   Result<llvm::SmallVector<Tensor>> batchArguments(const runtime::Batch &batch) const;

@@ -8,8 +8,9 @@
 
 namespace nibble {
 
-/// Picks what a trainer watches out of the numbers of train.report, whose keys are LAYER/TENSOR/MEASURE: saturation, underflow and
-/// scale of each quantized layer's output_gradient. A layer's name may hold slashes itself.
+/// Picks what a trainer watches out of the numbers of train.report, whose keys are
+/// LAYER/TENSOR/MEASURE: saturation, underflow and scale of each quantized layer's output_gradient.
+/// A layer's name may hold slashes itself.
 class HealthReport {
 public:
   HealthReport() = default;

@@ -1,11 +1,12 @@
 //===- FiniteDifference.h - Gradients against central differences -*- C++ -*-===//
 //
-// A gradient is checked by projection: with weights dy of the outputs and a direction v of the inputs, both random,
+// A gradient is checked by projection: with weights dy of the outputs and a direction v of the
+// inputs, both random,
 //
 //   (L(x + h·v) − L(x − h·v)) / 2h  =  Σ ⟨dx, v⟩        L(x) = Σ ⟨dy, f(x)⟩
 //
-// in double, up to O(h²) and rounding. Kinks (relu, max, clips) must be farther than h from the inputs: random inputs nearly
-// always are.
+// in double, up to O(h²) and rounding. Kinks (relu, max, clips) must be farther than h from the
+// inputs: random inputs nearly always are.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -37,18 +38,25 @@ struct GradientCheck {
 };
 
 /// Elements uniform in [lo, hi), from Philox of (seed, stream).
-Tensor<double> randomReals(llvm::ArrayRef<int64_t> shape, double lo, double hi, uint64_t seed, uint32_t stream);
+Tensor<double> randomReals(llvm::ArrayRef<int64_t> shape, double lo, double hi, uint64_t seed,
+                           uint32_t stream);
 
-/// `forward`: (inputs) → real outputs. `gradient`: (inputs, one gradient for each real output) → one gradient for each input
-/// whose index is in `differentiable`, in that order. `inputs` may hold masks and labels; only real ones are differentiable.
-/// Outputs of `forward` that are not real (masks, indices) are ignored and get no gradient argument.
-GradientCheck checkGradient(mlir::func::FuncOp forward, mlir::func::FuncOp gradient, llvm::ArrayRef<Tensor<double>> inputs,
-                            llvm::ArrayRef<unsigned> differentiable, const GradientCheckOptions &options = {});
+/// `forward`: (inputs) → real outputs. `gradient`: (inputs, one gradient for each real output) →
+/// one gradient for each input whose index is in `differentiable`, in that order. `inputs` may hold
+/// masks and labels; only real ones are differentiable. Outputs of `forward` that are not real
+/// (masks, indices) are ignored and get no gradient argument.
+GradientCheck checkGradient(mlir::func::FuncOp forward, mlir::func::FuncOp gradient,
+                            llvm::ArrayRef<Tensor<double>> inputs,
+                            llvm::ArrayRef<unsigned> differentiable,
+                            const GradientCheckOptions &options = {});
 
-/// The same for the trainable variables of a module with @train_step whose optimizer is plain (train.sgd, momentum 0, decay 0):
-/// the gradient of a variable is (θ − θ')/lr, the loss is the function's first result. `arguments` are all of train_step's;
-/// the one of type tensor<f64> is lr. Variables that are not trainable keep their values. `names` limits the check (empty: all).
-GradientCheck checkTrainStep(mlir::ModuleOp module, llvm::ArrayRef<Tensor<double>> arguments, const VariableStore<double> &store,
-                             llvm::ArrayRef<std::string> names = {}, const GradientCheckOptions &options = {});
+/// The same for the trainable variables of a module with @train_step whose optimizer is plain
+/// (train.sgd, momentum 0, decay 0): the gradient of a variable is (θ − θ')/lr, the loss is the
+/// function's first result. `arguments` are all of train_step's; the one of type tensor<f64> is lr.
+/// Variables that are not trainable keep their values. `names` limits the check (empty: all).
+GradientCheck checkTrainStep(mlir::ModuleOp module, llvm::ArrayRef<Tensor<double>> arguments,
+                             const VariableStore<double> &store,
+                             llvm::ArrayRef<std::string> names = {},
+                             const GradientCheckOptions &options = {});
 
 } // namespace nibble::reference

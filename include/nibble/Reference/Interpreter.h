@@ -1,8 +1,9 @@
 //===- Interpreter.h - The meaning of every op --------------------*- C++ -*-===//
 //
-// Executes functions over nn, q4, train and arith.constant, op by op, in the order of the IR. Interpreter<float> *is* what a
-// program means, bit for bit (numerics.md, section 5): generated code must agree with it. Interpreter<double> computes the same
-// formulas in double and serves finite differences; ops that make or multiply codes are errors there.
+// Executes functions over nn, q4, train and arith.constant, op by op, in the order of the IR.
+// Interpreter<float> *is* what a program means, bit for bit (numerics.md, section 5): generated
+// code must agree with it. Interpreter<double> computes the same formulas in double and serves
+// finite differences; ops that make or multiply codes are errors there.
 //
 // Not fast, but not slow by design: contractions run over rows of outputs with fused multiply-adds.
 //
@@ -21,16 +22,14 @@
 
 namespace nibble::reference {
 
-template <typename T>
-using TensorPtr = std::shared_ptr<const Tensor<T>>;
+template <typename T> using TensorPtr = std::shared_ptr<const Tensor<T>>;
 
 /// The train.variables of a module by symbol name.
-template <typename T>
-class VariableStore {
+template <typename T> class VariableStore {
 public:
   VariableStore() = default;
-  /// All variables of the module at their initial values (zeros where `value` is absent). Emits an error at a variable whose
-  /// value cannot be read.
+  /// All variables of the module at their initial values (zeros where `value` is absent). Emits an
+  /// error at a variable whose value cannot be read.
   static mlir::FailureOr<VariableStore> fromModule(mlir::ModuleOp module);
 
   /// The variable, or null.
@@ -50,33 +49,35 @@ private:
 
 enum class RunStatus {
   Ok = 0,
-  /// train.guard saw its flag set: nothing was written, there are no outputs (numerics.md, section 7).
+  /// train.guard saw its flag set: nothing was written, there are no outputs (numerics.md, section
+  /// 7).
   NonFinite = 1,
 };
 
-template <typename T>
-struct RunResult {
+template <typename T> struct RunResult {
   RunStatus status = RunStatus::Ok;
-  /// What func.return returns. After NonFinite: those returned values that were computed before the guard; the others are
-  /// zeros of their type.
+  /// What func.return returns. After NonFinite: those returned values that were computed before the
+  /// guard; the others are zeros of their type.
   llvm::SmallVector<Tensor<T>> outputs;
   /// train.report's numbers by key, in program order.
   llvm::MapVector<std::string, float, std::map<std::string, unsigned>> report;
 };
 
-template <typename T>
-class Interpreter {
+template <typename T> class Interpreter {
 public:
   Interpreter();
   ~Interpreter();
 
-  /// Runs `function` (one block) on `arguments`, one per block argument and of its type. Reads see the store as it was at the
-  /// start; writes take effect at the end, or not at all. Fails, with an error emitted at the op, on an unknown op, a wrong
-  /// argument, or an operand no op can work on (a label beyond the classes); the store is then untouched.
-  mlir::FailureOr<RunResult<T>> run(mlir::func::FuncOp function, llvm::ArrayRef<Tensor<T>> arguments,
+  /// Runs `function` (one block) on `arguments`, one per block argument and of its type. Reads see
+  /// the store as it was at the start; writes take effect at the end, or not at all. Fails, with an
+  /// error emitted at the op, on an unknown op, a wrong argument, or an operand no op can work on
+  /// (a label beyond the classes); the store is then untouched.
+  mlir::FailureOr<RunResult<T>> run(mlir::func::FuncOp function,
+                                    llvm::ArrayRef<Tensor<T>> arguments,
                                     VariableStore<T> &store) const;
   /// Of a function without variables.
-  mlir::FailureOr<RunResult<T>> run(mlir::func::FuncOp function, llvm::ArrayRef<Tensor<T>> arguments) const;
+  mlir::FailureOr<RunResult<T>> run(mlir::func::FuncOp function,
+                                    llvm::ArrayRef<Tensor<T>> arguments) const;
 
   /// Is there an entry for the op of this name ("nn.conv2d")?
   bool knows(llvm::StringRef opName) const;

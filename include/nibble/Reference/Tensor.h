@@ -1,7 +1,8 @@
 //===- Tensor.h - A value of the interpreter ----------------------*- C++ -*-===//
 //
-// A statically shaped tensor in row-major (flat) order, exactly as the IR has it: feature maps are channels-last, nothing is
-// packed. Reals are held in T: float is the meaning of a program, double serves finite differences.
+// A statically shaped tensor in row-major (flat) order, exactly as the IR has it: feature maps are
+// channels-last, nothing is packed. Reals are held in T: float is the meaning of a program, double
+// serves finite differences.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -20,21 +21,23 @@ namespace nibble::reference {
 ///   Double                    `doubles`  f64 in the IR (the learning rate), never narrowed
 ///   Wide                      `wides`    i64 in the IR (step, random state)
 ///   Mask, Index, Bits, Label  `ints`     i1 (0/1), i8 (0 … 255), i16 (0 … 65535), i32
-///   Int4, Int8                `ints`     q4.int4, q4.int8: the signed code, zero point not subtracted
-///   Log2, Log4                `ints`     q4.log<2>, q4.log<4>: the nibble 0 … 15 (Numerics/Log4.h)
+///   Int4, Int8                `ints`     q4.int4, q4.int8: the signed code, zero point not
+///   subtracted Log2, Log4                `ints`     q4.log<2>, q4.log<4>: the nibble 0 … 15
+///   (Numerics/Log4.h)
 enum class ElementKind { Real, Double, Wide, Mask, Index, Bits, Label, Int4, Int8, Log2, Log4 };
 
 /// The kind of an IR element type, or failure for a type that no op of ours produces.
 mlir::FailureOr<ElementKind> elementKind(mlir::Type elementType);
 
 inline bool isCode(ElementKind kind) { return kind >= ElementKind::Int4; }
-inline bool isLog(ElementKind kind) { return kind == ElementKind::Log2 || kind == ElementKind::Log4; }
+inline bool isLog(ElementKind kind) {
+  return kind == ElementKind::Log2 || kind == ElementKind::Log4;
+}
 
 /// Number of elements of a shape; 1 for rank 0.
 int64_t elementCount(llvm::ArrayRef<int64_t> shape);
 
-template <typename T>
-struct Tensor {
+template <typename T> struct Tensor {
   ElementKind kind = ElementKind::Real;
   llvm::SmallVector<int64_t, 4> shape;
   std::vector<T> reals;
@@ -49,7 +52,8 @@ struct Tensor {
   static Tensor real(llvm::ArrayRef<int64_t> shape) { return Tensor(ElementKind::Real, shape); }
   static Tensor real(llvm::ArrayRef<int64_t> shape, std::vector<T> values);
   /// An integer tensor of `kind` (Mask … Log4).
-  static Tensor integer(ElementKind kind, llvm::ArrayRef<int64_t> shape, std::vector<int32_t> values);
+  static Tensor integer(ElementKind kind, llvm::ArrayRef<int64_t> shape,
+                        std::vector<int32_t> values);
   static Tensor labels(std::vector<int32_t> values);
   /// Rank-0 tensors, and the random state.
   static Tensor scalar(T value) { return real({}, {value}); }

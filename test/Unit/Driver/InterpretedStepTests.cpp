@@ -50,7 +50,8 @@ module attributes {nibble.classes = 3 : i64} {
 
 struct InterpretedStepTest : testing::Test {
   InterpretedStepTest() {
-    context.loadDialect<nn::NNDialect, q4::Q4Dialect, train::TrainDialect, func::FuncDialect, arith::ArithDialect>();
+    context.loadDialect<nn::NNDialect, q4::Q4Dialect, train::TrainDialect, func::FuncDialect,
+                        arith::ArithDialect>();
     step = make();
   }
   std::unique_ptr<InterpretedStep> make(const char *text = kModule) {
@@ -76,7 +77,8 @@ TEST_F(InterpretedStepTest, Describes) {
   EXPECT_TRUE(step->targetShape().empty());
 }
 
-// Training lowers the loss and answers every row; the report's layers come along; evaluation sums over the valid rows alone.
+// Training lowers the loss and answers every row; the report's layers come along; evaluation sums
+// over the valid rows alone.
 TEST_F(InterpretedStepTest, TrainsAndEvaluates) {
   runtime::StepResult result;
   for (int64_t i = 0; i < 50; ++i) {

@@ -5,11 +5,12 @@
 
 using namespace nibble;
 
-// Keys LAYER/output_gradient/MEASURE become layers, in the order of their first key; names may hold slashes; other tensors are not
-// the trainer's business.
+// Keys LAYER/output_gradient/MEASURE become layers, in the order of their first key; names may hold
+// slashes; other tensors are not the trainer's business.
 TEST(LayerHealth, FromKeys) {
-  HealthReport report({"/a/conv/input/underflow", "/a/conv/output_gradient/saturation", "fc/output_gradient/underflow",
-                       "/a/conv/output_gradient/scale", "/a/conv/output_gradient/underflow"});
+  HealthReport report({"/a/conv/input/underflow", "/a/conv/output_gradient/saturation",
+                       "fc/output_gradient/underflow", "/a/conv/output_gradient/scale",
+                       "/a/conv/output_gradient/underflow"});
   std::vector<float> numbers{9, 0.25f, 1, 0.5f, 0.75f};
   auto layers = report.update(numbers);
   ASSERT_EQ(layers.size(), 2u);

@@ -4,8 +4,8 @@
 using namespace nibble::reference;
 using namespace nibble::reference::test;
 
-// The op list exists once: every op that nn, q4 and train register has an entry in the interpreter, in float and in double (where
-// an entry may be the error that codes have no meaning).
+// The op list exists once: every op that nn, q4 and train register has an entry in the interpreter,
+// in float and in double (where an entry may be the error that codes have no meaning).
 TEST(Coverage, EveryOpHasAnEntry) {
   mlir::MLIRContext context(Program::makeRegistry());
   context.loadAllAvailableDialects();

@@ -62,8 +62,8 @@ GradientCheck checkStep(const std::string &one) {
   auto store = *VariableStore<double>::fromModule(*program.module);
   store.set("w", randomReals({3, 2}, -1, 1, 9, 1));
   return checkTrainStep(*program.module,
-                        {randomReals({4, 2}, -1, 1, 9, 2), TensorD::labels({0, 1, 2, 1}), TensorD::learningRate(0.1),
-                         TensorD::step(1), TensorD::randomState(0, 0)},
+                        {randomReals({4, 2}, -1, 1, 9, 2), TensorD::labels({0, 1, 2, 1}),
+                         TensorD::learningRate(0.1), TensorD::step(1), TensorD::randomState(0, 0)},
                         store);
 }
 
@@ -71,7 +71,8 @@ GradientCheck checkStep(const std::string &one) {
 
 // A right gradient passes, with broadcast inputs of several shapes.
 TEST(FiniteDifference, RightGradientPasses) {
-  GradientCheck right = check("nn.mul %d0, %a : (tensor<3x4xf32>, tensor<4xf32>) -> tensor<3x4xf32>");
+  GradientCheck right =
+      check("nn.mul %d0, %a : (tensor<3x4xf32>, tensor<4xf32>) -> tensor<3x4xf32>");
   EXPECT_TRUE(right) << right.message;
   EXPECT_LT(right.worst, 1e-6);
 }
@@ -83,7 +84,8 @@ TEST(FiniteDifference, WrongGradientFails) {
   EXPECT_NE(wrong.message.find("difference quotient"), std::string::npos) << wrong.message;
 }
 
-// A whole train step is checked through its update: (θ − θ')/lr is the loss's gradient, or the check says that it is not.
+// A whole train step is checked through its update: (θ − θ')/lr is the loss's gradient, or the
+// check says that it is not.
 TEST(FiniteDifference, TrainStep) {
   GradientCheck right = checkStep("1.0"), wrong = checkStep("1.5");
   EXPECT_TRUE(right) << right.message;

@@ -15,8 +15,8 @@ const char *kStep = R"(
     %flag = q4.non_finite %new {infinities} : (tensor<2xf32>) -> tensor<i1>
     %two = arith.constant dense<[2, 3]> : tensor<2xi32>
     train.report %two {keys = ["a/x/ends", "a/x/zeros"], count = 4 : i64} : tensor<2xi32>
-    train.guard %flag : tensor<i1>
     train.write @w, %new : tensor<2xf32>
+    train.guard %flag : tensor<i1>
     %again = train.read @w : tensor<2xf32>
     %saved = train.save %again : tensor<2xf32>
     train.write @m, %x : tensor<2xf32>
@@ -24,7 +24,8 @@ const char *kStep = R"(
   })";
 } // namespace
 
-// Variables start at their value, or at zero; reads see the start of the step even after a write; writes last.
+// Variables start at their value, or at zero; reads see the start of the step even after a write;
+// writes last.
 TEST(Interpreter, ReadsSeeTheStart) {
   Program program(kStep);
   auto store = VariableStore<float>::fromModule(*program.module);
@@ -40,7 +41,8 @@ TEST(Interpreter, ReadsSeeTheStart) {
   expectBits((*store)["m"], {10, 20});
 }
 
-// A report is a number a key, i32 divided by `count` in f32, and comes out of a step that a guard stops too.
+// A report is a number a key, i32 divided by `count` in f32, and comes out of a step that a guard
+// stops too.
 TEST(Interpreter, Report) {
   Program program(kStep);
   auto store = VariableStore<float>::fromModule(*program.module);
@@ -50,7 +52,8 @@ TEST(Interpreter, Report) {
   EXPECT_EQ(r->report.lookup("a/x/zeros"), 0.75f);
 }
 
-// A guard whose flag is set ends the step: NONFINITE, and no bit of any variable has changed.
+// A guard whose flag is set ends the step: NONFINITE, and no bit of any variable has changed, not
+// even of one whose write stands before the guard.
 TEST(Interpreter, GuardLeavesTheStoreUntouched) {
   Program program(kStep);
   auto store = VariableStore<float>::fromModule(*program.module);
@@ -100,9 +103,11 @@ TEST(Interpreter, Constants) {
 
 // An op without an entry is an error that names it; nothing aborts and the store is untouched.
 TEST(Interpreter, UnknownOp) {
-  Program program("func.func @f(%x: i32) -> i32 {\n  %y = arith.addi %x, %x : i32\n  return %y : i32\n}");
+  Program program(
+      "func.func @f(%x: i32) -> i32 {\n  %y = arith.addi %x, %x : i32\n  return %y : i32\n}");
   EXPECT_TRUE(mlir::failed(Interpreter<float>().run(program.function("f"), {})));
-  Program other("func.func @f() -> tensor<f32> {\n  %c = arith.constant dense<1.0> : tensor<f32>\n  %y = arith.addf %c, %c : "
+  Program other("func.func @f() -> tensor<f32> {\n  %c = arith.constant dense<1.0> : tensor<f32>\n "
+                " %y = arith.addf %c, %c : "
                 "tensor<f32>\n  return %y : tensor<f32>\n}");
   EXPECT_TRUE(mlir::failed(Interpreter<float>().run(other.function("f"), {})));
   EXPECT_NE(other.errors.find("does not know this op"), std::string::npos) << other.errors;
@@ -115,6 +120,7 @@ TEST(Interpreter, WrongArguments) {
   EXPECT_TRUE(mlir::failed(interpreter.run(program.function("f"), {})));
   EXPECT_TRUE(mlir::failed(interpreter.run(program.function("f"), {vec({1, 2, 3})})));
   EXPECT_TRUE(mlir::failed(interpreter.run(program.function("f"), {TensorF::labels({1, 2})})));
-  EXPECT_NE(program.errors.find("argument 0 is 'tensor<2xf32>'"), std::string::npos) << program.errors;
+  EXPECT_NE(program.errors.find("argument 0 is 'tensor<2xf32>'"), std::string::npos)
+      << program.errors;
   EXPECT_TRUE(mlir::succeeded(interpreter.run(program.function("f"), {vec({1, 2})})));
 }

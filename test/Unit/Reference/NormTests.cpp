@@ -12,27 +12,34 @@ namespace {
 
 const std::string kC = "tensor<2xf32>";
 
-std::string results(const std::string &op, const std::string &parameters, const std::string &operands,
-                    const std::string &attributes, const std::string &types, int count) {
+std::string results(const std::string &op, const std::string &parameters,
+                    const std::string &operands, const std::string &attributes,
+                    const std::string &types, int count) {
   std::string names, resultTypes;
   for (int i = 0; i < count; ++i) {
     names += (i ? ", %r" : "%r") + std::to_string(i);
     resultTypes += (i ? ", " : "") + kC;
   }
-  return "func.func @f(" + parameters + ") -> (" + resultTypes + ") {\n  " + names + " = " + op + " " + operands + " {" +
-         attributes + "} : (" + types + ") -> (" + resultTypes + ")\n  return " + names + " : " + resultTypes + "\n}";
+  return "func.func @f(" + parameters + ") -> (" + resultTypes + ") {\n  " + names + " = " + op +
+         " " + operands + " {" + attributes + "} : (" + types + ") -> (" + resultTypes +
+         ")\n  return " + names + " : " + resultTypes + "\n}";
 }
 
-llvm::SmallVector<TensorF> batchStats(const TensorF &x, const TensorF &mean, const TensorF &variance) {
-  std::string type = realType(x.shape), types = type + ", " + kC + ", " + kC + ", " + kC + ", " + kC;
-  return run<float>(results("nn.batch_stats", "%x: " + type + ", %g: " + kC + ", %b: " + kC + ", %m: " + kC + ", %v: " + kC,
-                            "%x, %g, %b, %m, %v", "epsilon = 0.25 : f32, momentum = 0.75 : f32", types, 6),
-                    {x, vec({2, 1}), vec({3, 0}), mean, variance});
+llvm::SmallVector<TensorF> batchStats(const TensorF &x, const TensorF &mean,
+                                      const TensorF &variance) {
+  std::string type = realType(x.shape),
+              types = type + ", " + kC + ", " + kC + ", " + kC + ", " + kC;
+  return run<float>(
+      results("nn.batch_stats",
+              "%x: " + type + ", %g: " + kC + ", %b: " + kC + ", %m: " + kC + ", %v: " + kC,
+              "%x, %g, %b, %m, %v", "epsilon = 0.25 : f32, momentum = 0.75 : f32", types, 6),
+      {x, vec({2, 1}), vec({3, 0}), mean, variance});
 }
 
 } // namespace
 
-// Statistics of a batch by hand: channel 0 holds 1, 3, 1, 3 (mean 2, variance 1), channel 1 is constant; 1/√(1 + 1/4).
+// Statistics of a batch by hand: channel 0 holds 1, 3, 1, 3 (mean 2, variance 1), channel 1 is
+// constant; 1/√(1 + 1/4).
 TEST(Norm, BatchStats) {
   TensorF x = TensorF::real({4, 2}, {1, 5, 3, 5, 1, 5, 3, 5});
   auto r = batchStats(x, vec({1, 5}), vec({0.5f, 2}));
@@ -45,16 +52,19 @@ TEST(Norm, BatchStats) {
   expectBits(r[5], {0.75f * 0.5f + 0.25f * 1, 1.5f});
 }
 
-// The running mean is only a pivot: the batch's statistics do not depend on it beyond rounding; a variance is never negative.
+// The running mean is only a pivot: the batch's statistics do not depend on it beyond rounding; a
+// variance is never negative.
 TEST(Norm, PivotDoesNotMatter) {
   TensorF x = TensorF::real({4, 2}, {1000, 5, 1001, 5, 1002, 5, 1003, 5});
-  auto near = batchStats(x, vec({1001, 5}), vec({1, 1})), far = batchStats(x, vec({0, 4}), vec({1, 1}));
+  auto near = batchStats(x, vec({1001, 5}), vec({1, 1})),
+       far = batchStats(x, vec({0, 4}), vec({1, 1}));
   for (int i : {0, 2, 3})
     for (int c : {0, 1})
       EXPECT_NEAR(near[i].reals[c], far[i].reals[c], 1e-3 * std::fabs(near[i].reals[c]));
 }
 
-// In evaluation a batch norm is one fma with the folded running statistics, as batch_norm_fold gives them.
+// In evaluation a batch norm is one fma with the folded running statistics, as batch_norm_fold
+// gives them.
 TEST(Norm, FoldAndInference) {
   TensorF x = TensorF::real({2, 2}, {1, 2, 3, 4});
   std::string attributes = "epsilon = 0.25 : f32";
@@ -66,29 +76,34 @@ TEST(Norm, FoldAndInference) {
   expectBits(fold[2], {1, static_cast<float>(1 / 1.5)});
   expectBits(fold[0], {2, static_cast<float>(1 / 1.5)});
   std::string type = "tensor<2x2xf32>";
-  auto y = run<float>(oneOp("%x: " + type + ", " + parameters,
-                            "nn.batch_norm %x, %g, %b, %m, %v {epsilon = 0.25 : f32, momentum = 0.9 : f32} : (" + type + ", " + kC +
-                                ", " + kC + ", " + kC + ", " + kC + ") -> " + type,
-                            type),
-                      {x, gamma, beta, mean, variance});
+  auto y = run<float>(
+      oneOp("%x: " + type + ", " + parameters,
+            "nn.batch_norm %x, %g, %b, %m, %v {epsilon = 0.25 : f32, momentum = 0.9 : f32} : (" +
+                type + ", " + kC + ", " + kC + ", " + kC + ", " + kC + ") -> " + type,
+            type),
+      {x, gamma, beta, mean, variance});
   std::vector<float> expected;
   for (int i = 0; i < 4; ++i)
     expected.push_back(std::fma(x.reals[i], fold[0].reals[i % 2], fold[1].reals[i % 2]));
   expectBits(y[0], expected);
 }
 
-// Coefficients of the input gradient: with them Σ dz = 0 and Σ dz·(z − mean) = dγ·rstd-free part vanishes up to ε; dβ = Σ dy.
+// Coefficients of the input gradient: with them Σ dz = 0 and Σ dz·(z − mean) = dγ·rstd-free part
+// vanishes up to ε; dβ = Σ dy.
 TEST(Norm, BatchNormGrad) {
-  TensorF dy = TensorF::real({4, 2}, {1, 0, 2, 0, 3, 1, -2, 1}), x = TensorF::real({4, 2}, {1, 5, 3, 6, 1, 5, 3, 6});
+  TensorF dy = TensorF::real({4, 2}, {1, 0, 2, 0, 3, 1, -2, 1}),
+          x = TensorF::real({4, 2}, {1, 5, 3, 6, 1, 5, 3, 6});
   std::string type = "tensor<4x2xf32>";
-  auto r = run<float>(results("nn.batch_norm_grad", "%d: " + type + ", %x: " + type + ", %g: " + kC + ", %m: " + kC + ", %r: " + kC,
-                              "%d, %x, %g, %m, %r", "", type + ", " + type + ", " + kC + ", " + kC + ", " + kC, 5),
-                      {dy, x, vec({2, 1}), vec({2, 5.5f}), vec({1, 2})});
-  expectBits(r[4], {4, 2});                // S₁
-  expectBits(r[3], {-4, 0});               // S₂·rstd
-  expectBits(r[0], {2, 2});                // γ·rstd
-  expectBits(r[1], {2, 0});                // −k₁·rstd²·S₂/n = −2·(−4)/4
-  expectBits(r[2], {-2.0f - 2 * 2, -1});   // −k₁·S₁/n − k₂·mean
+  auto r = run<float>(
+      results("nn.batch_norm_grad",
+              "%d: " + type + ", %x: " + type + ", %g: " + kC + ", %m: " + kC + ", %r: " + kC,
+              "%d, %x, %g, %m, %r", "", type + ", " + type + ", " + kC + ", " + kC + ", " + kC, 5),
+      {dy, x, vec({2, 1}), vec({2, 5.5f}), vec({1, 2})});
+  expectBits(r[4], {4, 2});              // S₁
+  expectBits(r[3], {-4, 0});             // S₂·rstd
+  expectBits(r[0], {2, 2});              // γ·rstd
+  expectBits(r[1], {2, 0});              // −k₁·rstd²·S₂/n = −2·(−4)/4
+  expectBits(r[2], {-2.0f - 2 * 2, -1}); // −k₁·S₁/n − k₂·mean
   float sum = 0;
   for (int i = 0; i < 4; ++i)
     sum += r[0].reals[0] * dy.reals[2 * i] + r[1].reals[0] * x.reals[2 * i] + r[2].reals[0];
@@ -98,8 +113,11 @@ TEST(Norm, BatchNormGrad) {
 // Rows of softmax sum to 1; log_softmax is its logarithm; both are Numerics' formulas.
 TEST(Loss, Softmax) {
   TensorF x = TensorF::real({2, 3}, {1, 2, 3, -1000, 0, 1000});
-  auto p = run<float>(oneOp("%x: tensor<2x3xf32>", "nn.softmax %x : tensor<2x3xf32>", "tensor<2x3xf32>"), {x})[0];
-  auto l = run<float>(oneOp("%x: tensor<2x3xf32>", "nn.log_softmax %x : tensor<2x3xf32>", "tensor<2x3xf32>"), {x})[0];
+  auto p = run<float>(
+      oneOp("%x: tensor<2x3xf32>", "nn.softmax %x : tensor<2x3xf32>", "tensor<2x3xf32>"), {x})[0];
+  auto l = run<float>(
+      oneOp("%x: tensor<2x3xf32>", "nn.log_softmax %x : tensor<2x3xf32>", "tensor<2x3xf32>"),
+      {x})[0];
   for (int r = 0; r < 2; ++r) {
     EXPECT_NEAR(p.reals[3 * r] + p.reals[3 * r + 1] + p.reals[3 * r + 2], 1, 1e-6);
     auto row = numerics::softmaxRow<float>(3, [&](size_t i) { return x.reals[3 * r + i]; });
@@ -124,18 +142,22 @@ const std::string kLoss = R"(
 const TensorF kLogits = TensorF::real({4, 3}, {1, 0, 0, 0, 2, 2, 0, 0, 5, 7, 7, 7});
 } // namespace
 
-// The mean of −log p; a row is right when its *first* maximum is the label (ties do not count for later classes).
+// The mean of −log p; a row is right when its *first* maximum is the label (ties do not count for
+// later classes).
 TEST(Loss, CrossEntropy) {
   auto r = run<float>(kLoss, {kLogits, TensorF::labels({0, 2, 2, 0})});
-  double rows[] = {std::log(std::exp(1) + 2) - 1, std::log(1 + 2 * std::exp(2)) - 2, std::log(2 + std::exp(5)) - 5, std::log(3)};
+  double rows[] = {std::log(std::exp(1) + 2) - 1, std::log(1 + 2 * std::exp(2)) - 2,
+                   std::log(2 + std::exp(5)) - 5, std::log(3)};
   EXPECT_NEAR(r[0].reals[0], (rows[0] + rows[1] + rows[2] + rows[3]) / 4, 1e-6);
   EXPECT_EQ(r[1].ints[0], 3);
 }
 
-// With `valid` the loss is the sum over the first rows and padding is not looked at, not even its labels.
+// With `valid` the loss is the sum over the first rows and padding is not looked at, not even its
+// labels.
 TEST(Loss, CrossEntropyOfValidRows) {
   Program program(kLoss);
-  auto r = Interpreter<float>().run(program.function("valid"), {kLogits, TensorF::labels({0, 1, 99, -1}), TensorF::label(2)});
+  auto r = Interpreter<float>().run(program.function("valid"),
+                                    {kLogits, TensorF::labels({0, 1, 99, -1}), TensorF::label(2)});
   ASSERT_TRUE(mlir::succeeded(r)) << program.errors;
   double rows[] = {std::log(std::exp(1) + 2) - 1, std::log(1 + 2 * std::exp(2)) - 2};
   EXPECT_NEAR(r->outputs[0].reals[0], rows[0] + rows[1], 1e-6);
@@ -145,15 +167,18 @@ TEST(Loss, CrossEntropyOfValidRows) {
 // A label beyond the classes is an error that names row, label and classes.
 TEST(Loss, LabelOutOfRange) {
   Program program(kLoss);
-  auto r = Interpreter<float>().run(program.function("f"), {kLogits, TensorF::labels({0, 1, 3, 0})});
+  auto r =
+      Interpreter<float>().run(program.function("f"), {kLogits, TensorF::labels({0, 1, 3, 0})});
   EXPECT_TRUE(mlir::failed(r));
-  EXPECT_NE(program.errors.find("row 2 has label 3, there are 3 classes"), std::string::npos) << program.errors;
+  EXPECT_NE(program.errors.find("row 2 has label 3, there are 3 classes"), std::string::npos)
+      << program.errors;
 }
 
 // (p − onehot)·(dloss/rows): each row sums to zero up to rounding.
 TEST(Loss, CrossEntropyGradient) {
   auto d = run<float>(oneOp("%x: tensor<4x3xf32>, %l: tensor<4xi32>, %d: tensor<f32>",
-                            "nn.softmax_cross_entropy_grad %x, %l, %d : (tensor<4x3xf32>, tensor<4xi32>, tensor<f32>) -> "
+                            "nn.softmax_cross_entropy_grad %x, %l, %d : (tensor<4x3xf32>, "
+                            "tensor<4xi32>, tensor<f32>) -> "
                             "tensor<4x3xf32>",
                             "tensor<4x3xf32>"),
                       {kLogits, TensorF::labels({0, 1, 2, 0}), TensorF::scalar(2)})[0];
@@ -164,21 +189,26 @@ TEST(Loss, CrossEntropyGradient) {
     EXPECT_NEAR(d.reals[3 * r] + d.reals[3 * r + 1] + d.reals[3 * r + 2], 0, 1e-6);
 }
 
-// Mean of squares; with `valid` the sum of the first rows' means; the gradient is 2(y − t)/count·dloss.
+// Mean of squares; with `valid` the sum of the first rows' means; the gradient is 2(y −
+// t)/count·dloss.
 TEST(Loss, Mse) {
   TensorF y = TensorF::real({2, 2}, {1, 2, 3, 4}), t = TensorF::real({2, 2}, {0, 2, 1, 0});
   std::string type = "tensor<2x2xf32>";
-  auto loss = run<float>(oneOp("%y: " + type + ", %t: " + type, "nn.mse %y, %t : (" + type + ", " + type + ") -> tensor<f32>",
+  auto loss = run<float>(oneOp("%y: " + type + ", %t: " + type,
+                               "nn.mse %y, %t : (" + type + ", " + type + ") -> tensor<f32>",
                                "tensor<f32>"),
                          {y, t});
   expectBits(loss[0], {21.0f / 4});
-  auto first = run<float>(oneOp("%y: " + type + ", %t: " + type + ", %v: tensor<i32>",
-                                "nn.mse %y, %t, %v : (" + type + ", " + type + ", tensor<i32>) -> tensor<f32>", "tensor<f32>"),
-                          {y, t, TensorF::label(1)});
+  auto first = run<float>(
+      oneOp("%y: " + type + ", %t: " + type + ", %v: tensor<i32>",
+            "nn.mse %y, %t, %v : (" + type + ", " + type + ", tensor<i32>) -> tensor<f32>",
+            "tensor<f32>"),
+      {y, t, TensorF::label(1)});
   expectBits(first[0], {0.5f});
-  auto d = run<float>(oneOp("%y: " + type + ", %t: " + type + ", %d: tensor<f32>",
-                            "nn.mse_grad %y, %t, %d : (" + type + ", " + type + ", tensor<f32>) -> " + type, type),
-                      {y, t, TensorF::scalar(1)});
+  auto d = run<float>(
+      oneOp("%y: " + type + ", %t: " + type + ", %d: tensor<f32>",
+            "nn.mse_grad %y, %t, %d : (" + type + ", " + type + ", tensor<f32>) -> " + type, type),
+      {y, t, TensorF::scalar(1)});
   expectBits(d[0], {0.5f, 0, 1, 2});
 }
 

@@ -8,17 +8,20 @@ using namespace nibble::reference;
 using namespace nibble::reference::test;
 
 /// One op with rank-0 or vector operands and `result` as its one result type.
-static TensorF op(const std::string &name, llvm::ArrayRef<TensorF> arguments, const std::string &attributes = "",
-                  const std::string &result = "tensor<f32>") {
+static TensorF op(const std::string &name, llvm::ArrayRef<TensorF> arguments,
+                  const std::string &attributes = "", const std::string &result = "tensor<f32>") {
   std::string parameters, operands, types;
   for (auto [i, a] : llvm::enumerate(arguments)) {
-    std::string type = a.kind == ElementKind::Mask ? "tensor<i1>" : realType(a.shape), comma = i ? ", " : "";
+    std::string type = a.kind == ElementKind::Mask ? "tensor<i1>" : realType(a.shape),
+                comma = i ? ", " : "";
     parameters += comma + "%a" + std::to_string(i) + ": " + type;
     operands += comma + "%a" + std::to_string(i);
     types += comma + type;
   }
-  auto y = run<float>(oneOp(parameters, name + " " + operands + " " + attributes + " : (" + types + ") -> " + result, result),
-                      arguments);
+  auto y = run<float>(
+      oneOp(parameters,
+            name + " " + operands + " " + attributes + " : (" + types + ") -> " + result, result),
+      arguments);
   return y.empty() ? TensorF() : y[0];
 }
 static float scalar(float value, const std::string &name, const std::string &attributes = "") {
@@ -37,9 +40,11 @@ TEST(Scale, AbsMax) {
 TEST(Scale, Range) {
   auto range = [](const TensorF &x) {
     std::string type = realType(x.shape);
-    return run<float>("func.func @f(%x: " + type + ") -> (tensor<f32>, tensor<f32>) {\n %l, %h = q4.range %x : (" + type +
-                          ") -> (tensor<f32>, tensor<f32>)\n return %l, %h : tensor<f32>, tensor<f32>\n}",
-                      {x});
+    return run<float>(
+        "func.func @f(%x: " + type +
+            ") -> (tensor<f32>, tensor<f32>) {\n %l, %h = q4.range %x : (" + type +
+            ") -> (tensor<f32>, tensor<f32>)\n return %l, %h : tensor<f32>, tensor<f32>\n}",
+        {x});
   };
   auto both = range(vec({-2, 5, 1})), positive = range(vec({2, 5})), nan = range(vec({1, kNan, 3}));
   expectBits(both[0], {-2});
@@ -60,7 +65,10 @@ TEST(Scale, Flags) {
   EXPECT_EQ(flag({1, kInf}, ""), 0);
   EXPECT_EQ(flag({1, -kInf}, "{infinities}"), 1);
   EXPECT_EQ(flag({1, 3e38f}, "{infinities}"), 0);
-  EXPECT_EQ(op("q4.or", {TensorF::flag(false), TensorF::flag(true), TensorF::flag(false)}, "", "tensor<i1>").ints[0], 1);
+  EXPECT_EQ(op("q4.or", {TensorF::flag(false), TensorF::flag(true), TensorF::flag(false)}, "",
+               "tensor<i1>")
+                .ints[0],
+            1);
   EXPECT_EQ(op("q4.or", {TensorF::flag(false), TensorF::flag(false)}, "", "tensor<i1>").ints[0], 0);
 }
 
@@ -84,8 +92,10 @@ TEST(Scale, Scale) {
 
 // min–max: (hi − lo)/15 and RNE(−lo/s) − 8.
 TEST(Scale, AffineScale) {
-  auto r = run<float>("func.func @f(%l: tensor<f32>, %h: tensor<f32>) -> (tensor<f32>, tensor<i32>) {\n %s, %z = q4.affine_scale %l, "
-                      "%h : (tensor<f32>, tensor<f32>) -> (tensor<f32>, tensor<i32>)\n return %s, %z : tensor<f32>, tensor<i32>\n}",
+  auto r = run<float>("func.func @f(%l: tensor<f32>, %h: tensor<f32>) -> (tensor<f32>, "
+                      "tensor<i32>) {\n %s, %z = q4.affine_scale %l, "
+                      "%h : (tensor<f32>, tensor<f32>) -> (tensor<f32>, tensor<i32>)\n return %s, "
+                      "%z : tensor<f32>, tensor<i32>\n}",
                       {TensorF::scalar(-5), TensorF::scalar(10)});
   expectBits(r[0], {1});
   EXPECT_EQ(r[1].ints[0], -3);
@@ -97,9 +107,12 @@ TEST(Scale, LogScale) {
   EXPECT_EQ(scalar(1024, "q4.log_scale", "{odd}"), 0x1p-17f);
 }
 
-// GradScale halves above 64, doubles below 32, and stays otherwise, at zero, at NaN and at infinity; it stays within its bounds.
+// GradScale halves above 64, doubles below 32, and stays otherwise, at zero, at NaN and at
+// infinity; it stays within its bounds.
 TEST(Scale, GradScale) {
-  auto update = [](float s, float max) { return op("q4.grad_scale_update", {TensorF::scalar(s), TensorF::scalar(max)}).reals[0]; };
+  auto update = [](float s, float max) {
+    return op("q4.grad_scale_update", {TensorF::scalar(s), TensorF::scalar(max)}).reals[0];
+  };
   EXPECT_EQ(update(1024, 0.1f), 512);
   EXPECT_EQ(update(1024, 0.01f), 2048);
   EXPECT_EQ(update(1024, 0.05f), 1024);
@@ -110,15 +123,18 @@ TEST(Scale, GradScale) {
   EXPECT_EQ(update(0x1p-18f, 0x1p60f), 0x1p-18f);
 }
 
-// Ranges that last: a moving average that takes its first value whole; a clip that is set by the first pass, or by `init`, and
-// never falls below its floor; a frozen range that calibrates on the first batch.
+// Ranges that last: a moving average that takes its first value whole; a clip that is set by the
+// first pass, or by `init`, and never falls below its floor; a frozen range that calibrates on the
+// first batch.
 TEST(Scale, Ranges) {
-  auto pair = [](const std::string &name, float state, const TensorF &x, const std::string &attributes = "") {
+  auto pair = [](const std::string &name, float state, const TensorF &x,
+                 const std::string &attributes = "") {
     return op(name, {TensorF::scalar(state), x}, attributes).reals.at(0);
   };
   EXPECT_EQ(pair("q4.moving_range", 0, TensorF::scalar(5)), 5);
   EXPECT_EQ(pair("q4.moving_range", 10, TensorF::scalar(5)), 0.99f * 10 + 0.01f * 5);
-  std::string unset = "{init = 0.0 : f32, floor = 0.5 : f32}", six = "{init = 6.0 : f32, floor = 0.5 : f32}";
+  std::string unset = "{init = 0.0 : f32, floor = 0.5 : f32}",
+              six = "{init = 6.0 : f32, floor = 0.5 : f32}";
   EXPECT_EQ(pair("q4.init_clip", 2, vec({1, -9}), unset), 2);
   EXPECT_EQ(pair("q4.init_clip", 0, vec({1, -9}), unset), 9);
   EXPECT_EQ(pair("q4.init_clip", 0, vec({1, -9}), six), 6);

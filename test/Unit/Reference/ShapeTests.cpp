@@ -23,7 +23,8 @@ static TensorF iota(llvm::ArrayRef<int64_t> shape) {
 // reshape keeps the flat order; transpose sends result dimension i to operand dimension perm[i].
 TEST(Shape, ReshapeAndTranspose) {
   expectBits(f("nn.reshape %x", {3, 2}, iota({2, 3})), {0, 1, 2, 3, 4, 5});
-  expectBits(f("nn.transpose %x {perm = array<i64: 1, 0>}", {3, 2}, iota({2, 3})), {0, 3, 1, 4, 2, 5});
+  expectBits(f("nn.transpose %x {perm = array<i64: 1, 0>}", {3, 2}, iota({2, 3})),
+             {0, 3, 1, 4, 2, 5});
   TensorF x = iota({2, 3, 4});
   TensorF y = f("nn.transpose %x {perm = array<i64: 2, 0, 1>}", {4, 2, 3}, x);
   for (int i = 0; i < 4; ++i)
@@ -34,7 +35,8 @@ TEST(Shape, ReshapeAndTranspose) {
 
 // reshape moves any element type: masks stay masks.
 TEST(Shape, ReshapeOfMask) {
-  auto y = run<float>(oneOp("%x: tensor<2x2xi1>", "nn.reshape %x : (tensor<2x2xi1>) -> tensor<4xi1>", "tensor<4xi1>"),
+  auto y = run<float>(oneOp("%x: tensor<2x2xi1>",
+                            "nn.reshape %x : (tensor<2x2xi1>) -> tensor<4xi1>", "tensor<4xi1>"),
                       {TensorF::integer(ElementKind::Mask, {2, 2}, {1, 0, 0, 1})});
   EXPECT_EQ(y[0].kind, ElementKind::Mask);
   EXPECT_EQ(y[0].ints, (std::vector<int32_t>{1, 0, 0, 1}));
@@ -48,13 +50,15 @@ TEST(Shape, Broadcast) {
 // concat joins along the axis: parts alternate where outer dimensions remain.
 TEST(Shape, Concat) {
   auto y = run<float>(oneOp("%a: tensor<2x1xf32>, %b: tensor<2x2xf32>",
-                            "nn.concat %a, %b {axis = 1 : i64} : (tensor<2x1xf32>, tensor<2x2xf32>) -> tensor<2x3xf32>",
+                            "nn.concat %a, %b {axis = 1 : i64} : (tensor<2x1xf32>, "
+                            "tensor<2x2xf32>) -> tensor<2x3xf32>",
                             "tensor<2x3xf32>"),
                       {TensorF::real({2, 1}, {10, 20}), iota({2, 2})});
   expectBits(y[0], {10, 0, 1, 20, 2, 3});
 }
 
-// slice walks from starts in steps, backwards too; unslice puts the elements back and is its adjoint: ⟨slice x, y⟩ = ⟨x, unslice y⟩.
+// slice walks from starts in steps, backwards too; unslice puts the elements back and is its
+// adjoint: ⟨slice x, y⟩ = ⟨x, unslice y⟩.
 TEST(Shape, SliceAndUnslice) {
   TensorF x = iota({3, 4}), y = TensorF::real({2, 2}, {1, 2, 3, 4});
   TensorF part = f(std::string("nn.slice %x ") + kSlice, {2, 2}, x);

@@ -26,18 +26,23 @@ inline constexpr float kInf = std::numeric_limits<float>::infinity();
 /// A module parsed from text, and the errors that were emitted since.
 class Program {
 public:
-  explicit Program(const std::string &text) : context(makeRegistry(), mlir::MLIRContext::Threading::DISABLED) {
-    handler = context.getDiagEngine().registerHandler([this](mlir::Diagnostic &d) { errors += d.str() + "\n"; });
+  explicit Program(const std::string &text)
+      : context(makeRegistry(), mlir::MLIRContext::Threading::DISABLED) {
+    handler = context.getDiagEngine().registerHandler(
+        [this](mlir::Diagnostic &d) { errors += d.str() + "\n"; });
     module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
     EXPECT_TRUE(module) << errors << text;
   }
   ~Program() { context.getDiagEngine().eraseHandler(handler); }
 
-  mlir::func::FuncOp function(llvm::StringRef name) { return module->lookupSymbol<mlir::func::FuncOp>(name); }
+  mlir::func::FuncOp function(llvm::StringRef name) {
+    return module->lookupSymbol<mlir::func::FuncOp>(name);
+  }
 
   static mlir::DialectRegistry makeRegistry() {
     mlir::DialectRegistry registry;
-    registry.insert<nn::NNDialect, q4::Q4Dialect, train::TrainDialect, mlir::func::FuncDialect, mlir::arith::ArithDialect>();
+    registry.insert<nn::NNDialect, q4::Q4Dialect, train::TrainDialect, mlir::func::FuncDialect,
+                    mlir::arith::ArithDialect>();
     return registry;
   }
 
@@ -60,10 +65,12 @@ llvm::SmallVector<Tensor<T>> run(const std::string &text, llvm::ArrayRef<Tensor<
   return mlir::succeeded(result) ? result->outputs : llvm::SmallVector<Tensor<T>>();
 }
 
-/// "func @f" with the types of `signature` ("(%x: tensor<2xf32>) -> tensor<2xf32>") and one op, `%result = body`, returned.
-inline std::string oneOp(const std::string &parameters, const std::string &body, const std::string &resultTypes) {
-  return "func.func @f(" + parameters + ") -> (" + resultTypes + ") {\n  %result = " + body + "\n  return %result : " + resultTypes +
-         "\n}\n";
+/// "func @f" with the types of `signature` ("(%x: tensor<2xf32>) -> tensor<2xf32>") and one op,
+/// `%result = body`, returned.
+inline std::string oneOp(const std::string &parameters, const std::string &body,
+                         const std::string &resultTypes) {
+  return "func.func @f(" + parameters + ") -> (" + resultTypes + ") {\n  %result = " + body +
+         "\n  return %result : " + resultTypes + "\n}\n";
 }
 
 inline TensorF vec(std::vector<float> values) {
@@ -90,6 +97,8 @@ inline std::string shapeText(llvm::ArrayRef<int64_t> shape) {
   return text;
 }
 /// "tensor<2x3xf32>".
-inline std::string realType(llvm::ArrayRef<int64_t> shape) { return "tensor<" + shapeText(shape) + "f32>"; }
+inline std::string realType(llvm::ArrayRef<int64_t> shape) {
+  return "tensor<" + shapeText(shape) + "f32>";
+}
 
 } // namespace nibble::reference::test
