@@ -70,6 +70,16 @@ static Value otherSideOfAdd(Value value) {
   return {};
 }
 
+/// The value that a chain of layout changes begins with.
+static Value beforeMoves(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (!isa<nn::TransposeOp, nn::ReshapeOp, nn::ClipLearnedOp>(op))
+      break;
+    value = op->getOperand(0);
+  }
+  return value;
+}
+
 bool nibble::isShortcut(ContractionOpInterface contraction) {
   auto conv = dyn_cast<nn::Conv2DOp>(contraction.getOperation());
   if (!conv)
@@ -82,8 +92,9 @@ bool nibble::isShortcut(ContractionOpInterface contraction) {
   if (!other)
     return false;
   // On the other side there is a contraction that depends on this one's input.
-  auto behindInput = forwardOps(conv.getX());
-  return llvm::any_of(backwardOps(other, {conv.getX()}),
+  Value input = beforeMoves(conv.getX());
+  auto behindInput = forwardOps(input);
+  return llvm::any_of(backwardOps(other, {input}),
                       [&](Operation *op) { return isWeightContraction(op) && behindInput.contains(op); });
 }
 
