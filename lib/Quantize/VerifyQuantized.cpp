@@ -47,6 +47,13 @@ struct Checker {
                           << stringifyProduct(op.getProductKind()) << ": ";
   }
 
+  /// An error about one operand, with a note where its codes come from.
+  void blame(ContractionOpInterface op, const Operand &operand, StringRef what, Location source) {
+    InFlightDiagnostic diagnostic = error(op);
+    diagnostic << operand.side << " operand: " << what;
+    diagnostic.attachNote(source) << "the codes are made here";
+  }
+
   //===--- products that multiply reals ---===//
 
   void checkReal(ContractionOpInterface op) {
@@ -104,12 +111,10 @@ struct Checker {
       return;
     }
     if (unsaved(operand.scale) != unsaved(scale))
-      error(op).attachNote(quantizer->getLoc())
-          << "the " << operand.side << " operand's codes were made here, with another scale";
+      blame(op, operand, "the scale is not the one that the codes were made with", quantizer->getLoc());
     Value used = operand.zeroPoint ? unsaved(operand.zeroPoint) : Value();
     if (used != (zeroPoint ? unsaved(zeroPoint) : Value()))
-      error(op).attachNote(quantizer->getLoc())
-          << "the " << operand.side << " operand's codes were made here, with another zero point";
+      blame(op, operand, "the zero point is not the one that the codes were made with", quantizer->getLoc());
     checkScale(op, operand);
   }
 
@@ -173,8 +178,8 @@ struct Checker {
       if (known && !saved)
         error(op) << "the " << operand.side << " operand's codes reach the backward part without a train.save";
       if (saved && !known)
-        error(op).attachNote(unsaved(operand.codes).getLoc())
-            << "the " << operand.side << " operand's codes are saved, but are not those of the forward product";
+        blame(op, operand, "the codes are saved, but are not those of the forward product",
+              unsaved(operand.codes).getLoc());
     }
     if (shared != 1)
       error(op) << "one operand must be codes of the forward product, " << shared << " are";
