@@ -1,6 +1,7 @@
 //===- PlanMemory.cpp - every tensor's place ---------------------------------===//
 #include "nibble/Schedule/Passes.h"
 
+#include "nibble/Dialect/Q4/IR/Q4.h"
 #include "nibble/Interfaces/Interfaces.h"
 #include "nibble/Interfaces/Scratch.h"
 #include "nibble/Schedule/Arena.h"
@@ -186,6 +187,9 @@ private:
         for (Value operand : op.getOperands())
           use(operand, readsAtEnd ? lastStep : step);
     }
+    for (plan::FusedOp group : groups)
+      for (Value result : group.getResults())
+        reuseInput(group, result);
     for (plan::FusedOp group : groups) {
       auto scratch = dyn_cast<ScratchOpInterface>(group.getOperation());
       int64_t bytes = scratch ? scratch.getScratchBytes() : 0;
@@ -196,6 +200,33 @@ private:
         scratchOf.back() = lifetimes.size();
       }
     }
+  }
+
+  /// An element-wise result takes over the place of an input that nobody reads afterwards, element for element.
+  void reuseInput(plan::FusedOp group, Value result) {
+    Place &place = places[result];
+    if (place.kind != Place::Arena)
+      return;
+    for (Value input : group.getInputs()) {
+      Value root = viewRoot(input);
+      const Place &old = places[root];
+      auto from = tensorType(input), to = tensorType(result);
+      bool sameWidth = q4::storageBits(from.getElementType()) == q4::storageBits(to.getElementType());
+      if (old.kind != Place::Arena || !root.getDefiningOp<plan::FusedOp>() || !sameWidth ||
+          from.getNumElements() != to.getNumElements() || lifetimes[old.lifetime].last != stepOf[group] ||
+          !readsElementwise(group, root) || !isElementwise(group))
+        continue;
+      lifetimes[old.lifetime].last = lifetimes[place.lifetime].last;
+      lifetimes[place.lifetime].bytes = 0;
+      place.lifetime = old.lifetime;
+      return;
+    }
+  }
+
+  bool isElementwise(plan::FusedOp group) {
+    return llvm::all_of(group.getBody().front(), [](Operation &op) {
+      return op.hasTrait<ElementwiseLike>() || isa<plan::YieldOp, nn::ReshapeOp, arith::ConstantOp>(op);
+    });
   }
 
   // --- the new function --------------------------------------------------------

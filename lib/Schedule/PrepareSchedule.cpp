@@ -1,4 +1,4 @@
-//===- PrepareSchedule.cpp - odd broadcasts and constants with contents ------===//
+//===- PrepareSchedule.cpp - broadcasts, constants, updates behind the guard -===//
 #include "nibble/Schedule/Passes.h"
 
 #include "nibble/Interfaces/Interfaces.h"
@@ -37,6 +37,26 @@ void spellOutBroadcasts(Operation *op) {
   }
 }
 
+/// Moves behind the guard what only writes read: an update made there goes straight to its variable's place.
+void sinkUpdates(func::FuncOp function) {
+  auto guards = function.getOps<train::GuardOp>();
+  if (guards.empty())
+    return;
+  Operation *guard = *guards.begin();
+  SmallVector<Operation *> before;
+  for (Operation *op = guard->getPrevNode(); op; op = op->getPrevNode())
+    before.push_back(op);
+  for (Operation *op : before) {
+    bool movable = !op->use_empty() && isMemoryEffectFree(op) && !op->hasTrait<OpTrait::ConstantLike>();
+    bool behind = llvm::all_of(op->getUsers(), [&](Operation *user) {
+      return guard->isBeforeInBlock(user) && !user->hasTrait<OpTrait::IsTerminator>();
+    });
+    if (!movable || !behind || isa<train::SaveOp>(op))
+      continue;
+    op->moveAfter(guard); // in reverse order, so the order among them stays
+  }
+}
+
 struct PrepareSchedulePass : nibble::impl::PrepareScheduleBase<PrepareSchedulePass> {
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
@@ -45,6 +65,7 @@ struct PrepareSchedulePass : nibble::impl::PrepareScheduleBase<PrepareSchedulePa
         if (op->hasTrait<ElementwiseLike>())
           spellOutBroadcasts(op);
       });
+      sinkUpdates(function);
       SmallVector<arith::ConstantOp> constants(function.getOps<arith::ConstantOp>());
       for (arith::ConstantOp constant : constants)
         moveToVariable(constant, symbols);

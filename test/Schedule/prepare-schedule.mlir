@@ -39,3 +39,19 @@ func.func @only_splats_stay_constants(%x: tensor<4x3xf32>) -> tensor<4x3xf32> {
   %b = nn.add %a, %table : (tensor<4x3xf32>, tensor<3xf32>) -> tensor<4x3xf32>
   return %b : tensor<4x3xf32>
 }
+
+train.variable @w : tensor<4xf32> {role = #train.role<weight>, trainable}
+
+// What only writes behind the guard read is computed behind it; the loss is not.
+// CHECK-LABEL: @updates_sink
+// CHECK: nn.neg
+// CHECK: train.guard
+// CHECK: nn.abs
+// CHECK: train.write
+func.func @updates_sink(%x: tensor<4xf32>, %f: tensor<i1>) -> tensor<4xf32> {
+  %a = nn.abs %x : tensor<4xf32>
+  %b = nn.neg %x : tensor<4xf32>
+  train.guard %f : tensor<i1>
+  train.write @w, %a : tensor<4xf32>
+  return %b : tensor<4xf32>
+}

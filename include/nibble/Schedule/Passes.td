@@ -4,12 +4,15 @@
 include "mlir/Pass/PassBase.td"
 
 def PrepareSchedule : Pass<"prepare-schedule", "::mlir::ModuleOp"> {
-  let summary = "Spells out what fused loops cannot see: odd broadcasts and constants with contents";
+  let summary = "Spells out what fused loops cannot see, and moves updates behind the guard";
   let description = [{
     A fused group walks one flat index. An element-wise operand may be full-size, rank 0, or repeat with a period (its shape,
     leading ones dropped, is a suffix of the iteration's shape). Any other broadcast becomes an `nn.broadcast` first. A
     constant that is no splat, or that a group other than an element-wise one reads, becomes a `train.variable` of
     role `constant`: then every group reads constants as it reads everything else.
+
+    Ops whose results only `train.write`s behind the guard read move behind it: nothing may be written before, and what is
+    computed behind can be written where it belongs.
 
     Before: a quantized graph. After: operands of element-wise ops are of the three kinds above; constants are splats.
 
@@ -43,7 +46,8 @@ def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
     Each `train.variable` gets a 128-byte aligned offset in the state. A value that a group makes lives from that group
     to its last reader; places in the arena are chosen largest first, each at the lowest offset that is free for its whole life
     (the greedy-by-size strategy of Pisarchyk and Lee, 2020). A value that is written to a variable is made in the variable's
-    own place where nobody reads the old value any more; else a copy follows. Reshapes are other views of the same place.
+    own place where nobody reads the old value any more; else a copy follows. An element-wise group writes over an input that
+    dies there, element for element. Reshapes are other views of the same place.
 
     After: functions of (state, arena, batch…, scalars…, report, outputs…) returning a status, bodies of `plan.group` on
     `memref.view`s. Module attributes: `nibble.state_bytes`, `nibble.state_layout`, and, on each function, `nibble.arena_bytes`,
