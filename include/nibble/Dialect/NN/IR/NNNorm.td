@@ -19,7 +19,8 @@ def NN_BatchStatsOp : NN_Op<"batch_stats"> {
   let summary = "A batch's statistics and the affine map that normalizes it";
   let description = [{
     c = running mean; Σ(z − c), Σ(z − c)² in the per-channel order; mean = c + Σ/n, var = max(0, ΣΣ/n − (Σ/n)²),
-    rstd = 1/√(var + ε), a = γ·rstd, b = β − mean·a, all in f64 from the unrounded sums, each result rounded once.
+    rstd = 1/√(var + ε) in f64 from the unrounded sums, each rounded once; a = γ·rstd and b = β − mean·a from the rounded
+    mean and rstd, in f64, rounded once (Numerics/BatchNorm.h).
     Results, each of C: a, b, mean, rstd, new running mean, new running variance.
   }];
   let arguments = (ins RealTensor:$x, RealTensor:$scale, RealTensor:$bias, RealTensor:$mean, RealTensor:$variance,
