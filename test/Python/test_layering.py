@@ -1,6 +1,6 @@
 """Includes point downward only, as docs/tour.md draws it:
 
-tools, python -> Driver -> Pipeline, Target -> rooms (never each other) -> Analysis, Reference
+tools, python -> Driver -> Pipeline -> Target -> rooms (never each other) -> Analysis, Reference
               -> Interfaces, Dialect/*/IR, Recipe -> Numerics;     Runtime -> Numerics only.
 
 The compiler's side may see of the runtime what is on the bridge between them.
@@ -22,7 +22,8 @@ LEVELS = [
     ["Interfaces", "Dialect/NN/IR", "Dialect/Q4/IR", "Dialect/Train/IR", "Dialect/Plan/IR", "Recipe"],
     ["Analysis", "Reference"],
     ROOMS,
-    ["Pipeline", "Target"],
+    ["Target"],  # room 6; the pipeline holds all rooms in order, so it stands above
+    ["Pipeline"],
     ["Driver"],
 ]
 LEVEL = {folder: level for level, folders in enumerate(LEVELS) for folder in folders}
