@@ -9,7 +9,8 @@ using namespace nibble;
 FailureOr<Recipe> nibble::moduleRecipe(ModuleOp module) {
   auto text = module->getAttrOfType<StringAttr>(recipeAttributeName);
   if (!text)
-    return module.emitError() << "the module has no attribute '" << recipeAttributeName << "'; assign-precision sets it";
+    return module.emitError() << "the module has no attribute '" << recipeAttributeName
+                              << "'; assign-precision sets it";
   std::string error;
   std::optional<Recipe> recipe = parseRecipe(text.str(), &error);
   if (!recipe)

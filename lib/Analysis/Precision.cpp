@@ -16,13 +16,16 @@ static bool isWeightContraction(Operation *op) {
   return contraction && (isWeight(contraction.getRight()) || isWeight(contraction.getLeft()));
 }
 
-/// The names that --keep-float is matched against: the layer, the node, the weights and their ONNX names.
+/// The names that --keep-float is matched against: the layer, the node, the weights and their ONNX
+/// names.
 static SmallVector<std::string> namesOf(ContractionOpInterface contraction) {
-  SmallVector<std::string> names = {contraction.getLayerName().str(), nodeName(contraction->getLoc())};
+  SmallVector<std::string> names = {contraction.getLayerName().str(),
+                                    nodeName(contraction->getLoc())};
   for (Operation *op : backwardOps(contraction.getRight()))
     if (auto read = dyn_cast<train::ReadOp>(op)) {
       names.push_back(read.getVariable().str());
-      auto variable = SymbolTable::lookupNearestSymbolFrom<train::VariableOp>(read, read.getVariableAttr());
+      auto variable =
+          SymbolTable::lookupNearestSymbolFrom<train::VariableOp>(read, read.getVariableAttr());
       if (variable)
         names.push_back(variable.getOnnxName().str());
     }
@@ -31,7 +34,8 @@ static SmallVector<std::string> namesOf(ContractionOpInterface contraction) {
 }
 
 /// The pattern that matches, or nothing.
-static std::optional<std::string> keptFloat(ContractionOpInterface contraction, const Recipe &recipe) {
+static std::optional<std::string> keptFloat(ContractionOpInterface contraction,
+                                            const Recipe &recipe) {
   if (recipe.keepFloat.empty())
     return std::nullopt;
   auto names = namesOf(contraction);
@@ -52,7 +56,8 @@ std::string nibble::checkKeepFloat(const Recipe &recipe) {
   return "";
 }
 
-/// The other operand of the nn.add that the value flows into through ops of one activation, or null.
+/// The other operand of the nn.add that the value flows into through ops of one activation, or
+/// null.
 static Value otherSideOfAdd(Value value) {
   while (value.hasOneUse()) {
     Operation *user = *value.user_begin();
@@ -60,7 +65,8 @@ static Value otherSideOfAdd(Value value) {
       Value other = add.getA() == value ? add.getB() : add.getA();
       if (dependsOnArgument(other))
         return other;
-    } else if (!isa<nn::BatchNormOp, nn::TransposeOp, nn::ReshapeOp, nn::MulOp, nn::ClipLearnedOp>(user)) {
+    } else if (!isa<nn::BatchNormOp, nn::TransposeOp, nn::ReshapeOp, nn::MulOp, nn::ClipLearnedOp>(
+                   user)) {
       return {};
     } else if (isa<nn::MulOp>(user) && llvm::count_if(user->getOperands(), dependsOnArgument) > 1) {
       return {};
@@ -94,8 +100,9 @@ bool nibble::isShortcut(ContractionOpInterface contraction) {
   // On the other side there is a contraction that depends on this one's input.
   Value input = beforeMoves(conv.getX());
   auto behindInput = forwardOps(input);
-  return llvm::any_of(backwardOps(other, {input}),
-                      [&](Operation *op) { return isWeightContraction(op) && behindInput.contains(op); });
+  return llvm::any_of(backwardOps(other, {input}), [&](Operation *op) {
+    return isWeightContraction(op) && behindInput.contains(op);
+  });
 }
 
 static PrecisionChoice edge(EdgeLayers numbers, const std::string &reason) {
@@ -119,16 +126,20 @@ PrecisionChoice nibble::choosePrecision(ContractionOpInterface contraction, cons
   if (isWeight(left) && dependsOnArgument(right))
     return {Precision::Float, "the weight is the left operand"};
   if (!isWeight(right))
-    return {Precision::Float, dependsOnArgument(right) ? "both operands are activations" : "it has no weights"};
+    return {Precision::Float,
+            dependsOnArgument(right) ? "both operands are activations" : "it has no weights"};
   if (!dependsOnArgument(left))
     return {Precision::Float, "it has no activation"};
   if (auto conv = dyn_cast<nn::Conv2DOp>(contraction.getOperation()))
-    if (conv.getGroups() > 1 && static_cast<int64_t>(conv.getGroups()) == conv.getX().getType().getDimSize(3))
+    if (conv.getGroups() > 1 &&
+        static_cast<int64_t>(conv.getGroups()) == conv.getX().getType().getDimSize(3))
       return {Precision::Float, "depthwise convolution"};
   bool first = llvm::none_of(backwardOps(left), isWeightContraction);
   bool last = llvm::none_of(forwardOps(contraction->getResult(0)), isWeightContraction);
   if (first || last)
-    return edge(recipe.firstLast, first && last ? "first and last layer" : first ? "first layer" : "last layer");
+    return edge(recipe.firstLast, first && last ? "first and last layer"
+                                  : first       ? "first layer"
+                                                : "last layer");
   if (isShortcut(contraction))
     return edge(recipe.shortcuts, "shortcut convolution");
   return {Precision::Int4, ""};

@@ -31,11 +31,14 @@ llvm::SetVector<Operation *> nibble::forwardOps(Value value) {
 
 static bool readsArgument(const llvm::SetVector<Operation *> &ops) {
   return llvm::any_of(ops, [](Operation *op) {
-    return llvm::any_of(op->getOperands(), [](Value operand) { return isa<BlockArgument>(operand); });
+    return llvm::any_of(op->getOperands(),
+                        [](Value operand) { return isa<BlockArgument>(operand); });
   });
 }
 
-bool nibble::dependsOnArgument(Value value) { return isa<BlockArgument>(value) || readsArgument(backwardOps(value)); }
+bool nibble::dependsOnArgument(Value value) {
+  return isa<BlockArgument>(value) || readsArgument(backwardOps(value));
+}
 
 static bool readsVariable(const llvm::SetVector<Operation *> &ops) {
   return llvm::any_of(ops, [](Operation *op) { return isa<train::ReadOp>(op); });

@@ -8,7 +8,8 @@ using namespace nibble;
 
 Streams::Streams(mlir::Operation *root) {
   taken.insert(numerics::kShuffleStream);
-  root->walk([&](train::RandomBitsOp bits) { taken.insert(static_cast<uint32_t>(bits.getStream())); });
+  root->walk(
+      [&](train::RandomBitsOp bits) { taken.insert(static_cast<uint32_t>(bits.getStream())); });
 }
 
 uint32_t Streams::take(llvm::StringRef name) {

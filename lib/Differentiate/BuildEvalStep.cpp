@@ -22,7 +22,8 @@ static void evaluate(StepFunction &step) {
     if (auto norm = dyn_cast<nn::BatchNormOp>(op)) {
       auto fold = foldBatchNorm(norm);
       OpBuilder b(&op);
-      result = nn::FmaOp::create(b, op.getLoc(), norm.getX().getType(), norm.getX(), fold.getA(), fold.getB());
+      result = nn::FmaOp::create(b, op.getLoc(), norm.getX().getType(), norm.getX(), fold.getA(),
+                                 fold.getB());
     } else if (auto dropout = dyn_cast<nn::DropoutOp>(op)) {
       result = dropout.getX();
     } else {
@@ -49,7 +50,8 @@ struct BuildEvalStepPass : nibble::impl::BuildEvalStepBase<BuildEvalStepPass> {
     auto output = cast<RankedTensorType>(forward->getFunctionType().getResult(0));
     auto count = RankedTensorType::get({}, b.getI32Type());
     std::pair<StringRef, Type> arguments[] = {
-        {options->loss == Loss::Mse ? "target" : "labels", targetType(options->loss, output)}, {"valid", count}};
+        {options->loss == Loss::Mse ? "target" : "labels", targetType(options->loss, output)},
+        {"valid", count}};
     Type results[] = {RankedTensorType::get({}, b.getF32Type()), count, output};
     StepFunction function = copyForward(*forward, "eval_step", arguments, results);
     Location loc = forward->getBody().front().getTerminator()->getLoc();
@@ -57,10 +59,12 @@ struct BuildEvalStepPass : nibble::impl::BuildEvalStepBase<BuildEvalStepPass> {
     FailureOr<ClipBounds> bounds = initializeClips(function);
     FailureOr<LossValues> loss = failure();
     if (succeeded(bounds))
-      loss = buildLoss(function.builder, loc, options->loss, function.output, function.argument(1), function.argument(2));
+      loss = buildLoss(function.builder, loc, options->loss, function.output, function.argument(1),
+                       function.argument(2));
     if (failed(loss))
       return signalPassFailure();
-    func::ReturnOp::create(function.builder, loc, ValueRange{loss->loss, loss->correct, function.output});
+    func::ReturnOp::create(function.builder, loc,
+                           ValueRange{loss->loss, loss->correct, function.output});
     eraseUnused(function.block());
     if (auto name = forward->getResultAttr(0, "nn.name"))
       function.function.setResultAttr(2, "nn.name", name);

@@ -34,15 +34,18 @@ struct Parameter {
 
 class TrainStep {
 public:
-  TrainStep(ModuleOp module, const StepOptions &options, StepFunction step, const ClipBounds &bounds)
+  TrainStep(ModuleOp module, const StepOptions &options, StepFunction step,
+            const ClipBounds &bounds)
       : module(module), options(options), step(std::move(step)), bounds(bounds) {}
 
   LogicalResult build(Location lossLoc) {
     collectParameters();
     if (parameters.empty())
-      return module.emitError("nothing is trainable: no variable that @forward reads is marked trainable (--train=REGEX)");
+      return module.emitError("nothing is trainable: no variable that @forward reads is marked "
+                              "trainable (--train=REGEX)");
     FailureOr<Expansion> expansion = Expansion::prepare(step, step.argument(Random));
-    FailureOr<LossValues> loss = buildLoss(step.builder, lossLoc, options.loss, step.output, step.argument(Target));
+    FailureOr<LossValues> loss =
+        buildLoss(step.builder, lossLoc, options.loss, step.output, step.argument(Target));
     if (failed(expansion) || failed(loss) || failed(differentiate(*expansion, loss->loss)))
       return failure();
     expansion->finish();
@@ -59,12 +62,14 @@ private:
       if (!variable.getTrainable() || read == step.reads.end())
         continue;
       auto bound = bounds.find(variable.getSymNameAttr());
-      parameters.push_back({variable, bound == bounds.end() ? read->second.getResult() : bound->second, {}, {}});
+      parameters.push_back(
+          {variable, bound == bounds.end() ? read->second.getResult() : bound->second, {}, {}});
     }
   }
 
   LogicalResult differentiate(const Expansion &expansion, Value loss) {
-    auto leaves = llvm::map_to_vector(parameters, [](const Parameter &parameter) { return parameter.theta; });
+    auto leaves =
+        llvm::map_to_vector(parameters, [](const Parameter &parameter) { return parameter.theta; });
     ReverseMode mode(step.builder, step.block(), leaves, step.argument(X));
     for (auto [op, companion] : expansion.companions())
       mode.attachCompanion(op, companion);
@@ -103,10 +108,11 @@ private:
       bool isClip = bounds.contains(parameter.variable.getSymNameAttr());
       // The gradient of λ·α² is 2·λ·α.
       double l2 = isClip ? 2 * moduleRecipe(module)->pactDecay : 0;
-      parameter.updated =
-          optimizer.update(parameter.variable, parameter.theta, parameter.gradient, l2, parameter.variable.getDecay());
+      parameter.updated = optimizer.update(parameter.variable, parameter.theta, parameter.gradient,
+                                           l2, parameter.variable.getDecay());
       if (isClip)
-        parameter.updated = nn::MaxOp::create(b, parameter.variable.getLoc(), parameter.updated, floor);
+        parameter.updated =
+            nn::MaxOp::create(b, parameter.variable.getLoc(), parameter.updated, floor);
     }
     guard(loss);
     for (Parameter &parameter : parameters)
@@ -117,13 +123,15 @@ private:
       write(name, value);
   }
 
-  /// Nothing is written where the loss or a parameter's gradient is NaN or ±Inf (numerics.md, section 7).
+  /// Nothing is written where the loss or a parameter's gradient is NaN or ±Inf (numerics.md,
+  /// section 7).
   void guard(Value loss) {
     OpBuilder &b = step.builder;
     auto flagType = RankedTensorType::get({}, b.getI1Type());
     SmallVector<Value> flags = {q4::NonFiniteOp::create(b, loss.getLoc(), flagType, loss, true)};
     for (Parameter &parameter : parameters)
-      flags.push_back(q4::NonFiniteOp::create(b, parameter.variable.getLoc(), flagType, parameter.gradient, true));
+      flags.push_back(q4::NonFiniteOp::create(b, parameter.variable.getLoc(), flagType,
+                                              parameter.gradient, true));
     Value flag = q4::OrOp::create(b, loss.getLoc(), flagType, flags);
     train::GuardOp::create(b, loss.getLoc(), flag);
   }
@@ -161,7 +169,8 @@ struct BuildTrainStepPass : nibble::impl::BuildTrainStepBase<BuildTrainStepPass>
     StepFunction function = copyForward(*forward, "train_step", arguments, results);
     FailureOr<ClipBounds> bounds = initializeClips(function);
     Operation *terminator = forward->getBody().front().getTerminator();
-    if (failed(bounds) || failed(TrainStep(module, *options, function, *bounds).build(terminator->getLoc()))) {
+    if (failed(bounds) ||
+        failed(TrainStep(module, *options, function, *bounds).build(terminator->getLoc()))) {
       function.function.erase();
       return signalPassFailure();
     }

@@ -1,7 +1,8 @@
 //===- ContractionRules.cpp - products and their two gradients -----------------===//
 //
-// Both gradients carry layer, precision and reason of the forward op: the three products of a layer are one decision
-// (numerics.md, section 1). Operands stand in the order that ContractionOpInterface promises: dY·W and X·dY.
+// Both gradients carry layer, precision and reason of the forward op: the three products of a layer
+// are one decision (numerics.md, section 1). Operands stand in the order that
+// ContractionOpInterface promises: dY·W and X·dY.
 //
 //===----------------------------------------------------------------------===//
 #include "Rules.h"
@@ -15,15 +16,17 @@ static Value transposed(Adjoint &d, Value x) {
 }
 
 /// A product of a layer's gradient, with the forward op's tags.
-static Value product(nn::MatMulOp op, Adjoint &d, Product product, Value a, Value b, bool transposeA, bool transposeB) {
+static Value product(nn::MatMulOp op, Adjoint &d, Product product, Value a, Value b,
+                     bool transposeA, bool transposeB) {
   auto ta = cast<RankedTensorType>(a.getType()), tb = cast<RankedTensorType>(b.getType());
   int64_t m = ta.getDimSize(transposeA ? 1 : 0), n = tb.getDimSize(transposeB ? 0 : 1);
-  return nn::MatMulOp::create(d.builder(), d.loc(), RankedTensorType::get({m, n}, ta.getElementType()), a, b, transposeA,
-                              transposeB, op.getLayer(), product, op.getPrecision(), op.getReason());
+  return nn::MatMulOp::create(
+      d.builder(), d.loc(), RankedTensorType::get({m, n}, ta.getElementType()), a, b, transposeA,
+      transposeB, op.getLayer(), product, op.getPrecision(), op.getReason());
 }
 
-/// Y = A·B with A and B as the transposes give them: dA = dY·Bᵀ, dB = Aᵀ·dY; what is stored transposed gets its gradient
-/// transposed.
+/// Y = A·B with A and B as the transposes give them: dA = dY·Bᵀ, dB = Aᵀ·dY; what is stored
+/// transposed gets its gradient transposed.
 static void matMulRule(nn::MatMulOp op, Adjoint &d) {
   Value a = op.getA(), b = op.getB(), dy = d.dy();
   if (d.wants(a)) {
@@ -40,12 +43,14 @@ static void matMulRule(nn::MatMulOp op, Adjoint &d) {
 static void conv2DRule(nn::Conv2DOp op, Adjoint &d) {
   Value x = op.getX(), w = op.getW(), dy = d.dy();
   if (d.wants(x))
-    d.give(x, nn::Conv2DInputGradOp::create(d.builder(), d.loc(), x.getType(), dy, d.save(w), op.getStrides(), op.getPads(),
-                                            op.getDilations(), op.getGroups(), op.getLayer(), Product::InputGradient,
+    d.give(x, nn::Conv2DInputGradOp::create(d.builder(), d.loc(), x.getType(), dy, d.save(w),
+                                            op.getStrides(), op.getPads(), op.getDilations(),
+                                            op.getGroups(), op.getLayer(), Product::InputGradient,
                                             op.getPrecision(), op.getReason()));
   if (d.wants(w))
-    d.give(w, nn::Conv2DWeightGradOp::create(d.builder(), d.loc(), w.getType(), d.save(x), dy, op.getStrides(), op.getPads(),
-                                             op.getDilations(), op.getGroups(), op.getLayer(), Product::WeightGradient,
+    d.give(w, nn::Conv2DWeightGradOp::create(d.builder(), d.loc(), w.getType(), d.save(x), dy,
+                                             op.getStrides(), op.getPads(), op.getDilations(),
+                                             op.getGroups(), op.getLayer(), Product::WeightGradient,
                                              op.getPrecision(), op.getReason()));
 }
 

@@ -1,7 +1,7 @@
 //===- ElementwiseRules.cpp - element by element --------------------------------===//
 //
-// Where one bit an element suffices, the bit is saved and not the value. Operands that were broadcast get the sum over the
-// repeated dimensions (Adjoint::sumTo).
+// Where one bit an element suffices, the bit is saved and not the value. Operands that were
+// broadcast get the sum over the repeated dimensions (Adjoint::sumTo).
 //
 //===----------------------------------------------------------------------===//
 #include "Rules.h"
@@ -32,10 +32,14 @@ static void sqrtRule(nn::SqrtOp op, Adjoint &d) {
 }
 
 /// y = eˣ: dx = dy·y.
-static void expRule(nn::ExpOp op, Adjoint &d) { d.give(op.getX(), d.mul(d.dy(), d.save(op.getResult()))); }
+static void expRule(nn::ExpOp op, Adjoint &d) {
+  d.give(op.getX(), d.mul(d.dy(), d.save(op.getResult())));
+}
 
 /// y = ln x: dx = dy / x.
-static void logRule(nn::LogOp op, Adjoint &d) { d.give(op.getX(), d.div(d.dy(), d.save(op.getX()))); }
+static void logRule(nn::LogOp op, Adjoint &d) {
+  d.give(op.getX(), d.div(d.dy(), d.save(op.getX())));
+}
 
 /// y = |x|: dx = x < 0 ? −dy : dy (at 0 the derivative from the right).
 static void absRule(nn::AbsOp op, Adjoint &d) {
@@ -62,8 +66,8 @@ static void sigmoidRule(nn::SigmoidOp op, Adjoint &d) {
   d.give(op.getX(), d.mul(d.dy(), d.mul(y, d.sub(d.constant(1), y))));
 }
 
-/// Is the gradient already 0 wherever `relu` is? So it is where it comes from a clip of relu's result with lo ≥ 0: the
-/// clip's bit lo < y < hi implies y > 0.
+/// Is the gradient already 0 wherever `relu` is? So it is where it comes from a clip of relu's
+/// result with lo ≥ 0: the clip's bit lo < y < hi implies y > 0.
 static bool isMaskedByClipOf(Value gradient, Value relu) {
   auto mask = gradient.getDefiningOp<nn::MaskOp>();
   auto saved = mask ? mask.getBits().getDefiningOp<train::SaveOp>() : nullptr;
@@ -77,7 +81,8 @@ static bool isMaskedByClipOf(Value gradient, Value relu) {
 static void reluRule(nn::ReluOp op, Adjoint &d) {
   if (isMaskedByClipOf(d.dy(), op.getResult()))
     return d.give(op.getX(), d.dy());
-  d.give(op.getX(), d.mask(d.dy(), d.savedCompare(op.getResult(), d.constant(0), nn::Comparison::GT)));
+  d.give(op.getX(),
+         d.mask(d.dy(), d.savedCompare(op.getResult(), d.constant(0), nn::Comparison::GT)));
 }
 
 /// y = x < 0 ? slope·x : x: dx = x < 0 ? slope·dy : dy.
@@ -89,12 +94,14 @@ static void leakyReluRule(nn::LeakyReluOp op, Adjoint &d) {
 
 /// y = clip(x, lo, hi): dx = lo < x < hi ? dy : 0.
 static void clipRule(nn::ClipOp op, Adjoint &d) {
-  Value lo = d.constant(op.getLo().convertToDouble()), hi = d.constant(op.getHi().convertToDouble());
+  Value lo = d.constant(op.getLo().convertToDouble()),
+        hi = d.constant(op.getHi().convertToDouble());
   d.give(op.getX(), d.mask(d.dy(), d.savedInside(op.getX(), lo, hi)));
 }
 
-/// PACT (Choi et al. 2018): y = clip(x, lo, α), lo = 0 or −α: dx = lo < x < α ? dy : 0; dα = Σ_{x ≥ α} dy − Σ_{x ≤ −α} dy. Which
-/// end clipped is read off the sign of y, so that codes can stand for y later.
+/// PACT (Choi et al. 2018): y = clip(x, lo, α), lo = 0 or −α: dx = lo < x < α ? dy : 0; dα = Σ_{x ≥
+/// α} dy − Σ_{x ≤ −α} dy. Which end clipped is read off the sign of y, so that codes can stand for
+/// y later.
 static void clipLearnedRule(nn::ClipLearnedOp op, Adjoint &d) {
   Value alpha = op.getAlpha(), lo;
   if (op.getOneSided()) {
@@ -107,14 +114,15 @@ static void clipLearnedRule(nn::ClipLearnedOp op, Adjoint &d) {
   if (d.wants(op.getX()))
     d.give(op.getX(), d.mask(d.dy(), inside));
   if (d.wants(alpha))
-    d.give(alpha, nn::ClipAlphaGradOp::create(d.builder(), d.loc(), alpha.getType(), d.dy(), inside, d.save(op.getResult()),
-                                              Value()));
+    d.give(alpha, nn::ClipAlphaGradOp::create(d.builder(), d.loc(), alpha.getType(), d.dy(), inside,
+                                              d.save(op.getResult()), Value()));
 }
 
 /// Dropout, in training: y = keep ? x/(1 − ratio) : 0. The companion is the keep mask.
 static void dropoutRule(nn::DropoutOp op, Adjoint &d) {
   Value keep = d.save(d.companion()->getResult(0));
-  d.give(op.getX(), d.mul(d.mask(d.dy(), keep), d.constant(1.0 / (1.0 - op.getRatio().convertToDouble()))));
+  d.give(op.getX(),
+         d.mul(d.mask(d.dy(), keep), d.constant(1.0 / (1.0 - op.getRatio().convertToDouble()))));
 }
 
 //===----------------------------------------------------------------------===//
@@ -164,7 +172,8 @@ static void fmaRule(nn::FmaOp op, Adjoint &d) {
 }
 
 /// y = bit ? b : a: da = bit ? 0 : dy, db = bit ? dy : 0.
-static void giveChosen(Adjoint &d, TypedValue<RankedTensorType> a, TypedValue<RankedTensorType> b, Value bits) {
+static void giveChosen(Adjoint &d, TypedValue<RankedTensorType> a, TypedValue<RankedTensorType> b,
+                       Value bits) {
   if (d.wants(a))
     giveSum(d, a, d.select(bits, d.constant(0), d.dy()));
   if (d.wants(b))
@@ -180,10 +189,14 @@ static void maxRule(nn::MaxOp op, Adjoint &d) {
 }
 
 /// y = bit ? a : b.
-static void selectRule(nn::SelectOp op, Adjoint &d) { giveChosen(d, op.getB(), op.getA(), d.save(op.getBits())); }
+static void selectRule(nn::SelectOp op, Adjoint &d) {
+  giveChosen(d, op.getB(), op.getA(), d.save(op.getBits()));
+}
 
 /// y = bit ? x : 0: dx = bit ? dy : 0.
-static void maskRule(nn::MaskOp op, Adjoint &d) { d.give(op.getX(), d.mask(d.dy(), d.save(op.getBits()))); }
+static void maskRule(nn::MaskOp op, Adjoint &d) {
+  d.give(op.getX(), d.mask(d.dy(), d.save(op.getBits())));
+}
 
 void rules::attachElementwiseRules(MLIRContext *context) {
   attachRule<nn::NegOp, negRule>(context);

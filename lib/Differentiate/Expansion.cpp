@@ -14,17 +14,21 @@ LogicalResult Expansion::prepareBatchNorm(nn::BatchNormOp op) {
     pairs.emplace_back(op, foldBatchNorm(op));
     return success();
   }
-  auto mean = op.getMean().getDefiningOp<train::ReadOp>(), variance = op.getVariance().getDefiningOp<train::ReadOp>();
+  auto mean = op.getMean().getDefiningOp<train::ReadOp>(),
+       variance = op.getVariance().getDefiningOp<train::ReadOp>();
   if (!mean || !variance)
-    return op.emitError("running mean and variance are not variables, so they cannot follow the batches; freeze the "
+    return op.emitError("running mean and variance are not variables, so they cannot follow the "
+                        "batches; freeze the "
                         "normalization");
   for (auto [name, value] : statistics)
     if (name == mean.getVariableAttr().getAttr() || name == variance.getVariableAttr().getAttr())
-      return op.emitError("two batch normalizations share the running statistics @") << name.getValue();
+      return op.emitError("two batch normalizations share the running statistics @")
+             << name.getValue();
   OpBuilder b(op);
   SmallVector<Type> types(6, op.getScale().getType());
-  auto stats = nn::BatchStatsOp::create(b, op.getLoc(), types,
-                                        ValueRange{op.getX(), op.getScale(), op.getBias(), op.getMean(), op.getVariance()});
+  auto stats = nn::BatchStatsOp::create(
+      b, op.getLoc(), types,
+      ValueRange{op.getX(), op.getScale(), op.getBias(), op.getMean(), op.getVariance()});
   stats.setEpsilonAttr(op.getEpsilonAttr());
   stats.setMomentumAttr(op.getMomentumAttr());
   pairs.emplace_back(op, stats);
@@ -73,7 +77,8 @@ static Value spelledOut(Operation *op, Operation *companion) {
     return nn::MulOp::create(b, op->getLoc(), kept, scale);
   }
   // Both kinds of statistics begin with the affine map: a, b.
-  return nn::FmaOp::create(b, op->getLoc(), x.getType(), x, companion->getResult(0), companion->getResult(1));
+  return nn::FmaOp::create(b, op->getLoc(), x.getType(), x, companion->getResult(0),
+                           companion->getResult(1));
 }
 
 void Expansion::finish() {

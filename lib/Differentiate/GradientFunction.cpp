@@ -11,7 +11,8 @@
 using namespace mlir;
 using namespace nibble;
 
-FailureOr<func::FuncOp> nibble::buildGradientFunction(func::FuncOp forward, ArrayRef<unsigned> differentiable) {
+FailureOr<func::FuncOp> nibble::buildGradientFunction(func::FuncOp forward,
+                                                      ArrayRef<unsigned> differentiable) {
   OpBuilder builder(forward.getContext());
   builder.setInsertionPointAfter(forward);
   SmallVector<Type> inputs(forward.getArgumentTypes()), outputs;
@@ -20,8 +21,9 @@ FailureOr<func::FuncOp> nibble::buildGradientFunction(func::FuncOp forward, Arra
       inputs.push_back(type);
   for (unsigned index : differentiable)
     outputs.push_back(forward.getArgumentTypes()[index]);
-  auto gradient = func::FuncOp::create(builder, forward.getLoc(), (forward.getSymName() + "_gradient").str(),
-                                       builder.getFunctionType(inputs, outputs));
+  auto gradient =
+      func::FuncOp::create(builder, forward.getLoc(), (forward.getSymName() + "_gradient").str(),
+                           builder.getFunctionType(inputs, outputs));
   Block *block = gradient.addEntryBlock();
   builder.setInsertionPointToEnd(block);
 
@@ -46,7 +48,8 @@ FailureOr<func::FuncOp> nibble::buildGradientFunction(func::FuncOp forward, Arra
   for (Value leaf : leaves) {
     Value found = mode.gradientOf(leaf);
     if (!found)
-      found = arith::ConstantOp::create(builder, forward.getLoc(), builder.getZeroAttr(leaf.getType()));
+      found =
+          arith::ConstantOp::create(builder, forward.getLoc(), builder.getZeroAttr(leaf.getType()));
     results.push_back(found);
   }
   func::ReturnOp::create(builder, forward.getLoc(), results);

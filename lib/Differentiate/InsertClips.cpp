@@ -33,7 +33,8 @@ struct InsertClipsPass : nibble::impl::InsertClipsBase<InsertClipsPass> {
     llvm::DenseMap<Value, Value> clips;
     for (auto contraction : llvm::make_early_inc_range(forward->getOps<ContractionOpInterface>())) {
       Value x = contraction.getLeft();
-      if (contraction.getPrecisionKind() != Precision::Int4 || isNetworkInput(x) || x.getDefiningOp<nn::ClipLearnedOp>())
+      if (contraction.getPrecisionKind() != Precision::Int4 || isNetworkInput(x) ||
+          x.getDefiningOp<nn::ClipLearnedOp>())
         continue;
       Value &clip = clips[x];
       if (!clip)
@@ -50,8 +51,9 @@ struct InsertClipsPass : nibble::impl::InsertClipsBase<InsertClipsPass> {
     OpBuilder top(&getContext());
     auto forward = consumer->getParentOfType<func::FuncOp>();
     top.setInsertionPoint(forward);
-    auto variable = train::VariableOp::create(top, x.getLoc(), name, scalar, train::Role::Clip, /*trainable=*/true,
-                                              /*decay=*/false, /*onnx_name=*/"", /*layout=*/"", /*value=*/ElementsAttr());
+    auto variable = train::VariableOp::create(
+        top, x.getLoc(), name, scalar, train::Role::Clip, /*trainable=*/true,
+        /*decay=*/false, /*onnx_name=*/"", /*layout=*/"", /*value=*/ElementsAttr());
     Value alpha = train::ReadOp::create(builder, x.getLoc(), scalar, variable.getSymName());
     return nn::ClipLearnedOp::create(builder, x.getLoc(), x.getType(), x, alpha, isNonNegative(x));
   }

@@ -5,22 +5,26 @@ using namespace mlir;
 using namespace nibble;
 using namespace nibble::rules;
 
-/// Statistics of the batch (Ioffe & Szegedy 2015; numerics.md, section 5): k₁, k₂, k₃, dγ, dβ from one op, then
-/// dz = fma(k₁, dy, fma(k₂, z, k₃)).
+/// Statistics of the batch (Ioffe & Szegedy 2015; numerics.md, section 5): k₁, k₂, k₃, dγ, dβ from
+/// one op, then dz = fma(k₁, dy, fma(k₂, z, k₃)).
 static void trainedBatchNorm(nn::BatchNormOp op, nn::BatchStatsOp stats, Adjoint &d) {
   Value z = d.save(op.getX()), dy = d.dy();
   Type vector = op.getScale().getType();
-  auto grad = nn::BatchNormGradOp::create(d.builder(), d.loc(), vector, vector, vector, vector, vector, dy, z,
-                                          d.save(op.getScale()), d.save(stats.getBatchMean()), d.save(stats.getRstd()));
+  auto grad = nn::BatchNormGradOp::create(d.builder(), d.loc(), vector, vector, vector, vector,
+                                          vector, dy, z, d.save(op.getScale()),
+                                          d.save(stats.getBatchMean()), d.save(stats.getRstd()));
   if (d.wants(op.getX())) {
-    Value inner = nn::FmaOp::create(d.builder(), d.loc(), z.getType(), grad.getK2(), z, grad.getK3());
-    d.give(op.getX(), nn::FmaOp::create(d.builder(), d.loc(), z.getType(), grad.getK1(), dy, inner));
+    Value inner =
+        nn::FmaOp::create(d.builder(), d.loc(), z.getType(), grad.getK2(), z, grad.getK3());
+    d.give(op.getX(),
+           nn::FmaOp::create(d.builder(), d.loc(), z.getType(), grad.getK1(), dy, inner));
   }
   d.give(op.getScale(), grad.getDscale());
   d.give(op.getBias(), grad.getDbias());
 }
 
-/// Running statistics: y = z·a + b with a = γ·rstd, b = β − mean·a: dz = dy·a, dγ = Σ dy·(z − mean)·rstd, dβ = Σ dy.
+/// Running statistics: y = z·a + b with a = γ·rstd, b = β − mean·a: dz = dy·a, dγ = Σ dy·(z −
+/// mean)·rstd, dβ = Σ dy.
 static void frozenBatchNorm(nn::BatchNormOp op, nn::BatchNormFoldOp fold, Adjoint &d) {
   Value dy = d.dy();
   auto vector = op.getScale().getType();

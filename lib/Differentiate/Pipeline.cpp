@@ -7,8 +7,10 @@
 
 using namespace nibble;
 
-void nibble::buildDifferentiatePipeline(mlir::OpPassManager &manager, const DifferentiateOptions &options) {
-  // First, because the clips depend on what is 4-bit, and because gradients take the layer's precision over.
+void nibble::buildDifferentiatePipeline(mlir::OpPassManager &manager,
+                                        const DifferentiateOptions &options) {
+  // First, because the clips depend on what is 4-bit, and because gradients take the layer's
+  // precision over.
   manager.addPass(createAssignPrecision({options.recipe}));
   // Before differentiation: a clip is a real-number op, and its gradient is then ordinary.
   manager.addPass(createInsertClips());
@@ -21,5 +23,6 @@ void nibble::buildDifferentiatePipeline(mlir::OpPassManager &manager, const Diff
 
 void nibble::registerDifferentiatePipeline() {
   mlir::PassPipelineRegistration<DifferentiateOptions>(
-      "nibble-differentiate-pipeline", "Room Differentiate: @forward to @train_step and @eval_step", buildDifferentiatePipeline);
+      "nibble-differentiate-pipeline", "Room Differentiate: @forward to @train_step and @eval_step",
+      buildDifferentiatePipeline);
 }

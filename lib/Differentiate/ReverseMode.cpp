@@ -12,7 +12,8 @@ using namespace mlir;
 using namespace nibble;
 
 ReverseMode::ReverseMode(OpBuilder &builder, Block &block, ArrayRef<Value> leaves, Value input)
-    : builder(builder), block(block), input(input), everyArgument(!input), leaves(leaves.begin(), leaves.end()) {
+    : builder(builder), block(block), input(input), everyArgument(!input),
+      leaves(leaves.begin(), leaves.end()) {
   active.insert(leaves.begin(), leaves.end());
   for (Operation &op : block)
     if (llvm::any_of(op.getOperands(), [&](Value operand) { return active.contains(operand); }))
@@ -28,8 +29,9 @@ void ReverseMode::accumulate(Value value, Value gradient) {
 
 Value ReverseMode::save(Value value) {
   auto argument = dyn_cast<BlockArgument>(value);
-  bool asItIs = argument ? !everyArgument && value != input
-                         : value.getDefiningOp<train::ReadOp>() || matchPattern(value, m_Constant());
+  bool asItIs = argument
+                    ? !everyArgument && value != input
+                    : value.getDefiningOp<train::ReadOp>() || matchPattern(value, m_Constant());
   if (asItIs)
     return value;
   Value &copy = saved[value];
@@ -58,16 +60,19 @@ Value ReverseMode::constant(double value) {
 /// "'/relu/Relu' (arith.maximumf)".
 static std::string describe(Operation *op) {
   std::string name = nodeName(op->getLoc());
-  return (name.empty() ? "" : "ONNX node '" + name + "': ") + "'" + op->getName().getStringRef().str() + "'";
+  return (name.empty() ? "" : "ONNX node '" + name + "': ") + "'" +
+         op->getName().getStringRef().str() + "'";
 }
 
 LogicalResult ReverseMode::reportMissing(ArrayRef<Operation *> ops) const {
   for (Operation *op : ops) {
     auto differentiable = dyn_cast<DifferentiableOpInterface>(op);
-    StringRef reason = differentiable ? differentiable.getNoGradientReason() : "no rule is known for it";
+    StringRef reason =
+        differentiable ? differentiable.getNoGradientReason() : "no rule is known for it";
     InFlightDiagnostic error = op->emitError();
     error << describe(op) << " has no gradient (" << reason
-          << "), and it stands between the loss and a trained weight; freeze the weights before it (--freeze=REGEX) or replace "
+          << "), and it stands between the loss and a trained weight; freeze the weights before it "
+             "(--freeze=REGEX) or replace "
              "the node";
   }
   return failure(!ops.empty());
@@ -83,13 +88,15 @@ LogicalResult ReverseMode::run() {
     bool reached = llvm::any_of(op->getResults(), [&](Value result) {
       return gradients.lookup(result) != nullptr && !leaves.contains(result);
     });
-    bool wanted = llvm::any_of(op->getOperands(), [&](Value operand) { return active.contains(operand); });
+    bool wanted =
+        llvm::any_of(op->getOperands(), [&](Value operand) { return active.contains(operand); });
     if (!reached || !wanted)
       continue;
     auto differentiable = dyn_cast<DifferentiableOpInterface>(op);
     if (!differentiable || !differentiable.getNoGradientReason().empty()) {
       missing.push_back(op);
-      // Go on behind it, so that the next missing one is reported too: any gradient of the right type will do.
+      // Go on behind it, so that the next missing one is reported too: any gradient of the right
+      // type will do.
       for (Value operand : op->getOperands())
         if (active.contains(operand) && !gradients.lookup(operand))
           gradients[operand] = operand;
@@ -131,7 +138,9 @@ Value Adjoint::mul(Value a, Value b) { return nn::MulOp::create(builder(), loc()
 Value Adjoint::div(Value a, Value b) { return nn::DivOp::create(builder(), loc(), a, b); }
 Value Adjoint::neg(Value a) { return nn::NegOp::create(builder(), loc(), a.getType(), a); }
 Value Adjoint::exp(Value a) { return nn::ExpOp::create(builder(), loc(), a.getType(), a); }
-Value Adjoint::mask(Value x, Value bits) { return nn::MaskOp::create(builder(), loc(), x.getType(), x, bits); }
+Value Adjoint::mask(Value x, Value bits) {
+  return nn::MaskOp::create(builder(), loc(), x.getType(), x, bits);
+}
 
 Value Adjoint::select(Value bits, Value a, Value b) {
   auto type = cast<RankedTensorType>(bits.getType()).clone(builder().getF32Type());
@@ -149,7 +158,8 @@ Value Adjoint::broadcast(Value x, RankedTensorType type) {
   return x.getType() == type ? x : nn::BroadcastOp::create(builder(), loc(), type, x).getResult();
 }
 
-/// Is `small` (of a broadcast to `large`) a vector along the last dimension, all dimensions before it repeated?
+/// Is `small` (of a broadcast to `large`) a vector along the last dimension, all dimensions before
+/// it repeated?
 static bool isLastDimension(ArrayRef<int64_t> small, ArrayRef<int64_t> large) {
   if (small.empty() || large.size() < 2 || small.back() != large.back())
     return false;

@@ -19,7 +19,9 @@ static void transposeRule(nn::TransposeOp op, Adjoint &d) {
 }
 
 /// Repeats elements: dx sums over the repetitions.
-static void broadcastRule(nn::BroadcastOp op, Adjoint &d) { d.give(op.getX(), d.sumTo(d.dy(), op.getX().getType())); }
+static void broadcastRule(nn::BroadcastOp op, Adjoint &d) {
+  d.give(op.getX(), d.sumTo(d.dy(), op.getX().getType()));
+}
 
 /// Joins parts: each part gets its slice of dy.
 static void concatRule(nn::ConcatOp op, Adjoint &d) {
@@ -27,22 +29,27 @@ static void concatRule(nn::ConcatOp op, Adjoint &d) {
   SmallVector<int64_t> starts(rank, 0), steps(rank, 1);
   for (Value part : op.getParts()) {
     if (d.wants(part))
-      d.give(part, nn::SliceOp::create(d.builder(), d.loc(), part.getType(), d.dy(), starts, steps));
+      d.give(part,
+             nn::SliceOp::create(d.builder(), d.loc(), part.getType(), d.dy(), starts, steps));
     starts[axis] += cast<RankedTensorType>(part.getType()).getDimSize(axis);
   }
 }
 
 /// y_i = x_(starts + i·steps): dx holds dy at these places and 0 elsewhere.
 static void sliceRule(nn::SliceOp op, Adjoint &d) {
-  d.give(op.getX(), nn::UnsliceOp::create(d.builder(), d.loc(), op.getX().getType(), d.dy(), op.getStarts(), op.getSteps()));
+  d.give(op.getX(), nn::UnsliceOp::create(d.builder(), d.loc(), op.getX().getType(), d.dy(),
+                                          op.getStarts(), op.getSteps()));
 }
 /// The other way round.
 static void unsliceRule(nn::UnsliceOp op, Adjoint &d) {
-  d.give(op.getX(), nn::SliceOp::create(d.builder(), d.loc(), op.getX().getType(), d.dy(), op.getStarts(), op.getSteps()));
+  d.give(op.getX(), nn::SliceOp::create(d.builder(), d.loc(), op.getX().getType(), d.dy(),
+                                        op.getStarts(), op.getSteps()));
 }
 
 /// y = Σ x (reduced dimensions stay as 1): dx = dy, repeated.
-static void reduceSumRule(nn::ReduceSumOp op, Adjoint &d) { d.give(op.getX(), d.broadcast(d.dy(), op.getX().getType())); }
+static void reduceSumRule(nn::ReduceSumOp op, Adjoint &d) {
+  d.give(op.getX(), d.broadcast(d.dy(), op.getX().getType()));
+}
 
 /// y = (Σ x)/n: dx = dy/n, repeated.
 static void reduceMeanRule(nn::ReduceMeanOp op, Adjoint &d) {
@@ -51,7 +58,9 @@ static void reduceMeanRule(nn::ReduceMeanOp op, Adjoint &d) {
 }
 
 /// y_c = Σ x_(…, c): dx = dy, repeated.
-static void channelSumRule(nn::ChannelSumOp op, Adjoint &d) { d.give(op.getX(), d.broadcast(d.dy(), op.getX().getType())); }
+static void channelSumRule(nn::ChannelSumOp op, Adjoint &d) {
+  d.give(op.getX(), d.broadcast(d.dy(), op.getX().getType()));
+}
 
 void rules::attachShapeRules(MLIRContext *context) {
   attachRule<nn::ReshapeOp, reshapeRule>(context);

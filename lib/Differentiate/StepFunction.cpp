@@ -20,9 +20,11 @@ FailureOr<func::FuncOp> nibble::findForward(ModuleOp module) {
     auto tensor = dyn_cast<RankedTensorType>(type);
     return tensor && tensor.hasStaticShape() && tensor.getElementType().isF32();
   };
-  if (!forward.getBody().hasOneBlock() || type.getNumInputs() != 1 || type.getNumResults() != 1 || !isReal(type.getInput(0)) ||
-      !isReal(type.getResult(0)))
-    return forward.emitError("room Differentiate: @forward takes one f32 tensor and returns one, in one block; found ") << type;
+  if (!forward.getBody().hasOneBlock() || type.getNumInputs() != 1 || type.getNumResults() != 1 ||
+      !isReal(type.getInput(0)) || !isReal(type.getResult(0)))
+    return forward.emitError("room Differentiate: @forward takes one f32 tensor and returns one, "
+                             "in one block; found ")
+           << type;
   return forward;
 }
 
@@ -35,16 +37,19 @@ FailureOr<StepOptions> nibble::resolveStepOptions(ModuleOp module, const std::st
     return *options;
   auto name = module->getAttrOfType<StringAttr>("nibble.loss");
   if (!name)
-    return module.emitError("no loss: the module has no attribute 'nibble.loss', and option 'loss' is not set "
-                            "(softmax_cross_entropy or mse)");
-  if (error = setStepOption(*options, "loss", name.str()); !error.empty() || options->loss == Loss::FromModel)
+    return module.emitError(
+        "no loss: the module has no attribute 'nibble.loss', and option 'loss' is not set "
+        "(softmax_cross_entropy or mse)");
+  if (error = setStepOption(*options, "loss", name.str());
+      !error.empty() || options->loss == Loss::FromModel)
     return module.emitError() << "attribute 'nibble.loss' is '" << name.getValue()
                               << "': softmax_cross_entropy or mse expected";
   return *options;
 }
 
 StepFunction nibble::copyForward(func::FuncOp forward, StringRef name,
-                                 ArrayRef<std::pair<StringRef, Type>> arguments, TypeRange results) {
+                                 ArrayRef<std::pair<StringRef, Type>> arguments,
+                                 TypeRange results) {
   OpBuilder builder(forward.getContext());
   Operation *last = forward;
   for (StringRef sibling : {"train_step", "eval_step"})
@@ -54,7 +59,8 @@ StepFunction nibble::copyForward(func::FuncOp forward, StringRef name,
   SmallVector<Type> inputs = {forward.getFunctionType().getInput(0)};
   for (auto [argument, type] : arguments)
     inputs.push_back(type);
-  auto function = func::FuncOp::create(builder, forward.getLoc(), name, builder.getFunctionType(inputs, results));
+  auto function = func::FuncOp::create(builder, forward.getLoc(), name,
+                                       builder.getFunctionType(inputs, results));
   Block *block = function.addEntryBlock();
   if (auto attribute = forward.getArgAttr(0, "nn.name"))
     function.setArgAttr(0, "nn.name", attribute);
@@ -85,7 +91,8 @@ Type nibble::targetType(Loss loss, RankedTensorType output) {
   return RankedTensorType::get({rows}, IntegerType::get(output.getContext(), 32));
 }
 
-FailureOr<LossValues> nibble::buildLoss(OpBuilder &builder, Location loc, Loss loss, Value output, Value target, Value valid) {
+FailureOr<LossValues> nibble::buildLoss(OpBuilder &builder, Location loc, Loss loss, Value output,
+                                        Value target, Value valid) {
   auto type = cast<RankedTensorType>(output.getType());
   auto scalar = RankedTensorType::get({}, builder.getF32Type());
   auto count = RankedTensorType::get({}, builder.getI32Type());
@@ -94,13 +101,17 @@ FailureOr<LossValues> nibble::buildLoss(OpBuilder &builder, Location loc, Loss l
     Value zero = arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(count, int32_t(0)));
     return LossValues{mse, zero};
   }
-  bool rows = type.getRank() >= 2 && llvm::all_of(type.getShape().drop_front(2), [](int64_t size) { return size == 1; });
+  bool rows = type.getRank() >= 2 &&
+              llvm::all_of(type.getShape().drop_front(2), [](int64_t size) { return size == 1; });
   if (!rows)
-    return emitError(loc) << "cross-entropy takes an output of rows×classes (other dimensions 1), the network's output is "
+    return emitError(loc) << "cross-entropy takes an output of rows×classes (other dimensions 1), "
+                             "the network's output is "
                           << type;
   if (type.getRank() > 2)
-    output = nn::ReshapeOp::create(builder, loc, type.clone({type.getDimSize(0), type.getDimSize(1)}), output);
-  auto entropy = nn::SoftmaxCrossEntropyOp::create(builder, loc, scalar, count, output, target, valid);
+    output = nn::ReshapeOp::create(builder, loc,
+                                   type.clone({type.getDimSize(0), type.getDimSize(1)}), output);
+  auto entropy =
+      nn::SoftmaxCrossEntropyOp::create(builder, loc, scalar, count, output, target, valid);
   return LossValues{entropy.getLoss(), entropy.getCorrect()};
 }
 
@@ -119,8 +130,9 @@ FailureOr<ClipBounds> nibble::initializeClips(StepFunction &step) {
     if (bounds.contains(read.getVariableAttr().getAttr()))
       return clip.emitError("two learned clips share the bound ") << read.getVariableAttr();
     OpBuilder builder(clip);
-    Value bound = q4::InitClipOp::create(builder, clip.getLoc(), clip.getAlpha().getType(), clip.getAlpha(), clip.getX(),
-                                         builder.getF32FloatAttr(recipe->pactInit), builder.getF32FloatAttr(recipe->pactFloor));
+    Value bound = q4::InitClipOp::create(
+        builder, clip.getLoc(), clip.getAlpha().getType(), clip.getAlpha(), clip.getX(),
+        builder.getF32FloatAttr(recipe->pactInit), builder.getF32FloatAttr(recipe->pactFloor));
     clip.getAlphaMutable().assign(bound);
     bounds[read.getVariableAttr().getAttr()] = bound;
   }
@@ -130,12 +142,14 @@ FailureOr<ClipBounds> nibble::initializeClips(StepFunction &step) {
 nn::BatchNormFoldOp nibble::foldBatchNorm(nn::BatchNormOp op) {
   OpBuilder builder(op);
   Type vector = op.getScale().getType();
-  return nn::BatchNormFoldOp::create(builder, op.getLoc(), vector, vector, vector, op.getScale(), op.getBias(), op.getMean(),
-                                     op.getVariance(), op.getEpsilonAttr());
+  return nn::BatchNormFoldOp::create(builder, op.getLoc(), vector, vector, vector, op.getScale(),
+                                     op.getBias(), op.getMean(), op.getVariance(),
+                                     op.getEpsilonAttr());
 }
 
 void nibble::eraseUnused(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
-    if (op.use_empty() && (isa<train::ReadOp>(op) || (isMemoryEffectFree(&op) && !op.hasTrait<OpTrait::IsTerminator>())))
+    if (op.use_empty() && (isa<train::ReadOp>(op) ||
+                           (isMemoryEffectFree(&op) && !op.hasTrait<OpTrait::IsTerminator>())))
       op.erase();
 }

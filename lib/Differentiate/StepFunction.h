@@ -12,10 +12,12 @@
 
 namespace nibble {
 
-/// @forward of contract `graph`: one block, one input, one output. Emits an error where it is not so.
+/// @forward of contract `graph`: one block, one input, one output. Emits an error where it is not
+/// so.
 mlir::FailureOr<mlir::func::FuncOp> findForward(mlir::ModuleOp module);
 
-/// Parses a pass's option `step`, and settles Loss::FromModel by the module's attribute `nibble.loss`. Emits the error.
+/// Parses a pass's option `step`, and settles Loss::FromModel by the module's attribute
+/// `nibble.loss`. Emits the error.
 mlir::FailureOr<StepOptions> resolveStepOptions(mlir::ModuleOp module, const std::string &text);
 
 /// A new function with a copy of @forward's ops.
@@ -33,24 +35,29 @@ struct StepFunction {
   mlir::Value argument(unsigned index) { return block().getArgument(index); }
 };
 
-/// Adds @`name` behind @forward: arguments are @forward's input and then `arguments` (name, type); results as given. The ops of
+/// Adds @`name` behind @forward: arguments are @forward's input and then `arguments` (name, type);
+/// results as given. The ops of
 /// @forward are copied; of several reads of a variable one stays.
 StepFunction copyForward(mlir::func::FuncOp forward, llvm::StringRef name,
-                         llvm::ArrayRef<std::pair<llvm::StringRef, mlir::Type>> arguments, mlir::TypeRange results);
+                         llvm::ArrayRef<std::pair<llvm::StringRef, mlir::Type>> arguments,
+                         mlir::TypeRange results);
 
-/// Type of the argument that the loss compares with: labels (rows, i32) or targets (the output's type).
+/// Type of the argument that the loss compares with: labels (rows, i32) or targets (the output's
+/// type).
 mlir::Type targetType(Loss loss, mlir::RankedTensorType output);
 
-/// The loss of `output`; with `valid` the sum over the first rows. For MSE `correct` is the constant 0. Emits an error where
-/// the output's shape is not one of rows×classes.
+/// The loss of `output`; with `valid` the sum over the first rows. For MSE `correct` is the
+/// constant 0. Emits an error where the output's shape is not one of rows×classes.
 struct LossValues {
   mlir::Value loss, correct;
 };
-mlir::FailureOr<LossValues> buildLoss(mlir::OpBuilder &builder, mlir::Location loc, Loss loss, mlir::Value output,
-                                      mlir::Value target, mlir::Value valid = {});
+mlir::FailureOr<LossValues> buildLoss(mlir::OpBuilder &builder, mlir::Location loc, Loss loss,
+                                      mlir::Value output, mlir::Value target,
+                                      mlir::Value valid = {});
 
-/// Replaces the bound of every learned clip by q4.init_clip of it and the clipped value. Emits an error where the module has no
-/// recipe to take init and floor from. Returns variable → bound, in order.
+/// Replaces the bound of every learned clip by q4.init_clip of it and the clipped value. Emits an
+/// error where the module has no recipe to take init and floor from. Returns variable → bound, in
+/// order.
 using ClipBounds = llvm::MapVector<mlir::StringAttr, mlir::Value>;
 mlir::FailureOr<ClipBounds> initializeClips(StepFunction &step);
 

@@ -39,7 +39,9 @@ public:
     }
     if (eval) {
       checkSpelledOut(eval);
-      eval.walk([&](train::WriteOp write) { fail(write) << "@eval_step writes " << write.getVariableAttr(); });
+      eval.walk([&](train::WriteOp write) {
+        fail(write) << "@eval_step writes " << write.getVariableAttr();
+      });
     }
     return failure(failures > 0);
   }
@@ -60,7 +62,8 @@ private:
   /// What depends on a save.
   void findBackward() {
     for (Operation &op : train.getBody().front())
-      if (isa<train::SaveOp>(op) || llvm::any_of(op.getOperands(), [&](Value v) { return isBackward(v); }))
+      if (isa<train::SaveOp>(op) ||
+          llvm::any_of(op.getOperands(), [&](Value v) { return isBackward(v); }))
         backward.insert(&op);
   }
   bool isBackward(Value value) const { return backward.contains(value.getDefiningOp()); }
@@ -79,7 +82,8 @@ private:
         fail(save) << "a value of the backward part is saved";
       auto [entry, isFirst] = saved.try_emplace(save.getValue(), save);
       if (!isFirst)
-        (fail(save) << "a value is saved twice").attachNote(entry->second->getLoc()) << "the first save is here";
+        (fail(save) << "a value is saved twice").attachNote(entry->second->getLoc())
+            << "the first save is here";
     });
   }
 
@@ -97,7 +101,8 @@ private:
         continue;
       for (OpOperand &operand : op->getOpOperands())
         if (!needsNoSave(operand.get()))
-          (fail(op) << "operand " << operand.getOperandNumber() << " is a forward value that is not saved")
+          (fail(op) << "operand " << operand.getOperandNumber()
+                    << " is a forward value that is not saved")
                   .attachNote(operand.get().getLoc())
               << "the value is made here";
     }
@@ -115,7 +120,8 @@ private:
     });
   }
 
-  /// Comes the value from an optimizer op (through PACT's floor) whose gradient is of the backward part?
+  /// Comes the value from an optimizer op (through PACT's floor) whose gradient is of the backward
+  /// part?
   bool isUpdate(Value value) const {
     if (auto floor = value.getDefiningOp<nn::MaxOp>())
       value = floor.getA();
@@ -127,7 +133,8 @@ private:
 
   void checkParameters() {
     llvm::MapVector<StringAttr, SmallVector<train::WriteOp>> writes;
-    train.walk([&](train::WriteOp write) { writes[write.getVariableAttr().getAttr()].push_back(write); });
+    train.walk(
+        [&](train::WriteOp write) { writes[write.getVariableAttr().getAttr()].push_back(write); });
     for (auto variable : module.getOps<train::VariableOp>()) {
       ArrayRef<train::WriteOp> found;
       if (auto entry = writes.find(variable.getSymNameAttr()); entry != writes.end())
@@ -140,13 +147,15 @@ private:
         continue;
       train::WriteOp first = found.front();
       Value value = first.getValue();
-      bool isState = variable.getRole() == train::Role::Moment || variable.getRole() == train::Role::RunningStat ||
-                     variable.getRole() == train::Role::GradScale || variable.getRole() == train::Role::Range;
+      bool isState = variable.getRole() == train::Role::Moment ||
+                     variable.getRole() == train::Role::RunningStat ||
+                     variable.getRole() == train::Role::GradScale ||
+                     variable.getRole() == train::Role::Range;
       if (!isState && !variable.getTrainable())
         fail(first) << "@" << variable.getSymName() << " is written, but not trainable";
       if (variable.getTrainable() && !isUpdate(value))
         fail(first) << "the new value of @" << variable.getSymName()
-                            << " is not an optimizer's, made from a gradient of the backward part";
+                    << " is not an optimizer's, made from a gradient of the backward part";
     }
   }
 

@@ -25,7 +25,8 @@ static std::string unescape(std::string_view value) {
   for (size_t i = 0; i < value.size(); ++i) {
     unsigned code = 0;
     const char *digits = value.data() + i + 1;
-    if (value[i] == '%' && i + 2 < value.size() && std::from_chars(digits, digits + 2, code, 16).ptr == digits + 2) {
+    if (value[i] == '%' && i + 2 < value.size() &&
+        std::from_chars(digits, digits + 2, code, 16).ptr == digits + 2) {
       result += static_cast<char>(code);
       i += 2;
     } else {
@@ -47,7 +48,8 @@ std::vector<std::pair<std::string, std::string>> text::split(std::string_view li
     if (equals == std::string_view::npos)
       entries.emplace_back(unescape(entry), "");
     else
-      entries.emplace_back(std::string(entry.substr(0, equals)), unescape(entry.substr(equals + 1)));
+      entries.emplace_back(std::string(entry.substr(0, equals)),
+                           unescape(entry.substr(equals + 1)));
   }
   return entries;
 }
@@ -58,7 +60,8 @@ std::string text::number(double value) {
   return std::string(buffer, end);
 }
 
-static std::string expected(const std::string &key, const std::string &what, const std::string &value) {
+static std::string expected(const std::string &key, const std::string &what,
+                            const std::string &value) {
   return "--" + key + ": " + what + " expected, found '" + value + "'";
 }
 
@@ -70,8 +73,8 @@ std::string text::parseBool(const std::string &key, const std::string &value, bo
   return "";
 }
 
-std::string text::parseNumber(const std::string &key, const std::string &value, double low, double high,
-                              const std::string &what, double &to) {
+std::string text::parseNumber(const std::string &key, const std::string &value, double low,
+                              double high, const std::string &what, double &to) {
   double number = 0;
   auto [end, code] = std::from_chars(value.data(), value.data() + value.size(), number);
   bool good = code == std::errc() && end == value.data() + value.size() && std::isfinite(number);
@@ -88,8 +91,8 @@ std::string text::oneOf(const std::vector<std::string> &names) {
   return result;
 }
 
-std::string text::parseChoice(const std::string &key, const std::string &value, const std::vector<std::string> &names,
-                              size_t &to) {
+std::string text::parseChoice(const std::string &key, const std::string &value,
+                              const std::vector<std::string> &names, size_t &to) {
   for (size_t i = 0; i < names.size(); ++i)
     if (names[i] == value) {
       to = i;

@@ -17,13 +17,18 @@ struct Entry {
 const Entry entries[] = {
     {"f32", "float products everywhere: the baseline",
      [](Recipe &r) { r.weights = Weights::Float, r.gradients = Gradients::Float; }},
-    {"w4a4", "int4 forward products (PACT, SAWB), float gradients", [](Recipe &r) { r.gradients = Gradients::Float; }},
-    {"ibm", "w4a4 and radix-4 FP4 gradients with GradScale and two-phase rounding (Sun et al., NeurIPS 2020)",
+    {"w4a4", "int4 forward products (PACT, SAWB), float gradients",
+     [](Recipe &r) { r.gradients = Gradients::Float; }},
+    {"ibm",
+     "w4a4 and radix-4 FP4 gradients with GradScale and two-phase rounding (Sun et al., NeurIPS "
+     "2020)",
      [](Recipe &) {}},
-    {"ibm+", "ibm with gain correction of each quantized gradient", [](Recipe &r) { r.gain = true; }},
+    {"ibm+", "ibm with gain correction of each quantized gradient",
+     [](Recipe &r) { r.gain = true; }},
     {"luq", "w4a4 and unbiased radix-2 logarithmic gradients (Chmiel et al., ICLR 2023)",
      [](Recipe &r) { r.gradients = Gradients::Luq; }},
-    {"int4", "w4a4 and stochastically rounded int4 gradients", [](Recipe &r) { r.gradients = Gradients::Int4; }},
+    {"int4", "w4a4 and stochastically rounded int4 gradients",
+     [](Recipe &r) { r.gradients = Gradients::Int4; }},
 };
 
 const std::vector<std::string> activationNames = {"pact", "dynamic", "minmax"};
@@ -51,16 +56,18 @@ constexpr Option choice(const char *key) {
           [](const Recipe &r) { return names[static_cast<size_t>(r.*field)]; }};
 }
 
-template <bool Recipe::*field>
-constexpr Option flag(const char *key) {
+template <bool Recipe::*field> constexpr Option flag(const char *key) {
   return {key,
-          [](Recipe &r, const std::string &key, const std::string &value) { return text::parseBool(key, value, r.*field); },
+          [](Recipe &r, const std::string &key, const std::string &value) {
+            return text::parseBool(key, value, r.*field);
+          },
           [](const Recipe &r) { return std::string(r.*field ? "true" : "false"); }};
 }
 
 std::string setGradScale(Recipe &r, const std::string &key, const std::string &value) {
   double number = 0;
-  std::string error = text::parseNumber(key, value, 0x1p-18, 0x1p61, "a power of two from 2^-18 to 2^61", number);
+  std::string error =
+      text::parseNumber(key, value, 0x1p-18, 0x1p61, "a power of two from 2^-18 to 2^61", number);
   for (double power = 0x1p-18; error.empty() && power < number; power *= 2)
     if (power * 2 > number)
       error = "--" + key + ": a power of two from 2^-18 to 2^61 expected, found '" + value + "'";
@@ -96,7 +103,9 @@ const Option options[] = {
     flag<&Recipe::separateDraws>("separate-draws"),
     {"grad-scale", setGradScale, [](const Recipe &r) { return text::number(r.gradScale); }},
     {"pact-init", setPactInit,
-     [](const Recipe &r) { return r.pactInit == 0 ? std::string("max") : text::number(r.pactInit); }},
+     [](const Recipe &r) {
+       return r.pactInit == 0 ? std::string("max") : text::number(r.pactInit);
+     }},
     {"pact-floor",
      [](Recipe &r, const std::string &key, const std::string &value) {
        return text::parseNumber(key, value, 0x1p-100, 1e30, "a positive number", r.pactFloor);
@@ -142,7 +151,8 @@ std::string nibble::describeRecipes() {
   return result;
 }
 
-std::string nibble::setRecipeOption(Recipe &recipe, const std::string &key, const std::string &value) {
+std::string nibble::setRecipeOption(Recipe &recipe, const std::string &key,
+                                    const std::string &value) {
   std::vector<std::string> keys;
   for (const Option &option : options) {
     if (key == option.key)

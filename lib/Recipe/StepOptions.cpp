@@ -30,11 +30,11 @@ constexpr Option choice(const char *key) {
 }
 
 /// A number from 0 up to 1 (exclusive: a momentum or β of 1 never forgets).
-template <double StepOptions::*field>
-constexpr Option fraction(const char *key) {
+template <double StepOptions::*field> constexpr Option fraction(const char *key) {
   return {key,
           [](StepOptions &o, const std::string &key, const std::string &value) {
-            return text::parseNumber(key, value, 0, 0x1.fffffffffffffp-1, "a number from 0 to below 1", o.*field);
+            return text::parseNumber(key, value, 0, 0x1.fffffffffffffp-1,
+                                     "a number from 0 to below 1", o.*field);
           },
           [](const StepOptions &o) { return text::number(o.*field); }};
 }
@@ -57,14 +57,16 @@ const Option options[] = {
     fraction<&StepOptions::beta2>("beta2"),
     {"adam-eps",
      [](StepOptions &o, const std::string &key, const std::string &value) {
-       return text::parseNumber(key, value, 0x1p-126, 1e30, "a positive number (a normal f32)", o.epsilon);
+       return text::parseNumber(key, value, 0x1p-126, 1e30, "a positive number (a normal f32)",
+                                o.epsilon);
      },
      [](const StepOptions &o) { return text::number(o.epsilon); }},
 };
 
 } // namespace
 
-std::string nibble::setStepOption(StepOptions &o, const std::string &key, const std::string &value) {
+std::string nibble::setStepOption(StepOptions &o, const std::string &key,
+                                  const std::string &value) {
   std::vector<std::string> keys;
   for (const Option &option : options) {
     if (key == option.key)
@@ -77,7 +79,8 @@ std::string nibble::setStepOption(StepOptions &o, const std::string &key, const 
 std::string nibble::toString(const StepOptions &o) {
   std::string result;
   for (const Option &option : options)
-    result += (result.empty() ? "" : ",") + std::string(option.key) + "=" + text::escape(option.get(o));
+    result +=
+        (result.empty() ? "" : ",") + std::string(option.key) + "=" + text::escape(option.get(o));
   return result;
 }
 

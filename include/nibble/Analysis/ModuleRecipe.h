@@ -7,7 +7,8 @@
 
 namespace nibble {
 
-/// Module attribute that `assign-precision` sets and later passes read: every option of the recipe as text.
+/// Module attribute that `assign-precision` sets and later passes read: every option of the recipe
+/// as text.
 inline constexpr char recipeAttributeName[] = "nibble.recipe";
 
 /// The recipe in the module's attribute. Emits an error where it is absent or not a recipe.

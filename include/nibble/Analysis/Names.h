@@ -8,11 +8,12 @@
 
 namespace nibble {
 
-/// The ONNX node's name in a location (the first NameLoc, also inside fused and call-site locations); empty where there is none.
+/// The ONNX node's name in a location (the first NameLoc, also inside fused and call-site
+/// locations); empty where there is none.
 std::string nodeName(mlir::Location location);
 
-/// The name that a layer's variables and streams are called by: the contraction's `layer`, else the node's name, else the
-/// op's mnemonic ("relu").
+/// The name that a layer's variables and streams are called by: the contraction's `layer`, else the
+/// node's name, else the op's mnemonic ("relu").
 std::string layerName(mlir::Operation *op);
 
 /// A symbol that no op of `module` has: `wanted`, or `wanted` followed by _1, _2 ….

@@ -1,7 +1,8 @@
 //===- Precision.h - which layers stay above four bits, and why -----*- C++ -*-===//
 //
-// The policy of numerics.md, section 1 ("What stays above 4 bits"), as one function from a contraction of @forward and a
-// recipe to a precision and a reason. The first rule that holds decides:
+// The policy of numerics.md, section 1 ("What stays above 4 bits"), as one function from a
+// contraction of @forward and a recipe to a precision and a reason. The first rule that holds
+// decides:
 //   1. the recipe multiplies floats                                     float
 //   2. --keep-float matches the layer, its weights or their ONNX names  float
 //   3. the operands are not (activation, weight)                        float
@@ -29,11 +30,13 @@ struct PrecisionChoice {
 
 PrecisionChoice choosePrecision(ContractionOpInterface contraction, const Recipe &recipe);
 
-/// Is the 1×1 convolution a projection beside a residual path: stride ≠ 1 or a change of channels, its result goes (through
-/// normalization, bias and moves) into an nn.add whose other side is computed from the same input through another contraction?
+/// Is the 1×1 convolution a projection beside a residual path: stride ≠ 1 or a change of channels,
+/// its result goes (through normalization, bias and moves) into an nn.add whose other side is
+/// computed from the same input through another contraction?
 bool isShortcut(ContractionOpInterface contraction);
 
-/// An empty string, or the first pattern of `--keep-float` that is not a (POSIX extended) regular expression, and why.
+/// An empty string, or the first pattern of `--keep-float` that is not a (POSIX extended) regular
+/// expression, and why.
 std::string checkKeepFloat(const Recipe &recipe);
 
 } // namespace nibble

@@ -1,8 +1,8 @@
 //===- Streams.h - numbers of random streams ------------------------*- C++ -*-===//
 //
-// numerics.md, section 6: the stream of each train.random_bits is fixed at compile time: FNV-1a-32 of "first output
-// name/product/operand", plus 1 until free, in program order. Differentiate (dropout) and Quantize (stochastic rounding) take
-// them from here.
+// numerics.md, section 6: the stream of each train.random_bits is fixed at compile time: FNV-1a-32
+// of "first output name/product/operand", plus 1 until free, in program order. Differentiate
+// (dropout) and Quantize (stochastic rounding) take them from here.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -17,8 +17,8 @@ namespace nibble {
 
 class Streams {
 public:
-  /// Streams that the train.random_bits inside `root` (a function or a module) already have are taken, and so is the
-  /// stream of the data order.
+  /// Streams that the train.random_bits inside `root` (a function or a module) already have are
+  /// taken, and so is the stream of the data order.
   explicit Streams(mlir::Operation *root);
 
   /// The next free stream for a name, "layer/product/operand".

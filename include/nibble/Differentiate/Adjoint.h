@@ -1,11 +1,12 @@
 //===- Adjoint.h - what the rule of an op works with ----------------*- C++ -*-===//
 //
-// Reverse mode (Griewank & Walther, Evaluating Derivatives, ch. 3): ops are visited from the last to the first; each turns the
-// gradients of its results into gradients of its operands. Gradients of one value that come from several uses are summed
-// with nn.add in the order in which the visits make them, i.e. from the value's last use to its first.
+// Reverse mode (Griewank & Walther, Evaluating Derivatives, ch. 3): ops are visited from the last
+// to the first; each turns the gradients of its results into gradients of its operands. Gradients
+// of one value that come from several uses are summed with nn.add in the order in which the visits
+// make them, i.e. from the value's last use to its first.
 //
-// Two places to insert: the backward part (at the end of the function), and the forward part (right behind the op), for masks
-// and other values that only the backward part needs.
+// Two places to insert: the backward part (at the end of the function), and the forward part (right
+// behind the op), for masks and other values that only the backward part needs.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -29,12 +30,14 @@ public:
   mlir::Value dy(unsigned result = 0) const;
   /// Does a trained variable lie behind this operand?
   bool wants(mlir::Value operand) const;
-  /// Adds to the gradient of an operand; does nothing where it is not wanted. Same type as the operand.
+  /// Adds to the gradient of an operand; does nothing where it is not wanted. Same type as the
+  /// operand.
   void give(mlir::Value operand, mlir::Value gradient);
-  /// A forward value as the backward part may use it: through the one train.save of it. Reads of variables, constants and
-  /// arguments other than the network's input are used as they are.
+  /// A forward value as the backward part may use it: through the one train.save of it. Reads of
+  /// variables, constants and arguments other than the network's input are used as they are.
   mlir::Value save(mlir::Value forwardValue);
-  /// The op that `attachCompanion` paired with this one (batch norm's statistics, dropout's mask); null where there is none.
+  /// The op that `attachCompanion` paired with this one (batch norm's statistics, dropout's mask);
+  /// null where there is none.
   mlir::Operation *companion() const;
 
   // --- arithmetic of the backward part ---
@@ -54,8 +57,9 @@ public:
   mlir::Value select(mlir::Value bits, mlir::Value a, mlir::Value b);
   mlir::Value reshape(mlir::Value x, llvm::ArrayRef<int64_t> shape);
   mlir::Value broadcast(mlir::Value x, mlir::RankedTensorType type);
-  /// Adjoint of broadcasting to the shape of `x`: sums over the repeated dimensions. A sum down to the last dimension is an
-  /// nn.channel_sum (the per-channel order of numerics.md, section 5), any other an nn.reduce_sum.
+  /// Adjoint of broadcasting to the shape of `x`: sums over the repeated dimensions. A sum down to
+  /// the last dimension is an nn.channel_sum (the per-channel order of numerics.md, section 5), any
+  /// other an nn.reduce_sum.
   mlir::Value sumTo(mlir::Value x, mlir::RankedTensorType type);
 
   // --- one bit an element, made in the forward part and saved ---
@@ -72,15 +76,19 @@ private:
 /// Reverse mode over the ops of one block.
 class ReverseMode {
 public:
-  /// Gradients flow to `leaves` (and through what depends on them). `builder` inserts the backward part; `input` is the
-  /// function argument that counts as a forward value (null: every argument does).
-  ReverseMode(mlir::OpBuilder &builder, mlir::Block &block, llvm::ArrayRef<mlir::Value> leaves, mlir::Value input = {});
+  /// Gradients flow to `leaves` (and through what depends on them). `builder` inserts the backward
+  /// part; `input` is the function argument that counts as a forward value (null: every argument
+  /// does).
+  ReverseMode(mlir::OpBuilder &builder, mlir::Block &block, llvm::ArrayRef<mlir::Value> leaves,
+              mlir::Value input = {});
 
-  void attachCompanion(mlir::Operation *op, mlir::Operation *companion) { companions[op] = companion; }
+  void attachCompanion(mlir::Operation *op, mlir::Operation *companion) {
+    companions[op] = companion;
+  }
   /// The gradient of `value`, where the walk begins.
   void seed(mlir::Value value, mlir::Value gradient) { accumulate(value, gradient); }
-  /// Visits the ops that are in the block now, last to first. Ops that stand between a seed and a leaf and have no rule are all
-  /// reported, each with its ONNX node, before it fails.
+  /// Visits the ops that are in the block now, last to first. Ops that stand between a seed and a
+  /// leaf and have no rule are all reported, each with its ONNX node, before it fails.
   mlir::LogicalResult run();
   /// Null where the value got none.
   mlir::Value gradientOf(mlir::Value value) const { return gradients.lookup(value); }

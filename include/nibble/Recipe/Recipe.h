@@ -1,7 +1,7 @@
 //===- Recipe.h - which numbers a training run multiplies ---------*- C++ -*-===//
 //
-// A recipe is a named set of options (numerics.md, sections 1 to 3); each option can be overridden by itself. Pure C++:
-// the one struct that command line, passes and Python share.
+// A recipe is a named set of options (numerics.md, sections 1 to 3); each option can be overridden
+// by itself. Pure C++: the one struct that command line, passes and Python share.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -30,7 +30,8 @@ struct Recipe {
   EdgeLayers firstLast = EdgeLayers::Int8;
   /// 1×1 shortcut convolutions beside a residual path: int8 (default), float or int4.
   EdgeLayers shortcuts = EdgeLayers::Int8;
-  /// Radix 4 only. Two-phase rounding: dX from the even grid, dW from the odd one; `swapPhases` exchanges them.
+  /// Radix 4 only. Two-phase rounding: dX from the even grid, dW from the odd one; `swapPhases`
+  /// exchanges them.
   bool twoPhase = true;
   bool swapPhases = false;
   /// Multiply each quantized dY by ⟨g,g⟩/⟨g,Q(g)⟩ (ibm+).
@@ -43,7 +44,8 @@ struct Recipe {
   double pactInit = 0.0;
   double pactFloor = 0x1p-10;
   double pactDecay = 2e-4;
-  /// Layers (ONNX node names, or their weights' names) that stay float: regular expressions, any match.
+  /// Layers (ONNX node names, or their weights' names) that stay float: regular expressions, any
+  /// match.
   std::vector<std::string> keepFloat;
 
   bool isFloat() const { return weights == Weights::Float; }
@@ -57,15 +59,18 @@ const std::vector<std::string> &recipeNames();
 /// One line a recipe, for --help.
 std::string describeRecipes();
 
-/// Sets one option from text: key as on the command line without dashes ("activations", "gradients", "weights", "first-last", "shortcuts",
-/// "two-phase", "swap-phases", "gain", "separate-draws", "grad-scale", "pact-init", "pact-floor", "pact-decay",
-/// "keep-float"). Returns an empty string, or what is wrong and what is accepted.
+/// Sets one option from text: key as on the command line without dashes ("activations",
+/// "gradients", "weights", "first-last", "shortcuts", "two-phase", "swap-phases", "gain",
+/// "separate-draws", "grad-scale", "pact-init", "pact-floor", "pact-decay", "keep-float"). Returns
+/// an empty string, or what is wrong and what is accepted.
 std::string setRecipeOption(Recipe &recipe, const std::string &key, const std::string &value);
-/// Every option as key=value in a fixed order, separated by commas: goes into the module's attribute `nibble.recipe` and the
-/// checkpoint. In values '%', ',', '=', ' ', '{' and '}' are written %HH.
+/// Every option as key=value in a fixed order, separated by commas: goes into the module's
+/// attribute `nibble.recipe` and the checkpoint. In values '%', ',', '=', ' ', '{' and '}' are
+/// written %HH.
 std::string toString(const Recipe &recipe);
-/// The inverse of toString. A text may also begin with a recipe's bare name and leave out what it does not change:
-/// "ibm,first-last=float". Nothing where the text is not one; then `error`, if given, says what is wrong and what is accepted.
+/// The inverse of toString. A text may also begin with a recipe's bare name and leave out what it
+/// does not change: "ibm,first-last=float". Nothing where the text is not one; then `error`, if
+/// given, says what is wrong and what is accepted.
 std::optional<Recipe> parseRecipe(const std::string &text, std::string *error = nullptr);
 
 } // namespace nibble

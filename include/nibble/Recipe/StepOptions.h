@@ -1,8 +1,8 @@
 //===- StepOptions.h - loss and optimizer of a training step --------*- C++ -*-===//
 //
-// What Differentiate builds into a step besides the network: the loss and the optimizer (numerics.md, section 5). The learning
-// rate and its schedule are arguments of the step, not part of it. Pure C++: the one struct that command line, passes and
-// Python share.
+// What Differentiate builds into a step besides the network: the loss and the optimizer
+// (numerics.md, section 5). The learning rate and its schedule are arguments of the step, not part
+// of it. Pure C++: the one struct that command line, passes and Python share.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -22,7 +22,8 @@ struct StepOptions {
   /// SGD.
   double momentum = 0.9;
   bool nesterov = false;
-  /// λ of variables that decay: g += λθ (sgd, adam); θ −= lr·λ·θ first (adamw). PACT's bounds have a decay of their own.
+  /// λ of variables that decay: g += λθ (sgd, adam); θ −= lr·λ·θ first (adamw). PACT's bounds have
+  /// a decay of their own.
   double weightDecay = 0.0;
   /// Adam and AdamW.
   double beta1 = 0.9;
@@ -32,14 +33,16 @@ struct StepOptions {
   bool operator==(const StepOptions &) const = default;
 };
 
-/// Sets one option from text; keys as on the command line without dashes: "loss" (model, softmax_cross_entropy, mse), "optimizer"
-/// (sgd, adam, adamw), "momentum", "nesterov", "weight-decay", "beta1", "beta2", "adam-eps". Returns an empty string, or what is
-/// wrong and what is accepted.
+/// Sets one option from text; keys as on the command line without dashes: "loss" (model,
+/// softmax_cross_entropy, mse), "optimizer" (sgd, adam, adamw), "momentum", "nesterov",
+/// "weight-decay", "beta1", "beta2", "adam-eps". Returns an empty string, or what is wrong and what
+/// is accepted.
 std::string setStepOption(StepOptions &options, const std::string &key, const std::string &value);
-/// Every option as key=value in a fixed order, separated by commas (module attribute `nibble.step`, checkpoint).
+/// Every option as key=value in a fixed order, separated by commas (module attribute `nibble.step`,
+/// checkpoint).
 std::string toString(const StepOptions &options);
-/// The inverse; what is left out keeps its default, so the empty text is the defaults. Nothing where the text is not one; then
-/// `error`, if given, says what is wrong and what is accepted.
+/// The inverse; what is left out keeps its default, so the empty text is the defaults. Nothing
+/// where the text is not one; then `error`, if given, says what is wrong and what is accepted.
 std::optional<StepOptions> parseStepOptions(const std::string &text, std::string *error = nullptr);
 
 } // namespace nibble

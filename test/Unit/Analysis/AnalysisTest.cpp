@@ -20,12 +20,14 @@ namespace {
 class AnalysisTest : public ::testing::Test {
 protected:
   AnalysisTest() {
-    context.loadDialect<nn::NNDialect, train::TrainDialect, arith::ArithDialect, func::FuncDialect>();
+    context
+        .loadDialect<nn::NNDialect, train::TrainDialect, arith::ArithDialect, func::FuncDialect>();
   }
   /// A function of %x and the variable %w, both tensor<2x3xf32>, whose last op is named by `body`.
   OwningOpRef<ModuleOp> parse(const std::string &body) {
     std::string text = "train.variable @w : tensor<2x3xf32> {role = #train.role<weight>}\n"
-                       "func.func @f(%x: tensor<2x3xf32>, %rng: tensor<2xi64>) {\n  %w = train.read @w : tensor<2x3xf32>\n  " +
+                       "func.func @f(%x: tensor<2x3xf32>, %rng: tensor<2xi64>) {\n  %w = "
+                       "train.read @w : tensor<2x3xf32>\n  " +
                        body + "\n  return\n}\n";
     auto module = parseSourceString<ModuleOp>(text, &context);
     EXPECT_TRUE(module) << text;
@@ -38,7 +40,8 @@ protected:
   MLIRContext context{MLIRContext::Threading::DISABLED};
 };
 
-/// A stream is the FNV-1a hash of its name, plus 1 until free; bits that are already drawn and the data order count as taken.
+/// A stream is the FNV-1a hash of its name, plus 1 until free; bits that are already drawn and the
+/// data order count as taken.
 TEST_F(AnalysisTest, StreamsAreHashesPlusOneUntilFree) {
   auto empty = parse("");
   Streams streams(*empty);
@@ -48,14 +51,16 @@ TEST_F(AnalysisTest, StreamsAreHashesPlusOneUntilFree) {
   EXPECT_EQ(Streams::name("conv1", "input_gradient", "dy"), "conv1/input_gradient/dy");
   EXPECT_EQ(streams.take("shuffle"), numerics::kShuffleStream + 1);
 
-  auto drawn = parse("%b = train.random_bits %rng {stream = " + std::to_string(int32_t(0xE40C292Cu)) +
-                     " : i32} : (tensor<2xi64>) -> tensor<4xi16>");
+  auto drawn =
+      parse("%b = train.random_bits %rng {stream = " + std::to_string(int32_t(0xE40C292Cu)) +
+            " : i32} : (tensor<2xi64>) -> tensor<4xi16>");
   EXPECT_EQ(Streams(*drawn).take("a"), 0xE40C292Du);
 }
 
 /// Values that are provably not negative are found, and nothing is claimed of others.
 TEST_F(AnalysisTest, NonNegative) {
-  const std::string t = "tensor<2x3xf32>", relu = "%r = nn.relu %x : " + t + "\n", both = " : (" + t + ", " + t + ") -> " + t;
+  const std::string t = "tensor<2x3xf32>", relu = "%r = nn.relu %x : " + t + "\n",
+                    both = " : (" + t + ", " + t + ") -> " + t;
   const std::pair<std::string, bool> bodies[] = {
       {relu, true},
       {"%y = nn.sigmoid %x : " + t, true},
@@ -73,8 +78,10 @@ TEST_F(AnalysisTest, NonNegative) {
       {"%y = nn.clip %x {lo = 0.0 : f32, hi = 6.0 : f32} : " + t, true},
       {"%y = nn.clip %x {lo = -1.0 : f32, hi = 1.0 : f32} : " + t, false},
       {relu + "%y = nn.reshape %r : (" + t + ") -> tensor<6xf32>", true},
-      {relu + "%y = nn.transpose %r {perm = array<i64: 1, 0>} : (" + t + ") -> tensor<3x2xf32>", true},
-      {relu + "%y = nn.reduce_mean %r {axes = array<i64: 1>} : (" + t + ") -> tensor<2x1xf32>", true},
+      {relu + "%y = nn.transpose %r {perm = array<i64: 1, 0>} : (" + t + ") -> tensor<3x2xf32>",
+       true},
+      {relu + "%y = nn.reduce_mean %r {axes = array<i64: 1>} : (" + t + ") -> tensor<2x1xf32>",
+       true},
       {"%y = arith.constant dense<[0.0, 1.0]> : tensor<2xf32>", true},
       {"%y = arith.constant dense<[1.0, -1.0]> : tensor<2xf32>", false},
   };
@@ -85,7 +92,8 @@ TEST_F(AnalysisTest, NonNegative) {
   }
 }
 
-/// A weight depends on a variable and on no argument; the network's input on arguments and no variable.
+/// A weight depends on a variable and on no argument; the network's input on arguments and no
+/// variable.
 TEST_F(AnalysisTest, WeightsAndInputs) {
   const std::string t = "tensor<2x3xf32>", both = " : (" + t + ", " + t + ") -> " + t;
   struct Expected {

@@ -11,7 +11,9 @@ namespace {
 using Shape = std::vector<int64_t>;
 using Random = std::mt19937;
 
-int64_t pick(Random &random, int64_t lo, int64_t hi) { return std::uniform_int_distribution<int64_t>(lo, hi)(random); }
+int64_t pick(Random &random, int64_t lo, int64_t hi) {
+  return std::uniform_int_distribution<int64_t>(lo, hi)(random);
+}
 
 Shape anyShape(Random &random, int64_t rank) {
   Shape shape;
@@ -34,14 +36,18 @@ std::string list(const Shape &values) {
   return text + ">";
 }
 
-const char *element(const Input &input) { return input.kind == 'm' ? "i1" : input.kind == 'l' ? "i32" : "f32"; }
+const char *element(const Input &input) {
+  return input.kind == 'm' ? "i1" : input.kind == 'l' ? "i32" : "f32";
+}
 
-/// One op on the inputs %0, %1 …; `attributes` with braces, `results` the types (of which the first is returned).
-Program oneOp(const std::string &op, const std::vector<Input> &inputs, const std::string &attributes,
-              const std::vector<std::string> &results) {
+/// One op on the inputs %0, %1 …; `attributes` with braces, `results` the types (of which the first
+/// is returned).
+Program oneOp(const std::string &op, const std::vector<Input> &inputs,
+              const std::string &attributes, const std::vector<std::string> &results) {
   std::string arguments, operands, types, resultTypes;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    std::string t = type(inputs[i].shape, element(inputs[i])), name = "%arg" + std::to_string(i), comma = i ? ", " : "";
+    std::string t = type(inputs[i].shape, element(inputs[i])), name = "%arg" + std::to_string(i),
+                comma = i ? ", " : "";
     arguments += comma + name + ": " + t;
     operands += comma + name;
     types += comma + t;
@@ -50,9 +56,10 @@ Program oneOp(const std::string &op, const std::vector<Input> &inputs, const std
     resultTypes += (i ? ", " : "") + results[i];
   std::string count = results.size() > 1 ? ":" + std::to_string(results.size()) : "";
   std::string first = results.size() > 1 ? "%r#0" : "%r";
-  return {inputs, "func.func @f(" + arguments + ") -> " + results[0] + " {\n  %r" + count + " = \"" + op + "\"(" + operands +
-                      ") " + attributes + " : (" + types + ") -> (" + resultTypes +
-                      ")\n  return " + first + " : " + results[0] + "\n}\n"};
+  return {inputs, "func.func @f(" + arguments + ") -> " + results[0] + " {\n  %r" + count +
+                      " = \"" + op + "\"(" + operands + ") " + attributes + " : (" + types +
+                      ") -> (" + resultTypes + ")\n  return " + first + " : " + results[0] +
+                      "\n}\n"};
 }
 
 Program unary(Random &random, const char *op, double lo, double hi, const char *attributes = "") {
@@ -60,7 +67,8 @@ Program unary(Random &random, const char *op, double lo, double hi, const char *
   return oneOp(op, {{shape, 'r', lo, hi}}, attributes, {type(shape)});
 }
 
-/// Two shapes that broadcast: the second loses leading dimensions and has some set to 1, sometimes the first has.
+/// Two shapes that broadcast: the second loses leading dimensions and has some set to 1, sometimes
+/// the first has.
 std::pair<Shape, Shape> broadcastShapes(Random &random, Shape &result) {
   result = anyShape(random, pick(random, 1, 4));
   Shape a = result, b(result.begin() + pick(random, 0, result.size()), result.end());
@@ -84,8 +92,10 @@ Program binary(Random &random, const char *op, double lo = -2, double hi = 2) {
 Program matmul(Random &random) {
   int64_t m = pick(random, 1, 5), k = pick(random, 1, 6), n = pick(random, 1, 5);
   bool ta = pick(random, 0, 1), tb = pick(random, 0, 1);
-  std::string attributes = std::string("{layer = \"fc\"") + (ta ? ", transpose_a" : "") + (tb ? ", transpose_b" : "") + "}";
-  return oneOp("nn.matmul", {{ta ? Shape{k, m} : Shape{m, k}}, {tb ? Shape{n, k} : Shape{k, n}}}, attributes, {type({m, n})});
+  std::string attributes = std::string("{layer = \"fc\"") + (ta ? ", transpose_a" : "") +
+                           (tb ? ", transpose_b" : "") + "}";
+  return oneOp("nn.matmul", {{ta ? Shape{k, m} : Shape{m, k}}, {tb ? Shape{n, k} : Shape{k, n}}},
+               attributes, {type({m, n})});
 }
 
 /// Strides, pads and dilations that fit, and the output's height and width.
@@ -94,32 +104,40 @@ struct Window {
   std::string attributes;
 };
 Window window(Random &random, int64_t h, int64_t w, bool isPool) {
-  int64_t sh = pick(random, 1, 2), sw = pick(random, 1, 3), dh = pick(random, 1, 2), dw = pick(random, 1, 2);
+  int64_t sh = pick(random, 1, 2), sw = pick(random, 1, 3), dh = pick(random, 1, 2),
+          dw = pick(random, 1, 2);
   int64_t kh = pick(random, 1, 3), kw = pick(random, 1, 3);
-  Shape pads = {pick(random, 0, kh - 1), pick(random, 0, kw - 1), pick(random, 0, kh - 1), pick(random, 0, kw - 1)};
-  int64_t oh = (h + pads[0] + pads[2] - dh * (kh - 1) - 1) / sh + 1, ow = (w + pads[1] + pads[3] - dw * (kw - 1) - 1) / sw + 1;
-  std::string attributes = "strides = " + list({sh, sw}) + ", pads = " + list(pads) + ", dilations = " + list({dh, dw});
+  Shape pads = {pick(random, 0, kh - 1), pick(random, 0, kw - 1), pick(random, 0, kh - 1),
+                pick(random, 0, kw - 1)};
+  int64_t oh = (h + pads[0] + pads[2] - dh * (kh - 1) - 1) / sh + 1,
+          ow = (w + pads[1] + pads[3] - dw * (kw - 1) - 1) / sw + 1;
+  std::string attributes =
+      "strides = " + list({sh, sw}) + ", pads = " + list(pads) + ", dilations = " + list({dh, dw});
   return {kh, kw, oh, ow, attributes + (isPool ? ", kernel = " + list({kh, kw}) : "")};
 }
 
 Program conv(Random &random) {
-  int64_t n = pick(random, 1, 2), h = pick(random, 5, 7), w = pick(random, 5, 7), groups = pick(random, 1, 2);
+  int64_t n = pick(random, 1, 2), h = pick(random, 5, 7), w = pick(random, 5, 7),
+          groups = pick(random, 1, 2);
   int64_t c = groups * pick(random, 1, 2), o = groups * pick(random, 1, 2);
   Window win = window(random, h, w, false);
   return oneOp("nn.conv2d", {{{n, h, w, c}}, {{o, win.kh, win.kw, c / groups}}},
-               "{layer = \"conv\", " + win.attributes + ", groups = " + std::to_string(groups) + "}",
+               "{layer = \"conv\", " + win.attributes + ", groups = " + std::to_string(groups) +
+                   "}",
                {type({n, win.oh, win.ow, o})});
 }
 
 Program pool(Random &random, bool isMax) {
-  int64_t n = pick(random, 1, 2), h = pick(random, 5, 7), w = pick(random, 5, 7), c = pick(random, 1, 3);
+  int64_t n = pick(random, 1, 2), h = pick(random, 5, 7), w = pick(random, 5, 7),
+          c = pick(random, 1, 3);
   Window win = window(random, h, w, true);
   Shape result = {n, win.oh, win.ow, c};
   if (isMax)
-    return oneOp("nn.max_pool", {{{n, h, w, c}}}, "{" + win.attributes + "}", {type(result), type(result, "i8")});
+    return oneOp("nn.max_pool", {{{n, h, w, c}}}, "{" + win.attributes + "}",
+                 {type(result), type(result, "i8")});
   bool includePad = pick(random, 0, 1);
-  return oneOp("nn.avg_pool", {{{n, h, w, c}}}, "{" + win.attributes + (includePad ? ", count_include_pad}" : "}"),
-               {type(result)});
+  return oneOp("nn.avg_pool", {{{n, h, w, c}}},
+               "{" + win.attributes + (includePad ? ", count_include_pad}" : "}"), {type(result)});
 }
 
 Program reduce(Random &random, const char *op) {
@@ -153,7 +171,8 @@ Program concat(Random &random) {
   int64_t axis = pick(random, 0, 2);
   second[axis] = pick(random, 1, 4);
   result[axis] = first[axis] + second[axis];
-  return oneOp("nn.concat", {{first}, {second}}, "{axis = " + std::to_string(axis) + " : i64}", {type(result)});
+  return oneOp("nn.concat", {{first}, {second}}, "{axis = " + std::to_string(axis) + " : i64}",
+               {type(result)});
 }
 
 Program transpose(Random &random) {
@@ -172,7 +191,8 @@ Program fma(Random &random) {
 
 Program clipLearned(Random &random, bool oneSided) {
   Shape shape = anyShape(random, 3);
-  return oneOp("nn.clip_learned", {{shape}, {{}, 'r', 0.8, 1.2}}, oneSided ? "{one_sided}" : "", {type(shape)});
+  return oneOp("nn.clip_learned", {{shape}, {{}, 'r', 0.8, 1.2}}, oneSided ? "{one_sided}" : "",
+               {type(shape)});
 }
 
 Program crossEntropy(Random &random) {
@@ -188,8 +208,8 @@ Program relu6Of(Random &random) {
   std::string t = type(shape);
   return {{{shape}, {{}, 'r', 0.8, 1.2}},
           "func.func @f(%x: " + t + ", %a: tensor<f32>) -> " + t + " {\n  %y = nn.relu %x : " + t +
-              "\n  %z = nn.clip_learned %y, %a {one_sided} : (" + t + ", tensor<f32>) -> " + t + "\n  return %z : " + t +
-              "\n}\n"};
+              "\n  %z = nn.clip_learned %y, %a {one_sided} : (" + t + ", tensor<f32>) -> " + t +
+              "\n  return %z : " + t + "\n}\n"};
 }
 
 Program fanOut(Random &random) {
@@ -197,8 +217,9 @@ Program fanOut(Random &random) {
   Shape shape = anyShape(random, 2);
   std::string t = type(shape), tt = "(" + t + ", " + t + ") -> " + t;
   return {{{shape}},
-          "func.func @f(%x: " + t + ") -> " + t + " {\n  %s = nn.mul %x, %x : " + tt + "\n  %e = nn.exp %x : " + t +
-              "\n  %a = nn.add %s, %e : " + tt + "\n  %g = nn.sigmoid %x : " + t + "\n  %y = nn.mul %a, %g : " + tt +
+          "func.func @f(%x: " + t + ") -> " + t + " {\n  %s = nn.mul %x, %x : " + tt +
+              "\n  %e = nn.exp %x : " + t + "\n  %a = nn.add %s, %e : " + tt +
+              "\n  %g = nn.sigmoid %x : " + t + "\n  %y = nn.mul %a, %g : " + tt +
               "\n  return %y : " + t + "\n}\n"};
 }
 
@@ -215,8 +236,10 @@ const std::vector<Case> &nibble::test::cases() {
       {"tanh", [](Random &r) { return unary(r, "nn.tanh", -2, 2); }},
       {"sigmoid", [](Random &r) { return unary(r, "nn.sigmoid", -3, 3); }},
       {"relu", [](Random &r) { return unary(r, "nn.relu", -2, 2); }},
-      {"leaky_relu", [](Random &r) { return unary(r, "nn.leaky_relu", -2, 2, "{slope = 0.25 : f32}"); }},
-      {"clip", [](Random &r) { return unary(r, "nn.clip", -3, 3, "{lo = -1.0 : f32, hi = 1.5 : f32}"); }},
+      {"leaky_relu",
+       [](Random &r) { return unary(r, "nn.leaky_relu", -2, 2, "{slope = 0.25 : f32}"); }},
+      {"clip",
+       [](Random &r) { return unary(r, "nn.clip", -3, 3, "{lo = -1.0 : f32, hi = 1.5 : f32}"); }},
       {"clip_learned_one_sided", [](Random &r) { return clipLearned(r, true); }},
       {"clip_learned_two_sided", [](Random &r) { return clipLearned(r, false); }},
       {"clip_learned_of_relu", relu6Of},

@@ -22,11 +22,12 @@ std::optional<std::string> reason(OperationName name) {
 /// Every op of nn implements the interface, with a rule or a reason.
 TEST_F(DifferentiateTest, EveryOpHasARuleOrAReason) {
   for (RegisteredOperationName op : context.getRegisteredOperationsByDialect("nn"))
-    EXPECT_TRUE(reason(op)) << op.getStringRef().str() << " has neither a rule nor a reason why it has none";
+    EXPECT_TRUE(reason(op)) << op.getStringRef().str()
+                            << " has neither a rule nor a reason why it has none";
 }
 
-/// Every op with a rule is tested against finite differences (Cases.cpp, or StepTest.cpp for what needs variables), and no op
-/// that is said to have no rule is.
+/// Every op with a rule is tested against finite differences (Cases.cpp, or StepTest.cpp for what
+/// needs variables), and no op that is said to have no rule is.
 TEST_F(DifferentiateTest, EveryRuleIsTested) {
   std::set<std::string> tested = {"nn.batch_norm", "nn.dropout"};
   std::mt19937 random(1);

@@ -24,7 +24,8 @@ class DifferentiateTest : public ::testing::Test {
 protected:
   DifferentiateTest() {
     mlir::DialectRegistry registry;
-    registry.insert<nn::NNDialect, q4::Q4Dialect, train::TrainDialect, mlir::arith::ArithDialect, mlir::func::FuncDialect>();
+    registry.insert<nn::NNDialect, q4::Q4Dialect, train::TrainDialect, mlir::arith::ArithDialect,
+                    mlir::func::FuncDialect>();
     registerDifferentiableModels(registry);
     context.appendDialectRegistry(registry);
     context.loadAllAvailableDialects();

@@ -11,7 +11,8 @@ namespace {
 
 class GradientTest : public DifferentiateTest, public ::testing::WithParamInterface<Case> {};
 
-/// The gradient that the rule builds is the difference quotient of the op, in double, on random shapes.
+/// The gradient that the rule builds is the difference quotient of the op, in double, on random
+/// shapes.
 TEST_P(GradientTest, IsTheDifferenceQuotient) {
   std::mt19937 random(1);
   for (uint64_t seed = 1; seed <= 8; ++seed) {
@@ -29,7 +30,8 @@ TEST_P(GradientTest, IsTheDifferenceQuotient) {
     auto gradient = buildGradientFunction(forward, differentiable);
     ASSERT_TRUE(succeeded(gradient)) << program.text;
     ASSERT_TRUE(succeeded(module->verify()));
-    auto check = reference::checkGradient(forward, *gradient, inputs, differentiable, {.seed = seed});
+    auto check =
+        reference::checkGradient(forward, *gradient, inputs, differentiable, {.seed = seed});
     EXPECT_TRUE(check.ok) << check.message << program.text;
     if (!check.ok)
       gradient->dump();
@@ -53,8 +55,8 @@ TEST_F(DifferentiateTest, ComparisonFindsAWrongFactor) {
     })");
   ASSERT_TRUE(module);
   auto x = reference::randomReals({5}, -1, 1, 1, 1);
-  auto check = reference::checkGradient(module->lookupSymbol<func::FuncOp>("f"), module->lookupSymbol<func::FuncOp>("wrong"),
-                                        {x}, {0});
+  auto check = reference::checkGradient(module->lookupSymbol<func::FuncOp>("f"),
+                                        module->lookupSymbol<func::FuncOp>("wrong"), {x}, {0});
   EXPECT_FALSE(check.ok);
 }
 

@@ -11,7 +11,8 @@ using reference::VariableStore;
 
 namespace {
 
-/// loss = mean (w·x − t)² of one weight and one sample: g = 2·x·(w·x − t), rounded as nn.mse_grad and the product are.
+/// loss = mean (w·x − t)² of one weight and one sample: g = 2·x·(w·x − t), rounded as nn.mse_grad
+/// and the product are.
 constexpr char oneWeight[] = R"(
 module attributes {nibble.loss = "mse"} {
   train.variable @w : tensor<1x1xf32> {role = #train.role<weight>, trainable, decay}
@@ -39,7 +40,8 @@ protected:
     Tensor<float> arguments[] = {Tensor<float>::real({1, 1}, {x}), Tensor<float>::real({1, 1}, {t}),
                                  Tensor<float>::learningRate(lr), Tensor<float>::step(number),
                                  Tensor<float>::randomState(1, number - 1)};
-    auto result = reference::Interpreter<float>().run(module->lookupSymbol<func::FuncOp>("train_step"), arguments, store);
+    auto result = reference::Interpreter<float>().run(
+        module->lookupSymbol<func::FuncOp>("train_step"), arguments, store);
     ASSERT_TRUE(succeeded(result));
     ASSERT_EQ(result->status, reference::RunStatus::Ok);
   }
@@ -68,16 +70,19 @@ TEST_F(OptimizerTest, NesterovBitForBit) {
 /// ONNX's Adam: θ −= lr·√(1 − β₂ᵗ)/(1 − β₁ᵗ) · m/(√v + ε); AdamW first θ −= lr·λ·θ.
 TEST_F(OptimizerTest, AdamWBitForBit) {
   prepare("optimizer=adamw,beta1=0.9,beta2=0.999,adam-eps=1e-8,weight-decay=0.01");
-  volatile float theta = w, m = 0, v = 0, b1 = 0.9f, b2 = 0.999f, c1 = 1 - 0.9, c2 = 1 - 0.999, eps = 1e-8f;
+  volatile float theta = w, m = 0, v = 0, b1 = 0.9f, b2 = 0.999f, c1 = 1 - 0.9, c2 = 1 - 0.999,
+                 eps = 1e-8f;
   for (int number = 1; number <= 3; ++number) {
     runStep(number);
     volatile float m1 = b1 * m, m2 = c1 * g, v1 = b2 * v, square = g * g, v2 = c2 * square;
     m = m1 + m2;
     v = v1 + v2;
-    volatile float rate = static_cast<float>(lr * std::sqrt(1 - std::pow(0.999, number)) / (1 - std::pow(0.9, number)));
+    volatile float rate = static_cast<float>(lr * std::sqrt(1 - std::pow(0.999, number)) /
+                                             (1 - std::pow(0.9, number)));
     volatile float decay = static_cast<float>(lr * 0.01) * theta;
     theta = theta - decay;
-    volatile float root = std::sqrt(v), denominator = root + eps, up = rate * m, move = up / denominator;
+    volatile float root = std::sqrt(v), denominator = root + eps, up = rate * m,
+                   move = up / denominator;
     theta = theta - move;
     EXPECT_EQ(store["w"].reals[0], theta) << "step " << number;
     EXPECT_EQ(store["w.m"].reals[0], m) << "step " << number;
@@ -88,10 +93,12 @@ TEST_F(OptimizerTest, AdamWBitForBit) {
 /// A non-finite loss writes nothing.
 TEST_F(OptimizerTest, NonFiniteChangesNothing) {
   prepare("momentum=0.9");
-  Tensor<float> arguments[] = {Tensor<float>::real({1, 1}, {INFINITY}), Tensor<float>::real({1, 1}, {t}),
-                               Tensor<float>::learningRate(lr), Tensor<float>::step(1), Tensor<float>::randomState(1, 0)};
+  Tensor<float> arguments[] = {Tensor<float>::real({1, 1}, {INFINITY}),
+                               Tensor<float>::real({1, 1}, {t}), Tensor<float>::learningRate(lr),
+                               Tensor<float>::step(1), Tensor<float>::randomState(1, 0)};
   auto before = store;
-  auto result = reference::Interpreter<float>().run(module->lookupSymbol<func::FuncOp>("train_step"), arguments, store);
+  auto result = reference::Interpreter<float>().run(
+      module->lookupSymbol<func::FuncOp>("train_step"), arguments, store);
   ASSERT_TRUE(succeeded(result));
   EXPECT_EQ(result->status, reference::RunStatus::NonFinite);
   EXPECT_TRUE(store.bitIdentical(before));

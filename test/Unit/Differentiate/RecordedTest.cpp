@@ -1,7 +1,8 @@
 //===- RecordedTest.cpp - gradients and steps recorded from PyTorch ------------------===//
 //
-// An independent implementation in double (record.py made RecordedValues.h) and the interpreter in double agree on two
-// networks: loss, gradients, running statistics, and the variables after three steps of each optimizer.
+// An independent implementation in double (record.py made RecordedValues.h) and the interpreter in
+// double agree on two networks: loss, gradients, running statistics, and the variables after three
+// steps of each optimizer.
 //
 //===----------------------------------------------------------------------===//
 #include "Fixture.h"
@@ -110,12 +111,13 @@ protected:
   }
 
   /// Runs `count` steps; returns the last loss.
-  double run(ModuleOp module, VariableStore<double> &store, Tensor<double> x, Tensor<double> target, double lr, int count) {
+  double run(ModuleOp module, VariableStore<double> &store, Tensor<double> x, Tensor<double> target,
+             double lr, int count) {
     double loss = NAN;
     auto step = module.lookupSymbol<func::FuncOp>("train_step");
     for (int i = 1; i <= count; ++i) {
-      Tensor<double> arguments[] = {x, target, Tensor<double>::learningRate(lr), Tensor<double>::step(i),
-                                    Tensor<double>::randomState(1, i - 1)};
+      Tensor<double> arguments[] = {x, target, Tensor<double>::learningRate(lr),
+                                    Tensor<double>::step(i), Tensor<double>::randomState(1, i - 1)};
       auto result = reference::Interpreter<double>().run(step, arguments, store);
       if (failed(result) || result->status != reference::RunStatus::Ok)
         return NAN;
@@ -125,15 +127,17 @@ protected:
   }
 
   /// |ours − recorded| ≤ tolerance · max(1, |recorded|).
-  void expectNear(const std::string &name, const std::vector<double> &ours, const std::vector<double> &recorded) {
+  void expectNear(const std::string &name, const std::vector<double> &ours,
+                  const std::vector<double> &recorded) {
     ASSERT_EQ(ours.size(), recorded.size()) << name;
     for (size_t i = 0; i < ours.size(); ++i)
-      EXPECT_NEAR(ours[i], recorded[i], tolerance * std::max(1.0, std::fabs(recorded[i]))) << name << "[" << i << "]";
+      EXPECT_NEAR(ours[i], recorded[i], tolerance * std::max(1.0, std::fabs(recorded[i])))
+          << name << "[" << i << "]";
   }
 
   /// Of one step without momentum at rate 1 the gradient is θ − θ'.
-  void expectGradients(const VariableStore<double> &before, const VariableStore<double> &after, double loss,
-                       const Record &record) {
+  void expectGradients(const VariableStore<double> &before, const VariableStore<double> &after,
+                       double loss, const Record &record) {
     expectNear("loss", {loss}, record.at("loss"));
     for (auto &[name, recorded] : record) {
       if (name == "loss")
@@ -152,13 +156,15 @@ protected:
     auto store = VariableStore<double>::fromModule(*module);
     ASSERT_TRUE(succeeded(store));
     setConvVariables(*store);
-    run(*module, *store, Tensor<double>::real({3, 7, 6, 2}, wave(0, 252)), Tensor<double>::labels({2, 0, 1}), 0.125, 3);
+    run(*module, *store, Tensor<double>::real({3, 7, 6, 2}, wave(0, 252)),
+        Tensor<double>::labels({2, 0, 1}), 0.125, 3);
     for (auto &[name, recorded] : record)
       expectNear(name, (*store)[name].reals, recorded);
   }
 };
 
-/// Grouped strided convolution, batch norm, relu, max-pool, linear layer, cross-entropy: loss, gradients, running statistics.
+/// Grouped strided convolution, batch norm, relu, max-pool, linear layer, cross-entropy: loss,
+/// gradients, running statistics.
 TEST_F(RecordedTest, ConvolutionalNetwork) {
   auto module = parse(convNetwork);
   ASSERT_TRUE(module && differentiate(*module, "f32", "momentum=0"));
@@ -166,13 +172,14 @@ TEST_F(RecordedTest, ConvolutionalNetwork) {
   ASSERT_TRUE(succeeded(before));
   setConvVariables(*before);
   auto after = *before;
-  double loss =
-      run(*module, after, Tensor<double>::real({3, 7, 6, 2}, wave(0, 252)), Tensor<double>::labels({2, 0, 1}), 1, 1);
+  double loss = run(*module, after, Tensor<double>::real({3, 7, 6, 2}, wave(0, 252)),
+                    Tensor<double>::labels({2, 0, 1}), 1, 1);
   expectGradients(*before, after, loss, convGradients);
 }
 
-/// Leaky relu, a spelled-out normalization, both kinds of learned clip, tanh, sigmoid, erf, softmax, mean squared error. The
-/// network has clips of its own; a float recipe adds none. The derivative of erf holds 2/√π as an f32.
+/// Leaky relu, a spelled-out normalization, both kinds of learned clip, tanh, sigmoid, erf,
+/// softmax, mean squared error. The network has clips of its own; a float recipe adds none. The
+/// derivative of erf holds 2/√π as an f32.
 TEST_F(RecordedTest, SmoothNetworkWithClips) {
   tolerance = 2e-8;
   auto module = parse(smoothNetwork);
@@ -185,14 +192,19 @@ TEST_F(RecordedTest, SmoothNetworkWithClips) {
   set(*before, "alpha", {0.75});
   set(*before, "beta", {0.5});
   auto after = *before;
-  double loss = run(*module, after, Tensor<double>::real({3, 5}, wave(0, 15)), Tensor<double>::real({3, 4}, wave(9, 12)), 1, 1);
+  double loss = run(*module, after, Tensor<double>::real({3, 5}, wave(0, 15)),
+                    Tensor<double>::real({3, 4}, wave(9, 12)), 1, 1);
   expectGradients(*before, after, loss, smoothGradients);
 }
 
 /// Three steps of each optimizer; decay on the weights alone.
 TEST_F(RecordedTest, Sgd) { checkOptimizer("momentum=0.75", sgdSteps); }
 TEST_F(RecordedTest, Nesterov) { checkOptimizer("momentum=0.75,nesterov=true", nesterovSteps); }
-TEST_F(RecordedTest, Adam) { checkOptimizer("optimizer=adam,beta1=0.75,beta2=0.875,adam-eps=1e-12", adamSteps); }
-TEST_F(RecordedTest, AdamW) { checkOptimizer("optimizer=adamw,beta1=0.75,beta2=0.875,adam-eps=1e-12", adamwSteps); }
+TEST_F(RecordedTest, Adam) {
+  checkOptimizer("optimizer=adam,beta1=0.75,beta2=0.875,adam-eps=1e-12", adamSteps);
+}
+TEST_F(RecordedTest, AdamW) {
+  checkOptimizer("optimizer=adamw,beta1=0.75,beta2=0.875,adam-eps=1e-12", adamwSteps);
+}
 
 } // namespace

@@ -16,22 +16,27 @@ VariableStore<double> randomStore(ModuleOp module) {
   uint32_t stream = 1;
   for (auto variable : module.getOps<train::VariableOp>()) {
     auto shape = cast<RankedTensorType>(variable.getType()).getShape();
-    bool positive = variable.getRole() == train::Role::RunningStat || variable.getRole() == train::Role::Clip;
+    bool positive =
+        variable.getRole() == train::Role::RunningStat || variable.getRole() == train::Role::Clip;
     if (variable.getRole() != train::Role::Moment)
-      store->set(variable.getSymName(), reference::randomReals(shape, positive ? 0.5 : -1, positive ? 1.5 : 1, 7, stream++));
+      store->set(variable.getSymName(), reference::randomReals(shape, positive ? 0.5 : -1,
+                                                               positive ? 1.5 : 1, 7, stream++));
   }
   return *store;
 }
 
 class StepTest : public DifferentiateTest {
 protected:
-  /// Checks every trainable variable of a plain SGD step of the network against difference quotients.
-  void check(const std::string &text, const std::string &recipe, ArrayRef<int64_t> input, Tensor<double> target) {
+  /// Checks every trainable variable of a plain SGD step of the network against difference
+  /// quotients.
+  void check(const std::string &text, const std::string &recipe, ArrayRef<int64_t> input,
+             Tensor<double> target) {
     auto module = parse(text);
     ASSERT_TRUE(module);
     ASSERT_TRUE(differentiate(*module, recipe, "momentum=0"));
-    Tensor<double> arguments[] = {reference::randomReals(input, -1, 1, 3, 0), target, Tensor<double>::learningRate(0.25),
-                                  Tensor<double>::step(1), Tensor<double>::randomState(11, 0)};
+    Tensor<double> arguments[] = {reference::randomReals(input, -1, 1, 3, 0), target,
+                                  Tensor<double>::learningRate(0.25), Tensor<double>::step(1),
+                                  Tensor<double>::randomState(11, 0)};
     auto result = reference::checkTrainStep(*module, arguments, randomStore(*module));
     EXPECT_TRUE(result.ok) << result.message;
     if (!result.ok)
@@ -39,8 +44,8 @@ protected:
   }
 };
 
-/// The gradient of a convolutional network with trained and frozen batch norm, dropout, pooling and a residual path is the
-/// difference quotient of its loss.
+/// The gradient of a convolutional network with trained and frozen batch norm, dropout, pooling and
+/// a residual path is the difference quotient of its loss.
 TEST_F(StepTest, ConvolutionalNetwork) {
   check(R"(
 module attributes {nibble.loss = "softmax_cross_entropy"} {
@@ -86,8 +91,8 @@ module attributes {nibble.loss = "softmax_cross_entropy"} {
         "f32", {3, 6, 6, 2}, Tensor<double>::labels({4, 0, 2}));
 }
 
-/// With learned clips the gradients of weights and of the clips' bounds are difference quotients too (the bounds' own decay is
-/// set to 0, for it is no part of the loss).
+/// With learned clips the gradients of weights and of the clips' bounds are difference quotients
+/// too (the bounds' own decay is set to 0, for it is no part of the loss).
 TEST_F(StepTest, LearnedClips) {
   check(R"(
 module attributes {nibble.loss = "mse"} {

@@ -26,7 +26,8 @@ TEST(Recipe, TheSixAreThoseOfTheTable) {
   EXPECT_FALSE(findRecipe("fp4"));
 }
 
-/// parse(toString(r)) = r, for every recipe and with every option changed, also where a pattern holds separators.
+/// parse(toString(r)) = r, for every recipe and with every option changed, also where a pattern
+/// holds separators.
 TEST(Recipe, TextRoundTrips) {
   for (const std::string &name : recipeNames()) {
     Recipe recipe = *findRecipe(name);
@@ -34,10 +35,11 @@ TEST(Recipe, TextRoundTrips) {
   }
   Recipe recipe = *findRecipe("ibm+");
   const std::pair<const char *, const char *> changes[] = {
-      {"weights", "float"},      {"activations", "minmax"}, {"gradients", "luq"},     {"first-last", "int4"},
-      {"shortcuts", "float"},    {"two-phase", "false"},    {"swap-phases", "true"},  {"gain", "false"},
-      {"separate-draws", "true"}, {"grad-scale", "0.5"},     {"pact-init", "6.1"},     {"pact-floor", "0.05"},
-      {"pact-decay", "0"},       {"keep-float", "a,b=c %{}"}, {"keep-float", "^head"}};
+      {"weights", "float"},    {"activations", "minmax"},   {"gradients", "luq"},
+      {"first-last", "int4"},  {"shortcuts", "float"},      {"two-phase", "false"},
+      {"swap-phases", "true"}, {"gain", "false"},           {"separate-draws", "true"},
+      {"grad-scale", "0.5"},   {"pact-init", "6.1"},        {"pact-floor", "0.05"},
+      {"pact-decay", "0"},     {"keep-float", "a,b=c %{}"}, {"keep-float", "^head"}};
   Recipe before = recipe;
   for (auto [key, value] : changes) {
     EXPECT_EQ(setRecipeOption(recipe, key, value), "") << key;
@@ -61,12 +63,15 @@ TEST(Recipe, ShortTextOverridesOneByOne) {
 TEST(Recipe, ErrorsSayWhatIsAccepted) {
   Recipe recipe = *findRecipe("ibm");
   const Recipe before = recipe;
-  EXPECT_EQ(setRecipeOption(recipe, "gradients", "fp8"), "--gradients: float, radix4, luq or int4 expected, found 'fp8'");
+  EXPECT_EQ(setRecipeOption(recipe, "gradients", "fp8"),
+            "--gradients: float, radix4, luq or int4 expected, found 'fp8'");
   EXPECT_EQ(setRecipeOption(recipe, "gain", "yes"), "--gain: true or false expected, found 'yes'");
   EXPECT_EQ(setRecipeOption(recipe, "grad-scale", "1000"),
             "--grad-scale: a power of two from 2^-18 to 2^61 expected, found '1000'");
-  EXPECT_EQ(setRecipeOption(recipe, "pact-floor", "-1"), "--pact-floor: a positive number expected, found '-1'");
-  EXPECT_EQ(setRecipeOption(recipe, "pact-decay", "nan"), "--pact-decay: a number from 0 expected, found 'nan'");
+  EXPECT_EQ(setRecipeOption(recipe, "pact-floor", "-1"),
+            "--pact-floor: a positive number expected, found '-1'");
+  EXPECT_EQ(setRecipeOption(recipe, "pact-decay", "nan"),
+            "--pact-decay: a number from 0 expected, found 'nan'");
   EXPECT_NE(setRecipeOption(recipe, "keep-float", ""), "");
   EXPECT_NE(setRecipeOption(recipe, "bits", "4").find("first-last"), std::string::npos);
   EXPECT_EQ(recipe, before);
