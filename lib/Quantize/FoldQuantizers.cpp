@@ -13,12 +13,14 @@ using namespace nibble;
 
 namespace {
 
-/// quantize(dequantize(q, s, Z), s, Z), to nearest → q. (q − Z)·s·(1/s), three roundings, is within 2⁻¹⁶ of q − Z for |q − Z| ≤ 127.
+/// quantize(dequantize(q, s, Z), s, Z), to nearest → q. (q − Z)·s·(1/s), three roundings, is within
+/// 2⁻¹⁶ of q − Z for |q − Z| ≤ 127.
 struct FoldRoundTrip : OpRewritePattern<q4::QuantizeOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(q4::QuantizeOp op, PatternRewriter &rewriter) const override {
     auto decode = op.getX().getDefiningOp<q4::DequantizeOp>();
-    if (!decode || op.getNoise() || decode.getScale() != op.getScale() || decode.getZeroPoint() != op.getZeroPoint() ||
+    if (!decode || op.getNoise() || decode.getScale() != op.getScale() ||
+        decode.getZeroPoint() != op.getZeroPoint() ||
         decode.getCodes().getType() != op.getCodes().getType())
       return failure();
     // The codes must lie on the set that is asked for.

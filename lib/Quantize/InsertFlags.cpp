@@ -14,11 +14,13 @@ using namespace mlir;
 using namespace nibble;
 
 static Value nonFinite(OpBuilder &builder, Location loc, Value x, bool infinities) {
-  return q4::NonFiniteOp::create(builder, loc, RankedTensorType::get({}, builder.getI1Type()), x, infinities);
+  return q4::NonFiniteOp::create(builder, loc, RankedTensorType::get({}, builder.getI1Type()), x,
+                                 infinities);
 }
 
-/// A scalar that is NaN where the tensor holds a NaN, and infinite where it holds an infinity: its maximum or an end of its
-/// range. `sawb_clip` tells NaN alone, which is all that is asked of weights.
+/// A scalar that is NaN where the tensor holds a NaN, and infinite where it holds an infinity: its
+/// maximum or an end of its range. `sawb_clip` tells NaN alone, which is all that is asked of
+/// weights.
 static Value summaryOf(Value x, bool infinities) {
   for (Operation *user : x.getUsers()) {
     if (auto max = dyn_cast<q4::AbsMaxOp>(user))

@@ -17,22 +17,26 @@ static bool wantsCodes(ContractionOpInterface op) {
 }
 
 /// Which of the two operands carries the gain: dY's, the only one that has it.
-static Value gainOf(const Coded &left, const Coded &right) { return left.gain ? left.gain : right.gain; }
+static Value gainOf(const Coded &left, const Coded &right) {
+  return left.gain ? left.gain : right.gain;
+}
 
 template <typename To, typename From>
 static Value convolutionOnCodes(OpBuilder &b, From op, const Coded &left, const Coded &right) {
-  return To::create(b, op.getLoc(), op.getResult().getType(), left.codes, right.codes, left.scale, right.scale,
-                    left.zeroPoint, right.zeroPoint, gainOf(left, right), op.getStrides(), op.getPads(), op.getDilations(),
-                    op.getGroups(), op.getLayer(), op.getProduct(), op.getPrecision(), op.getReason());
+  return To::create(b, op.getLoc(), op.getResult().getType(), left.codes, right.codes, left.scale,
+                    right.scale, left.zeroPoint, right.zeroPoint, gainOf(left, right),
+                    op.getStrides(), op.getPads(), op.getDilations(), op.getGroups(), op.getLayer(),
+                    op.getProduct(), op.getPrecision(), op.getReason());
 }
 
 /// The q4 op of the same name and attributes; null where there is none.
 static Value productOnCodes(OpBuilder &b, Operation *op, const Coded &left, const Coded &right) {
   if (auto matmul = dyn_cast<nn::MatMulOp>(op))
-    return q4::MatMulOp::create(b, op->getLoc(), matmul.getResult().getType(), left.codes, right.codes, left.scale,
-                                right.scale, left.zeroPoint, right.zeroPoint, gainOf(left, right), matmul.getTransposeA(),
-                                matmul.getTransposeB(), matmul.getLayer(), matmul.getProduct(), matmul.getPrecision(),
-                                matmul.getReason());
+    return q4::MatMulOp::create(b, op->getLoc(), matmul.getResult().getType(), left.codes,
+                                right.codes, left.scale, right.scale, left.zeroPoint,
+                                right.zeroPoint, gainOf(left, right), matmul.getTransposeA(),
+                                matmul.getTransposeB(), matmul.getLayer(), matmul.getProduct(),
+                                matmul.getPrecision(), matmul.getReason());
   if (auto conv = dyn_cast<nn::Conv2DOp>(op))
     return convolutionOnCodes<q4::Conv2DOp>(b, conv, left, right);
   if (auto conv = dyn_cast<nn::Conv2DInputGradOp>(op))
@@ -73,9 +77,11 @@ private:
     });
     bool training = function.getName() == "train_step";
     for (ContractionOpInterface op : products) {
-      bool keepsReals = recipe.gradients == Gradients::Float && op.getProductKind() != Product::Forward;
-      LogicalResult done = keepsReals ? decodeOperands(function, op, roles.lookup(op), quantizers)
-                                      : encodeOperands(function, op, roles.lookup(op), quantizers, training);
+      bool keepsReals =
+          recipe.gradients == Gradients::Float && op.getProductKind() != Product::Forward;
+      LogicalResult done =
+          keepsReals ? decodeOperands(function, op, roles.lookup(op), quantizers)
+                     : encodeOperands(function, op, roles.lookup(op), quantizers, training);
       if (failed(done))
         return failure();
     }
@@ -83,8 +89,8 @@ private:
   }
 
   /// The product becomes its q4 twin.
-  LogicalResult encodeOperands(func::FuncOp function, ContractionOpInterface op, OperandRoles roles, Quantizers &quantizers,
-                               bool training) {
+  LogicalResult encodeOperands(func::FuncOp function, ContractionOpInterface op, OperandRoles roles,
+                               Quantizers &quantizers, bool training) {
     FailureOr<Coded> left = quantizers.quantize({function, op, 0, roles[0], training});
     FailureOr<Coded> right = quantizers.quantize({function, op, 1, roles[1], training});
     if (failed(left) || failed(right))
@@ -100,7 +106,8 @@ private:
   }
 
   /// A gradient that the recipe keeps float: a product of reals, with the codes of X or W decoded.
-  LogicalResult decodeOperands(func::FuncOp function, ContractionOpInterface op, OperandRoles roles, Quantizers &quantizers) {
+  LogicalResult decodeOperands(func::FuncOp function, ContractionOpInterface op, OperandRoles roles,
+                               Quantizers &quantizers) {
     for (unsigned i : {0u, 1u}) {
       if (roles[i] == OperandRole::OutputGradient)
         continue;
@@ -108,8 +115,8 @@ private:
       if (failed(coded))
         return failure();
       OpBuilder builder(op);
-      Value real = q4::DequantizeOp::create(builder, op.getLoc(), op->getOperand(i).getType(), coded->codes, coded->scale,
-                                            coded->zeroPoint);
+      Value real = q4::DequantizeOp::create(builder, op.getLoc(), op->getOperand(i).getType(),
+                                            coded->codes, coded->scale, coded->zeroPoint);
       op->setOperand(i, real);
     }
     MLIRContext *context = op.getContext();

@@ -25,7 +25,9 @@ static Value countCodes(OpBuilder &builder, Operation *quantizer) {
   return q4::CodeCountsOp::create(builder, quantizer->getLoc(), type, codes, zero, low, high);
 }
 
-static bool isQuantizer(Operation *op) { return isa_and_nonnull<q4::QuantizeOp, q4::QuantizeLogOp>(op); }
+static bool isQuantizer(Operation *op) {
+  return isa_and_nonnull<q4::QuantizeOp, q4::QuantizeLogOp>(op);
+}
 
 namespace {
 
@@ -36,8 +38,8 @@ struct InsertReportsPass : nibble::impl::InsertReportsBase<InsertReportsPass> {
       return;
     llvm::DenseMap<Operation *, OperandRoles> roles = operandRoles(function);
     llvm::StringSet<> reported;
-    // Forward products report X and W; then the weight gradients report dY, and at last the input gradients of layers that have
-    // no other.
+    // Forward products report X and W; then the weight gradients report dY, and at last the input
+    // gradients of layers that have no other.
     for (Product product : {Product::Forward, Product::WeightGradient, Product::InputGradient})
       function.walk([&](ContractionOpInterface op) {
         if (op.getProductKind() == product && isa<q4::Q4Dialect>(op->getDialect()))
@@ -47,7 +49,8 @@ struct InsertReportsPass : nibble::impl::InsertReportsBase<InsertReportsPass> {
   }
 
 private:
-  static void report(ContractionOpInterface op, Value codes, OperandRole role, llvm::StringSet<> &reported) {
+  static void report(ContractionOpInterface op, Value codes, OperandRole role,
+                     llvm::StringSet<> &reported) {
     Operation *quantizer = throughSaves(codes).getDefiningOp();
     std::string prefix = (op.getLayerName() + "/" + roleName(role)).str();
     if (!isQuantizer(quantizer) || !reported.insert(prefix).second)
@@ -56,9 +59,11 @@ private:
     builder.setInsertionPointAfter(quantizer);
     Value counts = countCodes(builder, quantizer);
     int64_t elements = cast<ShapedType>(codes.getType()).getNumElements();
-    train::ReportOp::create(builder, op.getLoc(), counts,
-                            builder.getStrArrayAttr({prefix + "/saturation", prefix + "/underflow"}), elements);
-    train::ReportOp::create(builder, op.getLoc(), quantizer->getOperand(1), builder.getStrArrayAttr({prefix + "/scale"}), 0);
+    train::ReportOp::create(
+        builder, op.getLoc(), counts,
+        builder.getStrArrayAttr({prefix + "/saturation", prefix + "/underflow"}), elements);
+    train::ReportOp::create(builder, op.getLoc(), quantizer->getOperand(1),
+                            builder.getStrArrayAttr({prefix + "/scale"}), 0);
   }
 };
 

@@ -41,7 +41,8 @@ static OperandRoles forwardRoles(ContractionOpInterface op) {
                  : OperandRoles{OperandRole::Input, OperandRole::Weight};
 }
 
-static OperandRoles gradientRoles(ContractionOpInterface op, ContractionOpInterface forward, OperandRoles roles) {
+static OperandRoles gradientRoles(ContractionOpInterface op, ContractionOpInterface forward,
+                                  OperandRoles roles) {
   if (forward) {
     auto roleOf = [&](Value value) -> std::optional<OperandRole> {
       if (isSameValue(value, forward.getLeft()))
@@ -85,7 +86,8 @@ llvm::DenseSet<Operation *> nibble::forwardPart(func::FuncOp function) {
   SmallVector<Value> open;
   function.walk([&](Operation *op) {
     auto contraction = dyn_cast<ContractionOpInterface>(op);
-    bool root = isa<train::SaveOp, func::ReturnOp>(op) || (contraction && contraction.getProductKind() == Product::Forward);
+    bool root = isa<train::SaveOp, func::ReturnOp>(op) ||
+                (contraction && contraction.getProductKind() == Product::Forward);
     if (!root)
       return;
     found.insert(op);

@@ -24,12 +24,14 @@ bool isSameValue(mlir::Value a, mlir::Value b);
 /// Roles of left and right.
 using OperandRoles = std::array<OperandRole, 2>;
 
-/// The roles of all contractions of a function (nn and q4). Forward: W is the operand that depends on variables alone; where
-/// that decides nothing, the right one. Gradients: an operand of the layer's forward product keeps its role, the other
-/// one is dY; where that decides nothing, the order of numerics.md (dY·W, X·dY).
+/// The roles of all contractions of a function (nn and q4). Forward: W is the operand that depends
+/// on variables alone; where that decides nothing, the right one. Gradients: an operand of the
+/// layer's forward product keeps its role, the other one is dY; where that decides nothing, the
+/// order of numerics.md (dY·W, X·dY).
 llvm::DenseMap<mlir::Operation *, OperandRoles> operandRoles(mlir::func::FuncOp function);
 
-/// The forward ops: those that the forward products, the saved values and the results are computed from.
+/// The forward ops: those that the forward products, the saved values and the results are computed
+/// from.
 llvm::DenseSet<mlir::Operation *> forwardPart(mlir::func::FuncOp function);
 
 } // namespace nibble

@@ -10,19 +10,21 @@ using namespace mlir;
 using namespace nibble;
 
 void nibble::buildQuantizePipeline(OpPassManager &manager, const QuantizeOptions &options) {
-  // First, plainly: each product gets its own quantizers. Everything after it only merges, watches and checks.
+  // First, plainly: each product gets its own quantizers. Everything after it only merges, watches
+  // and checks.
   manager.addPass(createInsertQuantizers({options.recipe}));
   OpPassManager &functions = manager.nest<func::FuncOp>();
   // Equal quantizers of one value are one before sharing looks at them, so that it moves each once.
   functions.addPass(createCSEPass());
-  // Now what the backward part computes from saved values can be recognized as the forward part's own codes …
+  // Now what the backward part computes from saved values can be recognized as the forward part's
+  // own codes …
   functions.addPass(createShareCodes());
   // … and merged with them. The saves of real values that sharing made idle go here too.
   functions.addPass(createFoldQuantizers());
   functions.addPass(createCanonicalizerPass());
   functions.addPass(createCSEPass());
-  // After merging: one flag and one report a tensor, not one a product. Flags first: they may look at the maxima that
-  // quantizers use, and reports never make new ones.
+  // After merging: one flag and one report a tensor, not one a product. Flags first: they may look
+  // at the maxima that quantizers use, and reports never make new ones.
   functions.addPass(createInsertFlags());
   functions.addPass(createInsertReports());
   // The door, last.
@@ -38,6 +40,9 @@ void nibble::buildQuantizePipeline(OpPassManager &manager, const Recipe &recipe)
 void nibble::registerQuantize() {
   registerQuantizePasses();
   PassPipelineRegistration<QuantizeOptions>(
-      "nibble-quantize-pipeline", "Room 3, Quantize: codes, scales and their state, from a gradient graph",
-      [](OpPassManager &manager, const QuantizeOptions &options) { buildQuantizePipeline(manager, options); });
+      "nibble-quantize-pipeline",
+      "Room 3, Quantize: codes, scales and their state, from a gradient graph",
+      [](OpPassManager &manager, const QuantizeOptions &options) {
+        buildQuantizePipeline(manager, options);
+      });
 }

@@ -67,7 +67,9 @@ static PrecisionRow rowOf(ContractionOpInterface op) {
 }
 
 std::vector<PrecisionRow> nibble::precisionTable(ModuleOp module) {
-  llvm::MapVector<std::string, std::array<std::vector<PrecisionRow>, 3>, std::map<std::string, unsigned>> layers;
+  llvm::MapVector<std::string, std::array<std::vector<PrecisionRow>, 3>,
+                  std::map<std::string, unsigned>>
+      layers;
   if (auto function = module.lookupSymbol<func::FuncOp>("train_step"))
     function.walk([&](ContractionOpInterface op) {
       PrecisionRow row = rowOf(op);
@@ -82,8 +84,9 @@ std::vector<PrecisionRow> nibble::precisionTable(ModuleOp module) {
         row.layer = layer;
         row.product = product;
         row.present = false;
-        row.reason = product == Product::InputGradient ? "not computed: nothing before this layer is trained"
-                                                       : "not computed: the weight is not trained";
+        row.reason = product == Product::InputGradient
+                         ? "not computed: nothing before this layer is trained"
+                         : "not computed: the weight is not trained";
         found.push_back(row);
       }
       llvm::append_range(rows, found);
@@ -148,7 +151,8 @@ void nibble::printPrecisionTable(const std::vector<PrecisionRow> &rows, llvm::ra
     os << StringRef(text).rtrim() << "\n";
   }
   if (all > 0)
-    os << llvm::format("%.1f %% of %lld multiply-adds run in 4 bits\n", 100.0 * four / all, static_cast<long long>(all));
+    os << llvm::format("%.1f %% of %lld multiply-adds run in 4 bits\n", 100.0 * four / all,
+                       static_cast<long long>(all));
   if (std::string warning = precisionWarning(rows); !warning.empty())
     os << warning << "\n";
 }

@@ -36,13 +36,15 @@ static Value constantF32(OpBuilder &b, Location loc, float value) {
 }
 
 /// Codes on `set`, whose zero point is a constant (absent where it is 0).
-static Coded quantizeOn(OpBuilder &b, Location loc, Value x, Value scale, const numerics::LevelSet &set, Type element,
-                        Value noise = {}) {
+static Coded quantizeOn(OpBuilder &b, Location loc, Value x, Value scale,
+                        const numerics::LevelSet &set, Type element, Value noise = {}) {
   Value zero = set.zeroPoint == 0 ? Value() : constantI32(b, loc, set.zeroPoint);
-  Value codes = q4::QuantizeOp::create(b, loc, tensorLike(x, element), x, scale, zero, noise, set.qmin, set.qmax);
+  Value codes = q4::QuantizeOp::create(b, loc, tensorLike(x, element), x, scale, zero, noise,
+                                       set.qmin, set.qmax);
   return {codes, scale, zero, {}};
 }
-static Coded int4Codes(OpBuilder &b, Location loc, Value x, Value max, const numerics::LevelSet &set, Value noise = {}) {
+static Coded int4Codes(OpBuilder &b, Location loc, Value x, Value max,
+                       const numerics::LevelSet &set, Value noise = {}) {
   Value scale = scaleOf(b, loc, max, set.steps());
   return quantizeOn(b, loc, x, scale, set, q4::Int4Type::get(b.getContext()), noise);
 }
@@ -84,7 +86,8 @@ Coded Quantizers::weight(OpBuilder &b, const Site &site) {
 // X
 //===----------------------------------------------------------------------===//
 
-/// "range" for X on the forward product's left; the right operand of a product of two activations has its own.
+/// "range" for X on the forward product's left; the right operand of a product of two activations
+/// has its own.
 static std::string rangeName(const Site &site, StringRef end = "") {
   return std::string(site.role == OperandRole::Weight ? "right_range" : "range") + end.str();
 }
@@ -94,7 +97,8 @@ Value Quantizers::inputMaximum(OpBuilder &b, const Site &site) {
   Location loc = site.product.getLoc();
   if (site.training && !site.isForward())
     return absMax(b, loc, site.value());
-  FlatSymbolRefAttr symbol = state.variable(site.product.getLayerName(), rangeName(site), train::Role::Range);
+  FlatSymbolRefAttr symbol =
+      state.variable(site.product.getLayerName(), rangeName(site), train::Role::Range);
   Value before = readVariable(b, loc, symbol);
   auto type = scalarOf(b.getF32Type());
   if (!site.training) {
@@ -112,7 +116,8 @@ Coded Quantizers::learned(OpBuilder &b, const Site &site, Value alpha, bool oneS
   if (auto first = alpha.getDefiningOp<q4::InitClipOp>(); first && !site.training)
     if (auto read = first.getAlpha().getDefiningOp<train::ReadOp>())
       writeVariable(site.function, read.getVariableAttr(), alpha);
-  return int4Codes(b, site.product.getLoc(), site.value(), alpha, oneSided ? numerics::kOneSided : numerics::kTwoSided15);
+  return int4Codes(b, site.product.getLoc(), site.value(), alpha,
+                   oneSided ? numerics::kOneSided : numerics::kTwoSided15);
 }
 
 namespace {
@@ -121,10 +126,12 @@ struct Ends {
 };
 } // namespace
 
-/// The moving average of a range, spelled out: unset is lo = hi (= 0), for both ends together (Numerics/Scale.h, movingRange).
+/// The moving average of a range, spelled out: unset is lo = hi (= 0), for both ends together
+/// (Numerics/Scale.h, movingRange).
 static Ends movingEnds(OpBuilder &b, Location loc, Value unset, Ends before, Ends now) {
   auto type = scalarOf(b.getF32Type());
-  Value keep = constantF32(b, loc, numerics::kRangeKeep), take = constantF32(b, loc, numerics::kRangeTake);
+  Value keep = constantF32(b, loc, numerics::kRangeKeep),
+        take = constantF32(b, loc, numerics::kRangeTake);
   auto move = [&](Value average, Value value) -> Value {
     Value kept = nn::MulOp::create(b, loc, type, keep, average);
     Value taken = nn::MulOp::create(b, loc, type, take, value);
@@ -146,8 +153,8 @@ Coded Quantizers::minMax(OpBuilder &b, const Site &site) {
     FlatSymbolRefAttr lo = state.variable(layer, rangeName(site, "_lo"), train::Role::Range);
     FlatSymbolRefAttr hi = state.variable(layer, rangeName(site, "_hi"), train::Role::Range);
     Ends before = {readVariable(b, loc, lo), readVariable(b, loc, hi)};
-    Value unset =
-        nn::CompareOp::create(b, loc, scalarOf(b.getI1Type()), before.lo, before.hi, nn::Comparison::EQ);
+    Value unset = nn::CompareOp::create(b, loc, scalarOf(b.getI1Type()), before.lo, before.hi,
+                                        nn::Comparison::EQ);
     Ends kept;
     if (site.training) {
       kept = movingEnds(b, loc, unset, before, ends);
@@ -161,8 +168,9 @@ Coded Quantizers::minMax(OpBuilder &b, const Site &site) {
   }
   auto scale = q4::AffineScaleOp::create(b, loc, real, scalarOf(b.getI32Type()), ends.lo, ends.hi);
   auto element = q4::Int4Type::get(b.getContext());
-  Value codes = q4::QuantizeOp::create(b, loc, tensorLike(x, element), x, scale.getScale(), scale.getZeroPoint(), Value(),
-                                       numerics::minMax(0).qmin, numerics::minMax(0).qmax);
+  Value codes = q4::QuantizeOp::create(b, loc, tensorLike(x, element), x, scale.getScale(),
+                                       scale.getZeroPoint(), Value(), numerics::minMax(0).qmin,
+                                       numerics::minMax(0).qmax);
   return {codes, scale.getScale(), scale.getZeroPoint(), {}};
 }
 
@@ -171,11 +179,13 @@ Coded Quantizers::input(OpBuilder &b, const Site &site) {
   Value x = site.value(), source = throughSaves(x);
   if (site.product.getPrecisionKind() == Precision::Int8)
     return int8Codes(b, loc, x, inputMaximum(b, site));
-  if (auto clip = source.getDefiningOp<nn::ClipLearnedOp>(); clip && recipe.activations == Activations::Pact)
+  if (auto clip = source.getDefiningOp<nn::ClipLearnedOp>();
+      clip && recipe.activations == Activations::Pact)
     return learned(b, site, clip.getAlpha(), clip.getOneSided());
   if (recipe.activations == Activations::MinMax || isNetworkInput(source))
     return minMax(b, site);
-  const numerics::LevelSet &set = isNonNegative(source) ? numerics::kOneSided : numerics::kTwoSided15;
+  const numerics::LevelSet &set =
+      isNonNegative(source) ? numerics::kOneSided : numerics::kTwoSided15;
   return int4Codes(b, loc, x, inputMaximum(b, site), set);
 }
 
@@ -192,20 +202,22 @@ static Value randomState(func::FuncOp function) {
   return {};
 }
 
-/// The layer's random bits: one draw for both products, or one each with separate draws (int8 never has them: numerics.md,
-/// section 1). A draw is named after the first product that takes it.
+/// The layer's random bits: one draw for both products, or one each with separate draws (int8 never
+/// has them: numerics.md, section 1). A draw is named after the first product that takes it.
 Value Quantizers::noise(OpBuilder &b, const Site &site) {
   Value rng = randomState(site.function);
   if (!rng)
     return {};
-  StringRef layer = site.product.getLayerName(), product = stringifyProduct(site.product.getProductKind());
+  StringRef layer = site.product.getLayerName(),
+            product = stringifyProduct(site.product.getProductKind());
   bool separate = recipe.separateDraws && site.product.getPrecisionKind() == Precision::Int4;
   auto &[stream, name] = draws[separate ? (layer + "/" + product).str() : layer.str()];
   if (name.empty()) {
     name = Streams::name(layer, product, roleName(site.role));
     stream = streams.take(name);
   }
-  return train::RandomBitsOp::create(b, site.product.getLoc(), tensorLike(site.value(), b.getI16Type()), rng, stream, name);
+  return train::RandomBitsOp::create(b, site.product.getLoc(),
+                                     tensorLike(site.value(), b.getI16Type()), rng, stream, name);
 }
 
 /// Radix-4 FP4 on GradScale's grid, to nearest; the even grid for dX, the odd one for dW.
@@ -213,7 +225,8 @@ Coded Quantizers::radix4(OpBuilder &b, const Site &site) {
   Location loc = site.product.getLoc();
   auto real = scalarOf(b.getF32Type());
   FlatSymbolRefAttr symbol =
-      state.variable(site.product.getLayerName(), "grad_scale", train::Role::GradScale, static_cast<float>(recipe.gradScale));
+      state.variable(site.product.getLayerName(), "grad_scale", train::Role::GradScale,
+                     static_cast<float>(recipe.gradScale));
   Value gradScale = readVariable(b, loc, symbol);
   Value max = absMax(b, loc, site.value());
   writeVariable(site.function, symbol, q4::GradScaleUpdateOp::create(b, loc, real, gradScale, max));
@@ -221,7 +234,8 @@ Coded Quantizers::radix4(OpBuilder &b, const Site &site) {
   bool odd = recipe.twoPhase && weightGradient != recipe.swapPhases;
   Value scale = q4::LogScaleOp::create(b, loc, real, gradScale, odd);
   auto element = q4::LogType::get(b.getContext(), 4);
-  Value codes = q4::QuantizeLogOp::create(b, loc, tensorLike(site.value(), element), site.value(), scale, Value());
+  Value codes = q4::QuantizeLogOp::create(b, loc, tensorLike(site.value(), element), site.value(),
+                                          scale, Value());
   return {codes, scale, {}, {}};
 }
 
@@ -235,10 +249,11 @@ FailureOr<Coded> Quantizers::outputGradient(OpBuilder &b, const Site &site) {
   } else {
     Value bits = noise(b, site);
     if (!bits)
-      return site.product.emitError() << "quantize: layer '" << site.product.getLayerName() << "', "
-                                      << stringifyProduct(site.product.getProductKind())
-                                      << ": stochastic rounding needs the random state, and @" << site.function.getName()
-                                      << " has no argument of type tensor<2xi64>";
+      return site.product.emitError()
+             << "quantize: layer '" << site.product.getLayerName() << "', "
+             << stringifyProduct(site.product.getProductKind())
+             << ": stochastic rounding needs the random state, and @" << site.function.getName()
+             << " has no argument of type tensor<2xi64>";
     Value max = absMax(b, loc, dy);
     if (wide) {
       coded = int8Codes(b, loc, dy, max, bits);
@@ -247,7 +262,10 @@ FailureOr<Coded> Quantizers::outputGradient(OpBuilder &b, const Site &site) {
     } else {
       Value scale = scaleOf(b, loc, max, numerics::kRadix2Levels);
       auto element = q4::LogType::get(b.getContext(), 2);
-      coded = {q4::QuantizeLogOp::create(b, loc, tensorLike(dy, element), dy, scale, bits), scale, {}, {}};
+      coded = {q4::QuantizeLogOp::create(b, loc, tensorLike(dy, element), dy, scale, bits),
+               scale,
+               {},
+               {}};
     }
   }
   if (recipe.gain && !wide)

@@ -1,7 +1,7 @@
 //===- Quantizers.h - how an operand becomes codes ---------------------*- C++ -*-===//
 //
-// The grids of numerics.md, sections 1 to 3, one function a kind of operand. Each makes new ops before the product and shares
-// nothing: what is equal is merged later.
+// The grids of numerics.md, sections 1 to 3, one function a kind of operand. Each makes new ops
+// before the product and shares nothing: what is equal is merged later.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -35,10 +35,11 @@ struct Site {
 
 class Quantizers {
 public:
-  Quantizers(const Recipe &recipe, State &state, Streams &streams) : recipe(recipe), state(state), streams(streams) {}
+  Quantizers(const Recipe &recipe, State &state, Streams &streams)
+      : recipe(recipe), state(state), streams(streams) {}
 
-  /// Codes of the operand, in int4 or int8 as the product's precision says. Fails where dY needs random bits and the function
-  /// has no random state.
+  /// Codes of the operand, in int4 or int8 as the product's precision says. Fails where dY needs
+  /// random bits and the function has no random state.
   mlir::FailureOr<Coded> quantize(const Site &site);
 
 private:
@@ -55,7 +56,8 @@ private:
   const Recipe &recipe;
   State &state;
   Streams &streams;
-  /// Stream and name of a layer's draw; the key is the layer, with the product where draws are separate.
+  /// Stream and name of a layer's draw; the key is the layer, with the product where draws are
+  /// separate.
   std::map<std::string, std::pair<uint32_t, std::string>> draws;
 };
 

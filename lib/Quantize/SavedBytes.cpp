@@ -54,6 +54,7 @@ SavedBytes nibble::savedBytes(ModuleOp module) {
 void nibble::printSavedBytes(const SavedBytes &saved, llvm::raw_ostream &os) {
   os << "kept from forward to backward:\n";
   for (const SavedValue &value : saved.values)
-    os << llvm::format_decimal(value.bytes, 12) << " B  " << value.type << "  " << value.name << "\n";
+    os << llvm::format_decimal(value.bytes, 12) << " B  " << value.type << "  " << value.name
+       << "\n";
   os << llvm::format_decimal(saved.total, 12) << " B  in all\n";
 }

@@ -13,11 +13,13 @@ namespace nibble {
 using namespace mlir;
 using namespace nibble;
 
-/// An op that computes codes, or what codes are made with, and draws nothing: the same operands give the same result.
+/// An op that computes codes, or what codes are made with, and draws nothing: the same operands
+/// give the same result.
 static bool isQuantizer(Operation *op) {
   if (auto quantize = dyn_cast_or_null<q4::QuantizeOp>(op))
     return !quantize.getNoise();
-  return isa_and_nonnull<q4::AbsMaxOp, q4::RangeOp, q4::SawbClipOp, q4::ScaleOp, q4::AffineScaleOp>(op);
+  return isa_and_nonnull<q4::AbsMaxOp, q4::RangeOp, q4::SawbClipOp, q4::ScaleOp, q4::AffineScaleOp>(
+      op);
 }
 
 namespace {
@@ -52,8 +54,8 @@ private:
     });
   }
 
-  /// The forward part's version of the quantizer: operands without saves, right behind the last of them. CSE merges it with
-  /// what the forward part has already.
+  /// The forward part's version of the quantizer: operands without saves, right behind the last of
+  /// them. CSE merges it with what the forward part has already.
   Operation *twinOf(Operation *op) {
     if (Operation *known = twins.lookup(op))
       return known;
@@ -157,7 +159,8 @@ private:
       Value zero = quantize.getZeroPoint();
       gradient.getYMutable().assign(saver.save(quantize.getCodes()));
       if (zero)
-        gradient.getZeroPointMutable().assign(zero.getDefiningOp<arith::ConstantOp>() ? zero : saver.save(zero));
+        gradient.getZeroPointMutable().assign(
+            zero.getDefiningOp<arith::ConstantOp>() ? zero : saver.save(zero));
       return;
     }
   }

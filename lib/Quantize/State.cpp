@@ -1,28 +1,27 @@
 //===- State.cpp - what quantizers remember from step to step -----------------===//
 #include "State.h"
 
+#include "nibble/Analysis/ModuleRecipe.h"
 #include "nibble/Analysis/Names.h"
 
 using namespace mlir;
 using namespace nibble;
 
 FailureOr<Recipe> nibble::resolveRecipe(ModuleOp module, StringRef text) {
-  std::string line = text.str();
-  if (auto attribute = module->getAttrOfType<StringAttr>("nibble.recipe"); line.empty() && attribute)
-    line = attribute.getValue().str();
-  if (line.empty())
-    line = "ibm";
+  if (text.empty())
+    return moduleRecipe(module);
   std::string error;
-  if (std::optional<Recipe> recipe = parseRecipe(line, &error))
+  if (std::optional<Recipe> recipe = parseRecipe(text.str(), &error))
     return *recipe;
-  return module.emitError() << "quantize: recipe '" << line << "': " << error;
+  return module.emitError() << "quantize: recipe '" << text << "': " << error;
 }
 
 static RankedTensorType scalarType(MLIRContext *context) {
   return RankedTensorType::get({}, Float32Type::get(context));
 }
 
-FlatSymbolRefAttr State::variable(StringRef layer, StringRef suffix, train::Role role, float initial) {
+FlatSymbolRefAttr State::variable(StringRef layer, StringRef suffix, train::Role role,
+                                  float initial) {
   FlatSymbolRefAttr &symbol = symbols[(layer + "." + suffix).str()];
   if (symbol)
     return symbol;
@@ -37,7 +36,8 @@ FlatSymbolRefAttr State::variable(StringRef layer, StringRef suffix, train::Role
   if (initial != 0)
     value = DenseElementsAttr::get(scalarType(context), initial);
   std::string name = freeSymbol(module, (layer + "." + suffix).str());
-  train::VariableOp::create(builder, module.getLoc(), name, scalarType(context), role, /*trainable=*/false,
+  train::VariableOp::create(builder, module.getLoc(), name, scalarType(context), role,
+                            /*trainable=*/false,
                             /*decay=*/false, /*onnx_name=*/"", /*layout=*/"", value);
   return symbol = FlatSymbolRefAttr::get(context, name);
 }

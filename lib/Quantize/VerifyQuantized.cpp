@@ -1,7 +1,7 @@
 //===- VerifyQuantized.cpp - the door of room 3 ---------------------------------===//
 //
-// Reads only, and shares no code with the passes that insert and share quantizers: where both are wrong in the same way, nobody
-// notices.
+// Reads only, and shares no code with the passes that insert and share quantizers: where both are
+// wrong in the same way, nobody notices.
 //
 //===----------------------------------------------------------------------===//
 #include "nibble/Quantize/Passes.h"
@@ -25,7 +25,9 @@ static Value unsaved(Value value) {
   return value;
 }
 static bool isSaved(Value value) { return value.getDefiningOp<train::SaveOp>() != nullptr; }
-static Type elementOf(Value value) { return cast<RankedTensorType>(value.getType()).getElementType(); }
+static Type elementOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getElementType();
+}
 
 namespace {
 
@@ -59,8 +61,9 @@ struct Checker {
   void checkReal(ContractionOpInterface op) {
     Precision precision = op.getPrecisionKind();
     if (precision != Precision::Float) {
-      error(op) << "precision is " << stringifyPrecision(precision) << ", but its operands are " << op.getLeft().getType()
-                << " and " << op.getRight().getType() << "; codes were expected";
+      error(op) << "precision is " << stringifyPrecision(precision) << ", but its operands are "
+                << op.getLeft().getType() << " and " << op.getRight().getType()
+                << "; codes were expected";
       return;
     }
     checkReason(op);
@@ -69,13 +72,13 @@ struct Checker {
   void checkReason(ContractionOpInterface op) {
     auto reason = op->getAttrOfType<StringAttr>("reason");
     if (op.getPrecisionKind() != Precision::Int4 && (!reason || reason.getValue().empty()))
-      error(op) << "runs in " << stringifyPrecision(op.getPrecisionKind()) << " and does not say why (attribute reason)";
+      error(op) << "runs in " << stringifyPrecision(op.getPrecisionKind())
+                << " and does not say why (attribute reason)";
   }
 
   //===--- products of codes ---===//
 
-  template <typename Op>
-  void checkCoded(Op op) {
+  template <typename Op> void checkCoded(Op op) {
     ContractionOpInterface product = op;
     checkReason(product);
     Operand left = {"left", op.getLeft(), op.getLeftScale(), op.getLeftZeroPoint()};
@@ -84,7 +87,8 @@ struct Checker {
       checkWidth(product, operand);
       checkSource(product, operand);
     }
-    if (product.getPrecisionKind() == Precision::Int4 && product.getProductKind() != Product::Forward)
+    if (product.getPrecisionKind() == Precision::Int4 &&
+        product.getProductKind() != Product::Forward)
       checkGradientKind(product, left, right);
     coded[product.getLayerName()].push_back({product, {left, right}});
   }
@@ -92,8 +96,8 @@ struct Checker {
   void checkWidth(ContractionOpInterface op, const Operand &operand) {
     unsigned expected = op.getPrecisionKind() == Precision::Int8 ? 8 : 4;
     if (q4::storageBits(elementOf(operand.codes)) != expected)
-      error(op) << "is an " << stringifyPrecision(op.getPrecisionKind()) << " product; its " << operand.side
-                << " operand is " << operand.codes.getType();
+      error(op) << "is an " << stringifyPrecision(op.getPrecisionKind()) << " product; its "
+                << operand.side << " operand is " << operand.codes.getType();
   }
 
   /// The codes' quantizer is known, and scale and zero point of the product are its own.
@@ -102,7 +106,8 @@ struct Checker {
     Value scale, zeroPoint;
     if (auto quantize = dyn_cast_or_null<q4::QuantizeOp>(quantizer)) {
       scale = quantize.getScale(), zeroPoint = quantize.getZeroPoint();
-      if (isa<q4::Int4Type>(elementOf(quantize.getCodes())) && quantize.getQmax() - quantize.getQmin() > 15)
+      if (isa<q4::Int4Type>(elementOf(quantize.getCodes())) &&
+          quantize.getQmax() - quantize.getQmin() > 15)
         error(op) << "the " << operand.side << " operand has more than 16 codes";
     } else if (auto quantize = dyn_cast_or_null<q4::QuantizeLogOp>(quantizer)) {
       scale = quantize.getScale();
@@ -111,10 +116,12 @@ struct Checker {
       return;
     }
     if (unsaved(operand.scale) != unsaved(scale))
-      blame(op, operand, "the scale is not the one that the codes were made with", quantizer->getLoc());
+      blame(op, operand, "the scale is not the one that the codes were made with",
+            quantizer->getLoc());
     Value used = operand.zeroPoint ? unsaved(operand.zeroPoint) : Value();
     if (used != (zeroPoint ? unsaved(zeroPoint) : Value()))
-      blame(op, operand, "the zero point is not the one that the codes were made with", quantizer->getLoc());
+      blame(op, operand, "the zero point is not the one that the codes were made with",
+            quantizer->getLoc());
     checkScale(op, operand);
   }
 
@@ -123,7 +130,8 @@ struct Checker {
     Operation *source = unsaved(operand.scale).getDefiningOp();
     if (!isa_and_nonnull<q4::ScaleOp, q4::AffineScaleOp, q4::LogScaleOp>(source)) {
       InFlightDiagnostic diagnostic = error(op);
-      diagnostic << "the " << operand.side << " operand's scale is open: it comes from no op that makes scales";
+      diagnostic << "the " << operand.side
+                 << " operand's scale is open: it comes from no op that makes scales";
       if (source)
         diagnostic.attachNote(source->getLoc()) << "it comes from '" << source->getName() << "'";
     }
@@ -150,7 +158,8 @@ struct Checker {
       break;
     }
     if (!good)
-      error(op) << "dY is " << dy.codes.getType() << ", which recipe '" << recipe.name << "' does not make of it";
+      error(op) << "dY is " << dy.codes.getType() << ", which recipe '" << recipe.name
+                << "' does not make of it";
   }
 
   //===--- forward and backward share ---===//
@@ -170,13 +179,15 @@ struct Checker {
     }
   }
 
-  void checkShared(ContractionOpInterface op, ArrayRef<Operand> operands, const llvm::SmallDenseSet<Value> &forward) {
+  void checkShared(ContractionOpInterface op, ArrayRef<Operand> operands,
+                   const llvm::SmallDenseSet<Value> &forward) {
     unsigned shared = 0;
     for (const Operand &operand : operands) {
       bool saved = isSaved(operand.codes), known = forward.contains(unsaved(operand.codes));
       shared += known;
       if (known && !saved)
-        error(op) << "the " << operand.side << " operand's codes reach the backward part without a train.save";
+        error(op) << "the " << operand.side
+                  << " operand's codes reach the backward part without a train.save";
       if (saved && !known)
         blame(op, operand, "the codes are saved, but are not those of the forward product",
               unsaved(operand.codes).getLoc());
@@ -192,7 +203,8 @@ struct Checker {
     for (Operation *user : unsaved(op.getY()).getUsers())
       if (isa<q4::QuantizeOp>(user)) {
         failed = true;
-        op.emitError("door of quantize: the gradient of a clip keeps the clipped value as f32, though its codes tell the same")
+        op.emitError("door of quantize: the gradient of a clip keeps the clipped value as f32, "
+                     "though its codes tell the same")
                 .attachNote(user->getLoc())
             << "the codes are made here";
         return;
@@ -204,11 +216,13 @@ struct Checker {
     if (isNew)
       return;
     failed = true;
-    op.emitError() << "door of quantize: random bits '" << op.getName() << "' and '" << known->second.getName()
-                   << "' have the same stream";
+    op.emitError() << "door of quantize: random bits '" << op.getName() << "' and '"
+                   << known->second.getName() << "' have the same stream";
   }
 
-  llvm::MapVector<StringRef, SmallVector<std::pair<ContractionOpInterface, SmallVector<Operand, 2>>>> coded;
+  llvm::MapVector<StringRef,
+                  SmallVector<std::pair<ContractionOpInterface, SmallVector<Operand, 2>>>>
+      coded;
   llvm::DenseMap<uint64_t, train::RandomBitsOp> streams;
 };
 

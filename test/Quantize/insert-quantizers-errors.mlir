@@ -2,7 +2,9 @@
 // RUN: not nibble-opt %s --insert-quantizers=recipe=imb 2>&1 | FileCheck %s --check-prefix=NAME
 // RUN: not nibble-opt %s --insert-quantizers=recipe=ibm,gradients=int5 2>&1 | FileCheck %s --check-prefix=VALUE
 // RUN: not nibble-opt %s --insert-quantizers=recipe=luq 2>&1 | FileCheck %s --check-prefix=RNG
+// RUN: not nibble-opt %s --insert-quantizers 2>&1 | FileCheck %s --check-prefix=ABSENT
 
+// ABSENT: error: the module has no attribute 'nibble.recipe'
 // NAME: error: quantize: recipe 'imb': no recipe 'imb': f32, w4a4, ibm, ibm+, luq or int4 expected
 // VALUE: error: quantize: recipe 'ibm,gradients=int5': --gradients: float, radix4, luq or int4 expected, found 'int5'
 module {

@@ -5,7 +5,7 @@ include "mlir/Pass/PassBase.td"
 
 class RecipePass<string mnemonic> : Pass<mnemonic, "::mlir::ModuleOp"> {
   let options = [Option<"recipe", "recipe", "std::string", "\"\"",
-      "The recipe as text (\"ibm,first-last=float\"); empty: the module's attribute nibble.recipe, else ibm">];
+      "The recipe as text (\"ibm,first-last=float\"); empty: the module's attribute nibble.recipe">];
   let dependentDialects = ["::nibble::nn::NNDialect", "::nibble::q4::Q4Dialect", "::nibble::train::TrainDialect",
                            "::mlir::arith::ArithDialect"];
 }

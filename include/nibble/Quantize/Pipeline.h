@@ -10,10 +10,11 @@ namespace nibble {
 
 /// Options of the named pipeline `nibble-quantize-pipeline`.
 struct QuantizeOptions : public mlir::PassPipelineOptions<QuantizeOptions> {
-  Option<std::string> recipe{*this, "recipe",
-                             llvm::cl::desc("The recipe as text (\"ibm,first-last=float\"); empty: the module's attribute "
-                                            "nibble.recipe, else ibm"),
-                             llvm::cl::init("")};
+  Option<std::string> recipe{
+      *this, "recipe",
+      llvm::cl::desc("The recipe as text (\"ibm,first-last=float\"); empty: the module's attribute "
+                     "nibble.recipe"),
+      llvm::cl::init("")};
 };
 
 /// Room 3: `gradient` in, `quantized` out. Runs on a module.

@@ -1,7 +1,7 @@
 //===- PrecisionTable.h - what runs in how many bits ------------------*- C++ -*-===//
 //
-// Read off the final IR, not off the options: for each layer and each of its three products the types of its operands,
-// and why what does not run in 4 bits does not.
+// Read off the final IR, not off the options: for each layer and each of its three products the
+// types of its operands, and why what does not run in 4 bits does not.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -21,7 +21,8 @@ struct PrecisionRow {
   /// "matmul", "conv2d", "depthwise".
   std::string kind;
   Product product = Product::Forward;
-  /// False: the step has no such product (nothing before the layer is trained; its weight is frozen).
+  /// False: the step has no such product (nothing before the layer is trained; its weight is
+  /// frozen).
   bool present = true;
   /// "int4", "int8", "log4", "log2", "f32", or "f32 of int4" (decoded).
   std::string left, right;
@@ -32,10 +33,12 @@ struct PrecisionRow {
   int64_t multiplyAdds = 0;
 };
 
-/// Layers in the order of their forward products, each with three rows: forward, input gradient, weight gradient.
+/// Layers in the order of their forward products, each with three rows: forward, input gradient,
+/// weight gradient.
 std::vector<PrecisionRow> precisionTable(mlir::ModuleOp module);
 
-/// The table as aligned text, with the share of multiply-adds that run in 4 bits; then the warning, if there is one.
+/// The table as aligned text, with the share of multiply-adds that run in 4 bits; then the warning,
+/// if there is one.
 void printPrecisionTable(const std::vector<PrecisionRow> &rows, llvm::raw_ostream &os);
 
 /// "" or the warning that no product at all runs in 4 bits.

@@ -23,7 +23,8 @@ struct SavedBytes {
   int64_t total = 0;
 };
 
-/// The operands of all train.save in @train_step; a value saved twice, or saved and reshaped, counts once.
+/// The operands of all train.save in @train_step; a value saved twice, or saved and reshaped,
+/// counts once.
 SavedBytes savedBytes(mlir::ModuleOp module);
 /// One line a value, then the total.
 void printSavedBytes(const SavedBytes &saved, llvm::raw_ostream &os);

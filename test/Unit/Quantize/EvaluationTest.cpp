@@ -27,7 +27,8 @@ std::vector<float> firstRow(const Tensor<float> &y) {
 
 } // namespace
 
-// After training, scaling the other rows leaves the first row's answer as it was, and evaluation changes no state.
+// After training, scaling the other rows leaves the first row's answer as it was, and evaluation
+// changes no state.
 TEST_P(Frozen, AfterTraining) {
   for (const char *forward : {mlp, residual}) {
     Network network(forward, GetParam());
@@ -50,7 +51,8 @@ TEST_P(Frozen, FirstBatchCalibrates) {
   }
 }
 
-// Without calibration that would not be so: a fresh network that sees the other mates first answers otherwise.
+// Without calibration that would not be so: a fresh network that sees the other mates first answers
+// otherwise.
 TEST(Calibration, DependsOnTheFirstBatch) {
   Network one(mlp, "ibm"), other(mlp, "ibm");
   auto answer = firstRow(one.evaluate(one.input()));
@@ -68,7 +70,8 @@ TEST(Calibration, RefusesNan) {
   EXPECT_TRUE(network.store.bitIdentical(before));
 }
 
-// The moving average of a min–max range starts with the first round's range and moves both ends together.
+// The moving average of a min–max range starts with the first round's range and moves both ends
+// together.
 TEST(Calibration, MinMaxRangeMoves) {
   Network network(mlp, "ibm,first-last=int4");
   ASSERT_TRUE(network.ok());
@@ -83,9 +86,11 @@ TEST(Calibration, MinMaxRangeMoves) {
   network.step();
   // lo was 0, which is a value here and not "unset".
   EXPECT_EQ(end("fc1.range_lo"), 0.99f * 0.0f + 0.01f * -2.0f);
-  EXPECT_EQ(end("fc1.range_hi"), 0.99f * high + 0.01f * *std::max_element(x.reals.begin(), x.reals.end()));
+  EXPECT_EQ(end("fc1.range_hi"),
+            0.99f * high + 0.01f * *std::max_element(x.reals.begin(), x.reals.end()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Activations, Frozen,
-                         testing::Values("ibm", "w4a4,activations=dynamic", "int4,activations=minmax,first-last=int4",
+                         testing::Values("ibm", "w4a4,activations=dynamic",
+                                         "int4,activations=minmax,first-last=int4",
                                          "luq,first-last=float", "ibm,first-last=int4"));

@@ -95,7 +95,8 @@ static Tensor<float> uniform(ArrayRef<int64_t> shape, double lo, double hi, uint
 
 Network::Network(const char *forward, const std::string &recipe, bool share) {
   DialectRegistry registry;
-  registry.insert<nn::NNDialect, q4::Q4Dialect, train::TrainDialect, func::FuncDialect, arith::ArithDialect>();
+  registry.insert<nn::NNDialect, q4::Q4Dialect, train::TrainDialect, func::FuncDialect,
+                  arith::ArithDialect>();
   registerDifferentiableModels(registry);
   context = std::make_unique<MLIRContext>(registry);
   context->loadAllAvailableDialects();
@@ -123,7 +124,8 @@ void Network::initialize() {
   for (auto variable : module->getOps<train::VariableOp>())
     if (variable.getRole() == train::Role::Weight) {
       auto type = cast<RankedTensorType>(variable.getType());
-      double fanIn = static_cast<double>(type.getNumElements()) / type.getDimSize(0), bound = std::sqrt(6.0 / fanIn);
+      double fanIn = static_cast<double>(type.getNumElements()) / type.getDimSize(0),
+             bound = std::sqrt(6.0 / fanIn);
       store.set(variable.getSymName(), uniform(type.getShape(), -bound, bound, ++stream));
     }
   auto type = cast<RankedTensorType>(function("train_step").getArgument(0).getType());
@@ -135,7 +137,8 @@ void Network::initialize() {
 }
 
 float Network::step(float lr) {
-  std::vector<Tensor<float>> arguments = {x, labels, Tensor<float>::learningRate(lr), Tensor<float>::step(update + 1),
+  std::vector<Tensor<float>> arguments = {x, labels, Tensor<float>::learningRate(lr),
+                                          Tensor<float>::step(update + 1),
                                           Tensor<float>::randomState(/*seed=*/3, update)};
   auto result = interpreter.run(function("train_step"), arguments, store);
   if (failed(result))
@@ -153,7 +156,8 @@ float Network::train(int steps, float lr) {
 }
 
 Tensor<float> Network::evaluate(const Tensor<float> &rows) {
-  std::vector<Tensor<float>> arguments = {rows, labels, Tensor<float>::label(static_cast<int32_t>(rows.shape[0]))};
+  std::vector<Tensor<float>> arguments = {
+      rows, labels, Tensor<float>::label(static_cast<int32_t>(rows.shape[0]))};
   auto result = interpreter.run(function("eval_step"), arguments, store);
   if (failed(result))
     return {};

@@ -13,7 +13,8 @@ namespace nibble::test {
 
 /// Four linear layers, relu and tanh between them: 8 rows of 16 pixels, 10 classes.
 extern const char *const mlp;
-/// 3×3 convolution, batch norm, a residual block with a strided 1×1 shortcut, average pool, linear: 4 images of 6×6×2, 4 classes.
+/// 3×3 convolution, batch norm, a residual block with a strided 1×1 shortcut, average pool, linear:
+/// 4 images of 6×6×2, 4 classes.
 extern const char *const residual;
 
 /// A network with its step functions, its variables, and a batch that stays the same.
@@ -21,7 +22,8 @@ class Network {
   std::unique_ptr<mlir::MLIRContext> context; // Outlives the module.
 
 public:
-  /// Rooms 2 and 3 with this recipe. `share` false: only `insert-quantizers` of room 3, each product with quantizers of its own.
+  /// Rooms 2 and 3 with this recipe. `share` false: only `insert-quantizers` of room 3, each
+  /// product with quantizers of its own.
   Network(const char *forward, const std::string &recipe, bool share = true);
 
   /// Did the rooms accept it?
@@ -32,7 +34,9 @@ public:
   /// eval_step on these rows: its third output.
   reference::Tensor<float> evaluate(const reference::Tensor<float> &x);
 
-  mlir::func::FuncOp function(llvm::StringRef name) { return module->lookupSymbol<mlir::func::FuncOp>(name); }
+  mlir::func::FuncOp function(llvm::StringRef name) {
+    return module->lookupSymbol<mlir::func::FuncOp>(name);
+  }
   reference::Tensor<float> input() const { return x; }
   void setInput(reference::Tensor<float> values) { x = std::move(values); }
 

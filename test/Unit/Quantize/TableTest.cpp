@@ -14,7 +14,8 @@ using namespace nibble::test;
 static std::string summary(const std::vector<PrecisionRow> &rows) {
   std::string text;
   for (const PrecisionRow &row : rows)
-    text += row.layer + ":" + (row.present ? row.left + "*" + row.right + " " + std::to_string(row.bits) : "-") + ";";
+    text += row.layer + ":" +
+            (row.present ? row.left + "*" + row.right + " " + std::to_string(row.bits) : "-") + ";";
   return text;
 }
 
@@ -43,7 +44,8 @@ TEST(PrecisionTable, EveryRowAboveFourBitsHasItsReason) {
 
 // No 4-bit product at all is a warning; one is enough to be silent.
 TEST(PrecisionTable, WarnsWhenNothingRunsInFourBits) {
-  for (auto [recipe, warns] : {std::pair("f32", true), {"ibm,keep-float=.*", true}, {"ibm,keep-float=fc2", false}}) {
+  for (auto [recipe, warns] :
+       {std::pair("f32", true), {"ibm,keep-float=.*", true}, {"ibm,keep-float=fc2", false}}) {
     Network network(mlp, recipe);
     auto rows = precisionTable(*network.module);
     EXPECT_EQ(precisionWarning(rows).empty(), !warns) << recipe;
@@ -54,8 +56,8 @@ TEST(PrecisionTable, WarnsWhenNothingRunsInFourBits) {
   }
 }
 
-// Codes are kept in 4 bits, masks in one: the total is the sum of the values, and no f32 activation is kept that only products
-// need.
+// Codes are kept in 4 bits, masks in one: the total is the sum of the values, and no f32 activation
+// is kept that only products need.
 TEST(SavedBytes, CountsBits) {
   Network network(residual, "ibm");
   SavedBytes saved = savedBytes(*network.module);
@@ -66,7 +68,8 @@ TEST(SavedBytes, CountsBits) {
     sum += value.bytes;
     // Layer a's input: 4·6·6·8 codes of 4 bits.
     found |= value.type == "tensor<4x6x6x8x!q4.int4>" && value.bytes == 576;
-    maps += llvm::StringRef(value.type).ends_with("xf32>") && llvm::StringRef(value.type).count('x') == 4;
+    maps += llvm::StringRef(value.type).ends_with("xf32>") &&
+            llvm::StringRef(value.type).count('x') == 4;
   }
   EXPECT_EQ(sum, saved.total);
   EXPECT_TRUE(found);

@@ -20,8 +20,9 @@ namespace {
 std::vector<std::string> allRecipes() {
   std::vector<std::string> recipes = recipeNames();
   for (const char *changed :
-       {"ibm,activations=dynamic", "ibm,activations=minmax,first-last=int4,shortcuts=int4", "ibm,two-phase=false",
-        "ibm+,swap-phases=true", "int4,separate-draws=true,gain=true", "luq,first-last=float", "w4a4,first-last=int4",
+       {"ibm,activations=dynamic", "ibm,activations=minmax,first-last=int4,shortcuts=int4",
+        "ibm,two-phase=false", "ibm+,swap-phases=true", "int4,separate-draws=true,gain=true",
+        "luq,first-last=float", "w4a4,first-last=int4",
         "luq,separate-draws=true,activations=dynamic,shortcuts=float"})
     recipes.push_back(changed);
   return recipes;
@@ -39,13 +40,15 @@ unsigned returnCodes(func::FuncOp function) {
   });
   unsigned first = end->getNumOperands();
   end->setOperands(results);
-  function.setType(FunctionType::get(function.getContext(), function.getArgumentTypes(), ValueRange(results).getTypes()));
+  function.setType(FunctionType::get(function.getContext(), function.getArgumentTypes(),
+                                     ValueRange(results).getTypes()));
   return first;
 }
 
 } // namespace
 
-// A network trained on one batch learns it: the loss falls to less than half, and no step is refused.
+// A network trained on one batch learns it: the loss falls to less than half, and no step is
+// refused.
 TEST_P(EveryRecipe, LossOfOneBatchFalls) {
   for (const char *forward : {mlp, residual}) {
     Network network(forward, GetParam());
@@ -58,7 +61,8 @@ TEST_P(EveryRecipe, LossOfOneBatchFalls) {
   }
 }
 
-// Four bits are sixteen codes: no int4 or logarithmic tensor ever has more, and a layer's gradient is not all zeros.
+// Four bits are sixteen codes: no int4 or logarithmic tensor ever has more, and a layer's gradient
+// is not all zeros.
 TEST_P(EveryRecipe, CodesAreAtMostSixteen) {
   for (const char *forward : {mlp, residual}) {
     Network network(forward, GetParam());
@@ -75,8 +79,8 @@ TEST_P(EveryRecipe, CodesAreAtMostSixteen) {
   }
 }
 
-// Sharing, merging and folding quantizers changes no number: parameters are those of the step in which each product quantizes its
-// own copies.
+// Sharing, merging and folding quantizers changes no number: parameters are those of the step in
+// which each product quantizes its own copies.
 TEST_P(EveryRecipe, SharingCodesChangesNoBit) {
   for (const char *forward : {mlp, residual}) {
     Network shared(forward, GetParam()), plain(forward, GetParam(), /*share=*/false);
@@ -105,7 +109,8 @@ TEST_P(EveryRecipe, StepsRepeat) {
   EXPECT_TRUE(first.store.bitIdentical(second.store));
 }
 
-// A NaN among the pixels ends the step with NONFINITE before anything is written, ranges and scales included.
+// A NaN among the pixels ends the step with NONFINITE before anything is written, ranges and scales
+// included.
 TEST_P(EveryRecipe, NanLeavesStateAlone) {
   Network network(mlp, GetParam());
   network.train(2);
@@ -136,10 +141,11 @@ TEST_P(EveryRecipe, ReportsAreFractionsAndScales) {
       EXPECT_TRUE(network.last.report.count(key)) << key;
 }
 
-INSTANTIATE_TEST_SUITE_P(Recipes, EveryRecipe, testing::ValuesIn(allRecipes()), [](const auto &info) {
-  std::string name = info.param;
-  for (char &c : name)
-    if (!std::isalnum(static_cast<unsigned char>(c)))
-      c = c == '+' ? 'P' : '_';
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Recipes, EveryRecipe, testing::ValuesIn(allRecipes()),
+                         [](const auto &info) {
+                           std::string name = info.param;
+                           for (char &c : name)
+                             if (!std::isalnum(static_cast<unsigned char>(c)))
+                               c = c == '+' ? 'P' : '_';
+                           return name;
+                         });
