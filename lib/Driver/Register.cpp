@@ -6,6 +6,7 @@
 #include "nibble/Dialect/Q4/IR/Q4.h"
 #include "nibble/Dialect/Train/IR/Train.h"
 
+#include "nibble/Codegen/CPU/Passes.h"
 #include "nibble/Differentiate/Adjoint.h"
 #include "nibble/Differentiate/Passes.h"
 #include "nibble/Differentiate/Pipeline.h"
@@ -27,6 +28,7 @@ void nibble::registerAllDialects(DialectRegistry &registry) {
   mlir::registerAllExtensions(registry);
   registry.insert<nn::NNDialect, q4::Q4Dialect, train::TrainDialect, plan::PlanDialect>();
   registerDifferentiableModels(registry);
+  registerCodegenCpuExternalModels(registry);
 }
 
 void nibble::registerAllPasses() {
@@ -38,5 +40,6 @@ void nibble::registerAllPasses() {
   registerQuantize();
   registerSchedulePasses();
   registerSchedulePipeline();
+  registerCodegenCpu();
   registerTargetPipeline();
 }

@@ -15,6 +15,8 @@ using namespace mlir;
 using namespace nibble;
 
 void nibble::buildTargetPipeline(OpPassManager &manager, const TargetPipelineOptions &options) {
+  // The state is the caller's; only code goes on.
+  manager.addPass(createStripState());
   // Equal addresses and constants meet while loops are still loops.
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());

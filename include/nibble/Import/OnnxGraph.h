@@ -99,9 +99,13 @@ std::string readTensorFile(const std::string &path, HostTensor &tensor);
 /// New contents of initializers (or of the values of Constant nodes): name to elements in ONNX's own layout.
 using NewValues = std::map<std::string, std::vector<float>>;
 
+/// New shapes of those whose number of elements changed (a fresh head).
+using NewShapes = std::map<std::string, std::vector<int64_t>>;
+
 /// Copies the model `source` to `target` with new contents for the named initializers, each in its type (float, half,
-/// bfloat16, double), external data taken into the file. The result passes ONNX's checker, or nothing is written.
-/// Returns an empty string, or what went wrong.
-std::string writeOnnx(const std::string &source, const std::string &target, const NewValues &values);
+/// bfloat16, double), external data taken into the file. The result passes ONNX's checker, or nothing is written; `target`
+/// appears whole (written beside, flushed to the disk, renamed). Returns an empty string, or what went wrong.
+std::string writeOnnx(const std::string &source, const std::string &target, const NewValues &values,
+                      const NewShapes &shapes = {});
 
 } // namespace nibble::importer

@@ -19,6 +19,16 @@ def AssignThreads : Pass<"assign-threads", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::scf::SCFDialect"];
 }
 
+def StripState : Pass<"strip-state", "::mlir::ModuleOp"> {
+  let summary = "Leaves the variables behind: code gets the state as an argument";
+  let description = [{
+    *Strategy.* `train.variable`s and the module's attributes describe what the caller owns; the driver has read them off after Schedule.
+    What stays is code.
+
+    *Before.* Contract `loops`. *After.* The module holds functions (and the globals that Codegen made) only.
+  }];
+}
+
 def VerifyTarget : Pass<"verify-target", "::mlir::ModuleOp"> {
   let summary = "The door into LLVM: every function is one that LLVM IR can hold";
   let description = [{

@@ -4,12 +4,15 @@
 #include "onnx/checker.h"
 
 #include <bit>
+#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <set>
 #include <stdexcept>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 using namespace nibble::importer;
 namespace fs = std::filesystem;
@@ -90,11 +93,81 @@ static std::set<std::string> replaceValues(onnx::GraphProto &graph, const NewVal
   return done;
 }
 
-std::string nibble::importer::writeOnnx(const std::string &source, const std::string &target, const NewValues &values) {
+/// Gives tensors their new shapes; inputs that describe them, and outputs as wide as the old head, follow.
+static void reshape(onnx::GraphProto &graph, const NewShapes &shapes) {
+  std::set<std::pair<int64_t, int64_t>> changes; // old and new dimensions
+  auto set = [&](const std::string &name, onnx::TensorProto &tensor) {
+    auto found = shapes.find(name);
+    if (found == shapes.end())
+      return;
+    for (int d = 0; d < tensor.dims_size() && d < static_cast<int>(found->second.size()); ++d)
+      if (tensor.dims(d) != found->second[d])
+        changes.insert({tensor.dims(d), found->second[d]});
+    tensor.mutable_dims()->Assign(found->second.begin(), found->second.end());
+  };
+  for (auto &tensor : *graph.mutable_initializer())
+    set(tensor.name(), tensor);
+  for (auto &node : *graph.mutable_node())
+    if (node.op_type() == "Constant" && node.output_size() == 1)
+      for (auto &attribute : *node.mutable_attribute())
+        if (attribute.has_t())
+          set(node.output(0), *attribute.mutable_t());
+  for (auto &input : *graph.mutable_input())
+    if (auto found = shapes.find(input.name()); found != shapes.end()) {
+      auto *shape = input.mutable_type()->mutable_tensor_type()->mutable_shape();
+      shape->clear_dim();
+      for (int64_t dim : found->second)
+        shape->add_dim()->set_dim_value(dim);
+    }
+  if (changes.empty())
+    return;
+  graph.clear_value_info(); // recorded shapes between the layers, some of them now wrong; they are optional
+  for (auto &output : *graph.mutable_output()) {
+    auto *type = output.mutable_type()->mutable_tensor_type();
+    if (!output.type().has_tensor_type() || !type->has_shape() || type->shape().dim_size() == 0)
+      continue;
+    auto *last = type->mutable_shape()->mutable_dim(type->shape().dim_size() - 1);
+    for (auto [from, to] : changes)
+      if (last->has_dim_value() && last->dim_value() == from) {
+        last->set_dim_value(to);
+        break;
+      }
+  }
+}
+
+/// Writes beside `target`, flushes to the disk and renames: a reader sees the old file or the whole new one.
+static std::string writeAtomically(const std::string &target, const std::string &bytes) {
+  std::string part = target + ".part";
+  int file = ::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (file < 0)
+    return "cannot write '" + part + "': " + std::strerror(errno);
+  size_t done = 0;
+  while (done < bytes.size()) {
+    ssize_t count = ::write(file, bytes.data() + done, bytes.size() - done);
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count <= 0)
+      break;
+    done += static_cast<size_t>(count);
+  }
+  bool good = done == bytes.size() && ::fsync(file) == 0;
+  std::string why = good ? "" : std::strerror(errno);
+  good = ::close(file) == 0 && good;
+  if (good && ::rename(part.c_str(), target.c_str()) == 0)
+    return "";
+  if (why.empty())
+    why = std::strerror(errno);
+  ::unlink(part.c_str());
+  return "cannot write '" + target + "': " + why;
+}
+
+std::string nibble::importer::writeOnnx(const std::string &source, const std::string &target, const NewValues &values,
+                                        const NewShapes &shapes) {
   try {
     onnx::ModelProto model;
     parseModel(source, model);
     readExternalData(model, fs::path(source).parent_path().string());
+    reshape(*model.mutable_graph(), shapes);
     std::set<std::string> done = replaceValues(*model.mutable_graph(), values);
     for (const auto &[name, elements] : values)
       if (!done.count(name))
@@ -103,10 +176,7 @@ std::string nibble::importer::writeOnnx(const std::string &source, const std::st
     std::string bytes;
     if (!model.SerializeToString(&bytes))
       return "the model would be larger than 2 GiB";
-    std::ofstream file(target, std::ios::binary | std::ios::trunc);
-    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    file.close();
-    return file ? "" : "cannot write '" + target + "'";
+    return writeAtomically(target, bytes);
   } catch (const std::exception &e) {
     return source + ": " + e.what();
   }

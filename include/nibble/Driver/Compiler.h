@@ -1,0 +1,109 @@
+//===- Compiler.h - from an ONNX file to object bytes ---------------*- C++ -*-===//
+//
+// The rooms in order, with their options in one struct and what a person wants to know afterwards in another. Tools, tests and
+// Python come in through here.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "nibble/Import/Import.h"
+#include "nibble/Pipeline/Rooms.h"
+#include "nibble/Quantize/PrecisionTable.h"
+#include "nibble/Quantize/SavedBytes.h"
+#include "nibble/Runtime/Status.h"
+#include "nibble/Target/Emit.h"
+
+#include "nibble/Dialect/Train/IR/Train.h"
+
+#include "llvm/IR/LLVMContext.h"
+
+#include <functional>
+
+namespace nibble {
+
+struct CompileOptions {
+  /// The ONNX file.
+  std::string model;
+  ImportOptions import;
+  Recipe recipe;
+  StepOptions step;
+  /// Processor (Machine::create).
+  std::string mcpu = "native";
+  /// Size of the team; 0: as many as there are processors.
+  unsigned threads = 0;
+  /// LLVM's level, 0 … 3.
+  unsigned optimization = 2;
+};
+
+/// What can be asked for, in the order in which it is made. `Onnx` is the file with the initial weights, `Llvm` optimized LLVM IR.
+enum class Emit { Onnx, Graph, Gradient, Quantized, Planned, Loops, Llvm, Asm, Obj };
+/// "onnx", "graph", …
+llvm::StringRef name(Emit emit);
+std::optional<Emit> findEmit(llvm::StringRef name);
+/// "onnx, graph, …, obj".
+std::string emitNames();
+
+struct CompileHooks {
+  /// Gets a line a room, `[2/6] Quantize (0.04 s)`; null: silent.
+  llvm::raw_ostream *progress = nullptr;
+  /// Called with each room's pass manager (a tool's stock flags).
+  std::function<mlir::LogicalResult(mlir::PassManager &)> configure;
+};
+
+/// One train.variable and its place in the state.
+struct Variable {
+  std::string name;
+  train::Role role;
+  bool trainable = false;
+  mlir::RankedTensorType type;
+  /// Bytes from the start of the state.
+  int64_t offset = 0;
+  /// The initializer it came from ("": none) and how its value was permuted (Import).
+  std::string onnxName, layout;
+  /// Initial value; null: zeros.
+  mlir::ElementsAttr value;
+};
+
+/// What a caller of train_step and eval_step has to know.
+struct StepLayout {
+  /// x; labels (i32) or targets (f32); what eval_step hands out.
+  mlir::RankedTensorType input, answer, output;
+  int64_t classes = 0;
+  int64_t stateBytes = 0;
+  /// Of the two functions; they may share one arena of the larger size.
+  int64_t trainArenaBytes = 0, evalArenaBytes = 0;
+  /// No plan needs less for train_step.
+  int64_t liveBytes = 0;
+  /// Report slots; 0 and 1 are loss and right answers.
+  std::vector<std::string> trainKeys, evalKeys;
+
+  int64_t arenaBytes() const { return std::max(trainArenaBytes, evalArenaBytes); }
+};
+
+struct CompiledModel {
+  CompileOptions options;
+  /// Number of threads that options.threads stands for.
+  unsigned threads = 1;
+  Machine machine;
+  std::unique_ptr<mlir::MLIRContext> context;
+  /// The module as the last room left it, and as Quantize left it (null before).
+  mlir::OwningOpRef<mlir::ModuleOp> module, quantized;
+  /// Sentences for a person: from Import, and warnings of later rooms.
+  std::vector<std::string> notes;
+  std::string weights;
+  std::vector<PrecisionRow> precision;
+  SavedBytes saved;
+  std::vector<Variable> variables;
+  StepLayout layout;
+  std::unique_ptr<llvm::LLVMContext> llvmContext;
+  std::unique_ptr<llvm::Module> llvmModule;
+  std::string assembly;
+  ObjectBytes object;
+  double seconds = 0;
+};
+
+/// Takes the file through the rooms until `until` is made. The error holds every diagnostic, a line each.
+Result<std::unique_ptr<CompiledModel>> compile(const CompileOptions &options, Emit until = Emit::Obj,
+                                               const CompileHooks &hooks = {});
+
+} // namespace nibble

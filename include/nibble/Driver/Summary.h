@@ -1,0 +1,15 @@
+//===- Summary.h - what a person wants to know about a compiled model -*- C++ -*-===//
+#pragma once
+
+#include "nibble/Driver/Compiler.h"
+
+namespace nibble {
+
+/// "note: …" a line.
+void printNotes(const CompiledModel &model, llvm::raw_ostream &os);
+/// The table of products; empty where Quantize did not run.
+void printPrecision(const CompiledModel &model, llvm::raw_ostream &os);
+/// State, arena (peak), and what lives from forward into backward, in bytes.
+void printMemory(const CompiledModel &model, llvm::raw_ostream &os);
+
+} // namespace nibble

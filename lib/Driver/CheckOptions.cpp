@@ -1,0 +1,78 @@
+//===- CheckOptions.cpp - options that do not fit together ---------------------------===//
+#include "nibble/Driver/Options.h"
+
+using namespace nibble;
+
+namespace {
+
+/// "These options mean something only where that holds."
+struct Rule {
+  std::vector<const char *> options;
+  bool (*holds)(const ToolOptions &);
+  const char *where;
+};
+
+bool isFloat(const ToolOptions &o) { return o.compile.recipe.isFloat(); }
+
+const Rule kRules[] = {
+    {{"activations", "gradients", "first-last", "shortcuts", "two-phase", "swap-phases", "gain", "separate-draws", "grad-scale",
+      "pact-init", "pact-floor", "pact-decay"},
+     [](const ToolOptions &o) { return !isFloat(o); },
+     "where products are quantized, and this recipe is float everywhere"},
+    {{"pact-init", "pact-floor", "pact-decay"},
+     [](const ToolOptions &o) { return o.compile.recipe.activations == Activations::Pact; },
+     "with --activations=pact"},
+    {{"two-phase", "swap-phases", "grad-scale"},
+     [](const ToolOptions &o) { return o.compile.recipe.gradients == Gradients::Radix4; },
+     "with --gradients=radix4 (recipes ibm and ibm+)"},
+    {{"swap-phases"}, [](const ToolOptions &o) { return o.compile.recipe.twoPhase; }, "with --two-phase"},
+    {{"gain"}, [](const ToolOptions &o) { return o.compile.recipe.gradients != Gradients::Float; }, "where gradients are quantized"},
+    {{"separate-draws"},
+     [](const ToolOptions &o) { return o.compile.recipe.gradients == Gradients::Luq || o.compile.recipe.gradients == Gradients::Int4; },
+     "with --gradients=luq or --gradients=int4"},
+    {{"momentum", "nesterov"}, [](const ToolOptions &o) { return o.compile.step.optimizer == Optimizer::Sgd; }, "with --optimizer=sgd"},
+    {{"nesterov"}, [](const ToolOptions &o) { return o.compile.step.momentum > 0; }, "with a --momentum above 0"},
+    {{"beta1", "beta2", "adam-eps"},
+     [](const ToolOptions &o) { return o.compile.step.optimizer != Optimizer::Sgd; },
+     "with --optimizer=adam or --optimizer=adamw"},
+    {{"step-size", "gamma"},
+     [](const ToolOptions &o) { return o.train.schedule == numerics::ScheduleKind::Step; },
+     "with --schedule=step"},
+    {{"verify-steps"}, [](const ToolOptions &o) { return o.verify; }, "with --verify"},
+};
+
+Status checkTrain(const ToolOptions &o) {
+  if (o.train.data.empty())
+    return Status::error("--data is missing: an IDX folder (MNIST), a CIFAR-10 folder, or a .npz file with x and y");
+  if (!o.train.evalOnly && o.out.empty())
+    return Status::error("--out is missing: the folder for the trained model.onnx (or say --eval-only)");
+  if (o.verifyThreads.size() > 1)
+    return Status::error("--threads: one number expected in nibble-train");
+  if (o.verifyCpus.size() > 1)
+    return Status::error("--mcpu: one name expected in nibble-train");
+  return Status::success();
+}
+
+Status checkCompile(const ToolOptions &o) {
+  if (o.given.contains("emit") && o.given.contains("stop-after"))
+    return Status::error("--emit and --stop-after both say where to stop: give one of them");
+  if (o.verify && (o.given.contains("emit") || o.given.contains("stop-after")))
+    return Status::error("--verify runs the program, so it does not go with --emit or --stop-after");
+  if (!o.verify && (o.verifyThreads.size() > 1 || o.verifyCpus.size() > 1))
+    return Status::error("several values of --threads or --mcpu are for --verify");
+  if (o.given.contains("emit") && (o.emit == Emit::Onnx || o.emit == Emit::Obj) && o.out.empty())
+    return Status::error("--emit=" + name(o.emit).str() + " writes bytes: say where with -o FILE");
+  return Status::success();
+}
+
+} // namespace
+
+Status nibble::checkOptions(const ToolOptions &options, Tools tool) {
+  if (options.compile.model.empty())
+    return Status::error("the ONNX file is missing");
+  for (const Rule &rule : kRules)
+    for (const char *option : rule.options)
+      if (options.given.contains(option) && !rule.holds(options))
+        return Status::error(std::string("--") + option + " means something only " + rule.where);
+  return tool == TrainTool ? checkTrain(options) : checkCompile(options);
+}

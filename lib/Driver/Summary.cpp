@@ -1,0 +1,39 @@
+//===- Summary.cpp - what a person wants to know about a compiled model ---------------===//
+#include "nibble/Driver/Summary.h"
+
+#include "llvm/Support/Format.h"
+
+using namespace nibble;
+
+static std::string size(int64_t bytes) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  if (bytes < 10'000)
+    os << bytes << " bytes";
+  else if (bytes < 10'000'000)
+    os << llvm::format("%.1f kB", bytes / 1e3);
+  else
+    os << llvm::format("%.1f MB", bytes / 1e6);
+  return text;
+}
+
+void nibble::printNotes(const CompiledModel &model, llvm::raw_ostream &os) {
+  for (const std::string &note : model.notes)
+    os << "note: " << note << "\n";
+}
+
+void nibble::printPrecision(const CompiledModel &model, llvm::raw_ostream &os) {
+  if (!model.quantized)
+    return;
+  printPrecisionTable(model.precision, os);
+}
+
+void nibble::printMemory(const CompiledModel &model, llvm::raw_ostream &os) {
+  int64_t parameters = 0;
+  for (const Variable &variable : model.variables)
+    if (variable.trainable)
+      parameters += variable.type.getNumElements();
+  os << "memory: " << parameters << " trained numbers; state " << size(model.layout.stateBytes) << "; arena "
+     << size(model.layout.arenaBytes()) << " at the peak; " << size(model.saved.total) << " (" << model.saved.total
+     << ") live from forward into backward\n";
+}

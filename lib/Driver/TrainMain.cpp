@@ -1,0 +1,40 @@
+//===- TrainMain.cpp - nibble-train ---------------------------------------------------===//
+#include "nibble/Driver/CommandLine.h"
+#include "nibble/Driver/TrainSession.h"
+
+#include "llvm/Support/raw_ostream.h"
+
+using namespace nibble;
+
+static const char *overview = R"(Trains an ONNX network in four bits
+
+EXAMPLES
+  nibble-train lenet.onnx --data mnist/ --epochs 4 --batch-size 128 --lr 0.05 --out trained
+      the default recipe, ibm; the trained network ends in trained/model.onnx
+  nibble-train lenet.onnx --data mnist/ --recipe f32 --epochs 4 --out float
+      the same in float, to compare with
+  nibble-train net.onnx --data cifar-10-batches-bin/ --normalize auto --recipe luq --keep-float='stem|head' \
+               --optimizer adamw --lr 1e-3 --weight-decay 0.01 --schedule cosine --warmup 200 --out trained --log run.jsonl
+  nibble-train net.onnx --data my.npz --classes 5 --freeze='^features' --out trained
+      a fresh head for five classes on frozen features
+  nibble-train trained/model.onnx --data mnist/ --recipe f32 --eval-only
+      only the score on the test part
+
+DATA  an IDX folder (MNIST's files, .gz or not; t10k is the validation part), a CIFAR-10 binary folder, or .npz with x and y
+      (x_train, y_train, x_test, y_test)
+
+EXIT CODES  0 trained, 1 error, 2 wrong usage, 3 the loss or a gradient became NaN or infinite
+)";
+
+int nibble::nibbleTrainMain(int argc, char **argv) {
+  ToolOptions options;
+  if (std::optional<int> code = parseCommandLine(argc, argv, TrainTool, overview, options))
+    return *code;
+  bool diverged = false;
+  Status status = runTraining(options, commandLineHooks(options), llvm::outs(), diverged);
+  if (status)
+    return ExitOk;
+  llvm::outs().flush();
+  printError(status);
+  return diverged ? ExitDiverged : ExitError;
+}
