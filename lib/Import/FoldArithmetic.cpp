@@ -1,6 +1,6 @@
 //===- FoldArithmetic.cpp - arithmetic on host constants ---------------------===//
 //
-// Floats are computed as f32, integers wrap; results are at most kMaxFoldedElements long.
+// Floats are computed as f32, integers wrap; NodeContext::checkFold bounds their size.
 //
 //===----------------------------------------------------------------------===//
 #include "Importer.h"
@@ -33,13 +33,6 @@ static std::vector<int64_t> broadcastIndices(const Shape &shape, const Shape &re
   return places;
 }
 
-static LogicalResult checkFold(NodeContext &n, const Shape &shape) {
-  int64_t count = countElements(shape);
-  if (count < 0 || count > kMaxFoldedElements)
-    return n.error("makes a constant of shape " + shapeText(shape) + "; at most 2^24 elements are folded");
-  return success();
-}
-
 /// Operands and result of an element-wise fold, broadcast.
 struct Operands {
   const HostTensor *a, *b;
@@ -54,7 +47,7 @@ static std::optional<Operands> operandsOf(NodeContext &n, size_t first = 0) {
   auto joined = broadcastShape(o.a->shape, o.b->shape);
   if (!joined)
     return (void)n.error("shapes " + shapeText(o.a->shape) + " and " + shapeText(o.b->shape) + " do not broadcast"), std::nullopt;
-  if (failed(checkFold(n, *joined)))
+  if (failed(n.checkFold(*joined)))
     return std::nullopt;
   o.shape = *joined;
   o.places[0] = broadcastIndices(o.a->shape, o.shape);
@@ -120,7 +113,7 @@ static LogicalResult foldWhere(NodeContext &n) {
   if (!o)
     return failure();
   auto joined = bits && bits->isInteger() ? broadcastShape(bits->shape, o->shape) : std::nullopt;
-  if (!joined || failed(checkFold(n, *joined)))
+  if (!joined || failed(n.checkFold(*joined)))
     return joined ? failure() : n.error("its condition does not fit its operands");
   HostTensor result = HostTensor::zeros(o->a->type, *joined);
   auto mask = broadcastIndices(bits->shape, *joined), first = broadcastIndices(o->a->shape, *joined), second = broadcastIndices(o->b->shape, *joined);

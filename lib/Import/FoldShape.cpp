@@ -7,13 +7,6 @@ using namespace mlir;
 using namespace nibble;
 using namespace nibble::importer;
 
-static LogicalResult checkFold(NodeContext &n, const Shape &shape) {
-  int64_t count = countElements(shape);
-  if (count < 0 || count > kMaxFoldedElements)
-    return n.error("makes a constant of shape " + shapeText(shape) + "; at most 2^24 elements are folded");
-  return success();
-}
-
 /// Builds a tensor of x's type whose element i is x's element place(i).
 template <typename Place>
 static HostTensor pick(const HostTensor &x, Shape shape, Place place) {
@@ -54,7 +47,7 @@ static LogicalResult foldConcat(NodeContext &n) {
     if (part->shape != expected || part->isFloat() != first->isFloat())
       return n.error("cannot join constants of shapes " + shapeText(first->shape) + " and " + shapeText(part->shape));
     whole[*axis] += part->shape[*axis];
-    if (failed(checkFold(n, whole)))
+    if (failed(n.checkFold(whole)))
       return failure();
   }
   HostTensor result = HostTensor::zeros(first->type, whole);
@@ -88,7 +81,7 @@ static LogicalResult foldGather(NodeContext &n) {
   shape.insert(shape.end(), indices->shape.begin(), indices->shape.end());
   shape.insert(shape.end(), x->shape.begin() + *axis + 1, x->shape.end());
   int64_t size = x->shape[*axis], inner = countElements(Shape(x->shape.begin() + *axis + 1, x->shape.end())), taken = indices->size();
-  if (failed(checkFold(n, shape)))
+  if (failed(n.checkFold(shape)))
     return failure();
   for (int64_t index : indices->ints)
     if (index < -size || index >= size)
@@ -108,7 +101,7 @@ static LogicalResult foldExpand(NodeContext &n) {
   auto shape = broadcastShape(x->shape, *wanted);
   if (!shape)
     return n.error("cannot expand " + shapeText(x->shape) + " to " + shapeText(*wanted));
-  if (failed(checkFold(n, *shape)))
+  if (failed(n.checkFold(*shape)))
     return failure();
   if (*shape == x->shape) {
     n.alias(0);
@@ -174,8 +167,8 @@ static LogicalResult foldRange(NodeContext &n) {
   if (start->size() != 1 || limit->size() != 1 || delta->size() != 1 || delta->at(0) == 0)
     return n.error("takes a scalar start, limit and step (not 0)");
   double count = std::ceil((limit->at(0) - start->at(0)) / delta->at(0));
-  if (!(count <= kMaxFoldedElements))
-    return n.error("makes a constant of " + numberText(count) + " elements; at most 2^24 are folded");
+  if (!(count <= kMaxFoldedElements) || failed(n.checkFold({std::max<int64_t>(0, static_cast<int64_t>(count))})))
+    return count <= kMaxFoldedElements ? failure() : n.error("makes a constant of " + numberText(count) + " elements");
   HostTensor result = HostTensor::zeros(start->type, {std::max<int64_t>(0, static_cast<int64_t>(count))});
   for (int64_t i = 0; i < result.shape[0]; ++i) {
     double value = start->at(0) + static_cast<double>(i) * delta->at(0);
@@ -190,7 +183,7 @@ static LogicalResult foldRange(NodeContext &n) {
 
 static LogicalResult foldConstantOfShape(NodeContext &n) {
   auto shape = n.integers(0, "its shape");
-  if (!shape || failed(checkFold(n, *shape)))
+  if (!shape || failed(n.checkFold(*shape)))
     return failure();
   HostTensor result = HostTensor::zeros(DataType::Float, *shape);
   if (const importer::Attribute *a = n.node.find("value"); a && a->tensor) {

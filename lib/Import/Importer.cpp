@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/Regex.h"
 
 using namespace mlir;
@@ -282,7 +283,7 @@ void Importer::finishModule(Value output) {
   func::ReturnOp::create(builder, builder.getUnknownLoc(), output);
   forward.setFunctionType(builder.getFunctionType(forward.getArgumentTypes(), type));
   forward.setResultAttr(0, "nn.name", builder.getStringAttr(outputName));
-  module->setAttr("nibble.model", builder.getStringAttr(graph.file));
+  module->setAttr("nibble.model", builder.getStringAttr(llvm::sys::path::filename(graph.file)));
   module->setAttr("nibble.loss", builder.getStringAttr(loss));
   module->setAttr("nibble.onnx_opset", builder.getI64IntegerAttr(graph.opset));
   if (loss == "softmax_cross_entropy")

@@ -109,6 +109,7 @@ public:
   std::string mergedNode;          // output of the final Softmax that the loss takes over
   std::string mergedOp;
   int64_t convolutions = 0, normalizations = 0;
+  int64_t foldedElements = 0;
 
 private:
   bool bindInputs();
@@ -136,7 +137,7 @@ private:
   std::string outputName;
   llvm::StringSet<> needed;      // values that the output depends on
   llvm::StringMap<Parameter> parameters;
-  llvm::StringSet<> symbols, layers, usedStatistics;
+  llvm::StringSet<> symbols, layers, exported;
   std::map<std::string, ValueInfo> inferred;
   bool triedInference = false;
   std::vector<std::string> plainConstants;
@@ -190,6 +191,8 @@ public:
   llvm::LogicalResult error(const llvm::Twine &reason, llvm::StringRef advice = "");
   /// Checks that a result of this shape can be built: positive dimensions, at most kMaxElements.
   llvm::LogicalResult check(const Shape &shape);
+  /// Checks that a folded constant of this shape is within what folding may make in all, and counts it.
+  llvm::LogicalResult checkFold(const Shape &shape);
 
   // Building.
   mlir::OpBuilder &b() { return importer.builder; }

@@ -79,6 +79,13 @@ bool Importer::bindInputs() {
   if (graph.outputs.empty() || graph.outputs.front().name.empty())
     return problem({"", "", "the graph has no output", ""}), false;
   outputName = options.output.empty() ? graph.outputs.front().name : options.output;
+  bool exists = graph.initializers.count(outputName);
+  for (const Node &node : graph.nodes)
+    exists |= llvm::is_contained(node.outputs, outputName);
+  for (const ValueInfo &info : graph.inputs)
+    exists |= info.name == outputName;
+  if (!exists)
+    return problem({"", "", "there is no value '" + outputName + "'", "outputs: " + names(graph.outputs)}), false;
   collectNeeded();
   bool found = options.input.empty();
   const ValueInfo *primary = nullptr;

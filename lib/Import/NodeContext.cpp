@@ -191,6 +191,14 @@ LogicalResult NodeContext::check(const Shape &shape) {
   return error("a tensor of shape " + shapeText(shape) + (count == 0 ? " has no elements" : " is too large (more than 2^31 elements) or negative"));
 }
 
+LogicalResult NodeContext::checkFold(const Shape &shape) {
+  int64_t count = countElements(shape);
+  if (count < 0 || count > kMaxFoldedElements - importer.foldedElements)
+    return error("makes a constant of shape " + shapeText(shape) + "; folding makes at most 2^28 elements in all", "store large constants as initializers");
+  importer.foldedElements += count;
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // Building
 //===----------------------------------------------------------------------===//

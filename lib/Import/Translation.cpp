@@ -64,6 +64,10 @@ void nibble::registerImportOnnxTranslation() {
       [](llvm::SourceMgr &sources, MLIRContext *context) -> OwningOpRef<Operation *> {
         // The file's name, not its buffer: external data lies beside it.
         std::string path = sources.getMemoryBuffer(sources.getMainFileID())->getBufferIdentifier().str();
+        if (path == "<stdin>") {
+          llvm::errs() << "error: --import-onnx reads a file, not standard input (external data lies beside the file)\n";
+          return {};
+        }
         ImportOptions options;
         if (!commandLine.fill(options))
           return {};

@@ -65,7 +65,7 @@ static LogicalResult checkOps(func::FuncOp forward) {
       good = false;
     }
     if (isa<nn::NNDialect>(op->getDialect()) && isa<UnknownLoc>(op->getLoc())) {
-      report(op) << "its location names no ONNX node";
+      report(forward) << "the location of an '" << op->getName() << "' names no ONNX node";
       good = false;
     }
     if (!isa<ContractionOpInterface>(op))

@@ -149,9 +149,13 @@ train::VariableOp Importer::createVariable(NodeContext &node, const Constant &co
   auto type = node.type(value.shape);
   auto loc = NameLoc::get(builder.getStringAttr(constant.root));
   auto data = DenseElementsAttr::get(type, ArrayRef<float>(value.floats));
-  auto variable = train::VariableOp::create(
-      builder, loc, uniqueSymbol(constant.root), type, role, /*trainable=*/false, /*decay=*/false,
-      constant.stored ? constant.root : std::string(), layoutText(layout), data);
+  // Two variables from one initializer: the file has room for the first one's values alone.
+  bool first = exported.insert(constant.root).second;
+  if (!first)
+    note("'" + constant.root + "' serves " + node.node.op + " '" + node.node.name + "' as a " + train::stringifyRole(role).str() +
+         " and another node as something else: each has a variable of its own, and an export writes only the first");
+  auto variable = train::VariableOp::create(builder, loc, uniqueSymbol(constant.root), type, role, /*trainable=*/false, /*decay=*/false,
+                                            constant.stored && first ? constant.root : std::string(), layoutText(layout), data);
   variable->setAttr("nibble.why", builder.getStringAttr(reasonOf(role, node)));
   return variable;
 }
@@ -212,8 +216,8 @@ Value Importer::parameter(NodeContext &node, const Constant &constant, train::Ro
   // Each normalization updates statistics of its own, whatever the exporter shared.
   std::string key = constant.root;
   if (role == train::Role::RunningStat)
-    while (!usedStatistics.insert(key).second)
-      key += "'";
+    for (int copy = 0; parameters.contains(key) || copy == 0; ++copy)
+      key = "statistic " + std::to_string(copy) + " " + constant.root;
   Parameter &parameter = parameters[key];
   if (!parameter.variable) {
     parameter.variable = createVariable(node, constant, role, layout);

@@ -41,8 +41,8 @@ std::string typeName(DataType type);
 
 /// Largest number of elements of any tensor of a graph (8 GiB of f32); sizes up to it are computed without overflow.
 inline constexpr int64_t kMaxElements = int64_t(1) << 31;
-/// Largest number of elements of a tensor that constant folding may make.
-inline constexpr int64_t kMaxFoldedElements = int64_t(1) << 24;
+/// Largest number of elements that constant folding may make in all (1 GiB of f32, twice that of integers).
+inline constexpr int64_t kMaxFoldedElements = int64_t(1) << 28;
 
 /// Product of the dimensions; -1 where one is negative or the product exceeds kMaxElements.
 int64_t countElements(const std::vector<int64_t> &shape);
