@@ -49,22 +49,18 @@ static int64_t iterationCount(Block &body) {
 
 static bool needsTable(Value argument, int64_t n) {
   int64_t count = countOf(argument);
-  return count != 1 && count != n && count % kBlock != 0;
+  return count != 1 && count != n && count % kBlock != 0 && !elementOf(argument).isInteger(1);
 }
 
-/// Elements of tables keep the register type, but for masks, which take a byte each.
-static Type tableType(Value argument, OpBuilder &b) {
-  Type type = registerType(elementOf(argument), b.getContext());
-  return type.isInteger(1) ? b.getI8Type() : type;
-}
+/// Tables hold elements as registers do. (Masks do not repeat: their ops want the mask's own shape.)
+static Type tableType(Value argument) { return registerType(elementOf(argument), argument.getContext()); }
 
 SmallVector<int64_t> nibble::codegen::elementwiseScratch(Block &body) {
-  OpBuilder b(body.getParentOp()->getContext());
   int64_t n = iterationCount(body);
   SmallVector<int64_t> parts;
   for (Value argument : body.getArguments())
     if (needsTable(argument, n))
-      parts.push_back((countOf(argument) + kBlock) * tableType(argument, b).getIntOrFloatBitWidth() / 8);
+      parts.push_back((countOf(argument) + kBlock) * tableType(argument).getIntOrFloatBitWidth() / 8);
   return parts;
 }
 
@@ -125,8 +121,9 @@ LogicalResult Elementwise::checkShapes() {
     for (Value operand : op.getOperands()) {
       ArrayRef<int64_t> tail = cast<RankedTensorType>(operand.getType()).getShape();
       tail = tail.drop_while([](int64_t d) { return d == 1; });
+      bool repeats = !elementOf(operand).isInteger(1) || countOf(operand) == 1;
       bool fits = countOf(operand) == countOf(op.getResult(0)) ||
-                  (tail.size() <= shape.size() && tail == shape.take_back(tail.size()));
+                  (repeats && tail.size() <= shape.size() && tail == shape.take_back(tail.size()));
       if (!fits)
         return op.emitOpError() << "has an operand of type " << operand.getType()
                                 << " that does not repeat along leading dimensions: it needs an nn.broadcast before the group";
@@ -157,16 +154,10 @@ void Elementwise::loadScalars() {
 Value Elementwise::makeTable(Value argument, unsigned part) {
   Buffer x = group.in(argument);
   int64_t period = x.count();
-  Type type = tableType(argument, e.b);
-  Value table = group.scratch(part, type, period + kBlock);
-  auto stored = [&](Value block) {
-    return x.element().isInteger(1)
-               ? arith::ExtUIOp::create(e.b, e.loc, VectorType::get({kBlock}, type), block).getResult()
-               : block;
-  };
+  Value table = group.scratch(part, tableType(argument), period + kBlock);
   // Whole blocks first: the last one reaches up to 31 elements past P, within the table, and is then mended.
   e.loop(e.index(0), e.index(llvm::alignTo(period, kBlock)), kBlock,
-         [&](Value at) { e.store(stored(loadBlock(e, x, at)), table, at); });
+         [&](Value at) { e.store(loadBlock(e, x, at), table, at); });
   e.loop(e.index(period), e.index(period + kBlock), 1, [&](Value at) {
     Value from = e.sub(at, e.index(period)); // ascending, so that short periods repeat
     e.storeScalar(e.loadScalar(table, from), table, at);
@@ -200,10 +191,7 @@ Value Elementwise::loadInLoop(Value argument, Value at) {
   Value from = e.rem(at, countOf(argument));
   if (!needsTable(argument, n))
     return loadBlock(e, x, from);
-  Value block = e.load(tables.lookup(argument), from, kBlock);
-  if (!x.element().isInteger(1))
-    return block;
-  return arith::TruncIOp::create(e.b, e.loc, VectorType::get({kBlock}, e.b.getI1Type()), block);
+  return e.load(tables.lookup(argument), from, kBlock);
 }
 
 void Elementwise::storeAll(bool inLoop, Value at) {

@@ -1,0 +1,81 @@
+//===- ChannelTest.cpp - per-channel reductions against the interpreter -------===//
+//
+// Law: block sums in f32 with rows ascending, blocks and channels ascending in f64: the interpreter's bits, for packed operands
+// whose rows begin anywhere too.
+//
+//===----------------------------------------------------------------------===//
+#include "GroupHarness.h"
+
+#include <gtest/gtest.h>
+
+using namespace nibble::test;
+
+namespace {
+/// Images, and rows that are several blocks of 96 with a ragged end.
+const char *const kLeading[] = {"3x5x4x", "201x", "2x50x", ""};
+const char *const kChannels[] = {"1", "3", "10", "16", "33", "64", "100"};
+
+void atEveryShape(const std::string &text) {
+  for (const char *leading : kLeading)
+    for (const char *channels : kChannels)
+      expectSameBits(with(text, {{"S", std::string(leading) + channels}, {"C", channels}}));
+  expectSameBits(with(text, {{"S", "3x5x4x10"}, {"C", "10"}}), "generic");
+}
+} // namespace
+
+// Bias gradients.
+TEST(Channel, Sum) {
+  atEveryShape(R"((%x: tensor<$Sxf32>) -> tensor<$Cxf32> {
+    %0 = nn.channel_sum %x : (tensor<$Sxf32>) -> tensor<$Cxf32>
+    return %0 : tensor<$Cxf32>
+  })");
+}
+
+// The gradient of a learned clip from the clipped value or from its codes.
+TEST(Channel, ClipAlphaGrad) {
+  atEveryShape(R"((%dy: tensor<$Sxf32>, %m: tensor<$Sxi1>, %y: tensor<$Sxf32> {t.special}) -> tensor<f32> {
+    %0 = nn.clip_alpha_grad %dy, %m, %y : (tensor<$Sxf32>, tensor<$Sxi1>, tensor<$Sxf32>) -> tensor<f32>
+    return %0 : tensor<f32>
+  })");
+  atEveryShape(R"((%dy: tensor<$Sxf32>, %m: tensor<$Sxi1>, %y: tensor<$Sx!q4.int4>, %z: tensor<i32> {t.value = -8}) -> tensor<f32> {
+    %0 = nn.clip_alpha_grad %dy, %m, %y, %z : (tensor<$Sxf32>, tensor<$Sxi1>, tensor<$Sx!q4.int4>, tensor<i32>) -> tensor<f32>
+    return %0 : tensor<f32>
+  })");
+}
+
+// The gain of a quantized gradient.
+TEST(Channel, Gain) {
+  for (std::string type : {"!q4.log<4>", "!q4.int4", "!q4.log<2>"})
+    atEveryShape(with(R"((%g: tensor<$Sxf32> {t.lo = -1.0, t.hi = 1.0}, %q: tensor<$Sx$T>, %s: tensor<f32> {t.value = 0.03}) -> tensor<f32> {
+      %0 = q4.gain %g, %q, %s : (tensor<$Sxf32>, tensor<$Sx$T>, tensor<f32>) -> tensor<f32>
+      return %0 : tensor<f32>
+    })", {{"T", type}}));
+}
+
+// Batch normalization: statistics, the map of running ones, and the gradient's coefficients.
+TEST(Channel, BatchNorm) {
+  for (std::string leading : {"3x5x4x", "201x"})
+    for (std::string channels : kChannels) {
+      std::string shape = leading + channels;
+      expectSameBits(with(R"((%x: tensor<$Sxf32> {t.lo = -2.0, t.hi = 3.0}, %g: tensor<$Cxf32>, %b: tensor<$Cxf32>, %m: tensor<$Cxf32> {t.lo = -1.0, t.hi = 1.0},
+          %v: tensor<$Cxf32> {t.lo = 0.1, t.hi = 2.0}) -> (tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>) {
+        %0:6 = nn.batch_stats %x, %g, %b, %m, %v {epsilon = 1.0e-5 : f32, momentum = 0.9 : f32}
+          : (tensor<$Sxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>)
+          -> (tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>)
+        return %0#0, %0#1, %0#2, %0#3, %0#4, %0#5 : tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>
+      })", {{"S", shape}, {"C", channels}}));
+      expectSameBits(with(R"((%dy: tensor<$Sxf32>, %x: tensor<$Sxf32> {t.lo = -2.0, t.hi = 3.0}, %g: tensor<$Cxf32>, %m: tensor<$Cxf32> {t.lo = -1.0, t.hi = 1.0},
+          %r: tensor<$Cxf32> {t.lo = 0.5, t.hi = 2.0}) -> (tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>) {
+        %0:5 = nn.batch_norm_grad %dy, %x, %g, %m, %r
+          : (tensor<$Sxf32>, tensor<$Sxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>)
+          -> (tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>)
+        return %0#0, %0#1, %0#2, %0#3, %0#4 : tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>
+      })", {{"S", shape}, {"C", channels}}));
+      expectSameBits(with(R"((%g: tensor<$Cxf32>, %b: tensor<$Cxf32>, %m: tensor<$Cxf32>, %v: tensor<$Cxf32> {t.lo = 0.0, t.hi = 2.0})
+          -> (tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>) {
+        %0:3 = nn.batch_norm_fold %g, %b, %m, %v {epsilon = 1.0e-5 : f32}
+          : (tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>) -> (tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>)
+        return %0#0, %0#1, %0#2 : tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>
+      })", {{"C", channels}}));
+    }
+}

@@ -1,0 +1,175 @@
+//===- ElementwiseTest.cpp - element-wise groups against the interpreter ------===//
+//
+// Law: compiled element-wise code gives the interpreter's bits, for every op, ragged size, broadcast and processor.
+//
+//===----------------------------------------------------------------------===//
+#include "GroupHarness.h"
+
+#include <gtest/gtest.h>
+
+using namespace nibble::test;
+
+static void everywhere(const std::string &text) {
+  for (const char *cpu : kProcessors)
+    expectSameBits(text, cpu);
+}
+
+// Each function of one operand, over special values too.
+TEST(Elementwise, Unary) {
+  everywhere(R"((%x: tensor<5x67xf32> {t.special}, %z: tensor<5x67xf32> {t.lo = -100.0, t.hi = 100.0})
+      -> (tensor<5x67xf32>, tensor<5x67xf32>, tensor<5x67xf32>, tensor<5x67xf32>, tensor<5x67xf32>, tensor<5x67xf32>,
+          tensor<5x67xf32>, tensor<5x67xf32>) {
+    %0 = nn.neg %x : tensor<5x67xf32>
+    %1 = nn.abs %x : tensor<5x67xf32>
+    %2 = nn.sqrt %x : tensor<5x67xf32>
+    %3 = nn.exp %z : tensor<5x67xf32>
+    %4 = nn.log %x : tensor<5x67xf32>
+    %5 = nn.erf %x : tensor<5x67xf32>
+    %6 = nn.tanh %x : tensor<5x67xf32>
+    %7 = nn.sigmoid %z : tensor<5x67xf32>
+    return %0, %1, %2, %3, %4, %5, %6, %7 : tensor<5x67xf32>, tensor<5x67xf32>, tensor<5x67xf32>, tensor<5x67xf32>,
+        tensor<5x67xf32>, tensor<5x67xf32>, tensor<5x67xf32>, tensor<5x67xf32>
+  })");
+}
+
+// Comparisons and selections decide as the formulas say, NaN and zeros of both signs included.
+TEST(Elementwise, Piecewise) {
+  everywhere(R"((%x: tensor<131xf32> {t.special}, %y: tensor<131xf32> {t.special}, %alpha: tensor<f32> {t.value = 1.25})
+      -> (tensor<131xf32>, tensor<131xf32>, tensor<131xf32>, tensor<131xf32>, tensor<131xf32>, tensor<131xf32>,
+          tensor<131xf32>) {
+    %0 = nn.relu %x : tensor<131xf32>
+    %1 = nn.leaky_relu %x {slope = 0.01 : f32} : tensor<131xf32>
+    %2 = nn.clip %x {lo = -1.0 : f32, hi = 2.0 : f32} : tensor<131xf32>
+    %3 = nn.min %x, %y : (tensor<131xf32>, tensor<131xf32>) -> tensor<131xf32>
+    %4 = nn.max %x, %y : (tensor<131xf32>, tensor<131xf32>) -> tensor<131xf32>
+    %5 = nn.clip_learned %x, %alpha {one_sided} : (tensor<131xf32>, tensor<f32>) -> tensor<131xf32>
+    %6 = nn.clip_learned %x, %alpha : (tensor<131xf32>, tensor<f32>) -> tensor<131xf32>
+    return %0, %1, %2, %3, %4, %5, %6 : tensor<131xf32>, tensor<131xf32>, tensor<131xf32>, tensor<131xf32>, tensor<131xf32>,
+        tensor<131xf32>, tensor<131xf32>
+  })");
+}
+
+// Every comparison, and what is made of masks; a mask's bits beyond the tensor do not matter.
+TEST(Elementwise, Masks) {
+  for (std::string predicate : {"lt", "le", "gt", "ge", "eq"})
+    expectSameBits(with(R"((%x: tensor<3x45xf32> {t.special}, %y: tensor<45xf32> {t.special}) -> tensor<3x45xi1> {
+      %0 = nn.compare %x, %y {predicate = #nn.cmp<$p>} : (tensor<3x45xf32>, tensor<45xf32>) -> tensor<3x45xi1>
+      return %0 : tensor<3x45xi1>
+    })", {{"p", predicate}}));
+  everywhere(R"((%x: tensor<3x45xf32> {t.special}, %y: tensor<3x45xf32>, %m: tensor<3x45xi1>, %u: tensor<3x45xi16>,
+                 %lo: tensor<f32> {t.value = -0.5}, %hi: tensor<f32> {t.value = 0.5})
+      -> (tensor<3x45xf32>, tensor<3x45xf32>, tensor<3x45xi1>, tensor<3x45xi1>) {
+    %0 = nn.mask %x, %m : (tensor<3x45xf32>, tensor<3x45xi1>) -> tensor<3x45xf32>
+    %1 = nn.select %m, %x, %y : (tensor<3x45xi1>, tensor<3x45xf32>, tensor<3x45xf32>) -> tensor<3x45xf32>
+    %2 = nn.inside %x, %lo, %hi : (tensor<3x45xf32>, tensor<f32>, tensor<f32>) -> tensor<3x45xi1>
+    %3 = nn.keep_mask %u {ratio = 0.3 : f32} : (tensor<3x45xi16>) -> tensor<3x45xi1>
+    return %0, %1, %2, %3 : tensor<3x45xf32>, tensor<3x45xf32>, tensor<3x45xi1>, tensor<3x45xi1>
+  })");
+}
+
+// A vector repeats along leading dimensions, whatever its length: below, at and above a block, a multiple of it or not.
+TEST(Elementwise, Periods) {
+  for (std::string c : {"1", "3", "10", "16", "32", "33", "64", "100"})
+    expectSameBits(with(R"((%x: tensor<7x$cxf32>, %v: tensor<1x$cxf32>, %w: tensor<$cxf32>) -> (tensor<7x$cxf32>, tensor<7x$cxf32>) {
+      %0 = nn.fma %x, %v, %v : (tensor<7x$cxf32>, tensor<1x$cxf32>, tensor<1x$cxf32>) -> tensor<7x$cxf32>
+      %1 = nn.sub %w, %0 : (tensor<$cxf32>, tensor<7x$cxf32>) -> tensor<7x$cxf32>
+      return %0, %1 : tensor<7x$cxf32>, tensor<7x$cxf32>
+    })", {{"c", c}}));
+}
+
+// Larger than a chunk, with a ragged end: the parallel loop covers everything once.
+TEST(Elementwise, Chunks) {
+  expectSameBits(R"((%x: tensor<5x9973xf32>, %v: tensor<9973xf32>) -> tensor<5x9973xf32> {
+    %0 = nn.sub %x, %v : (tensor<5x9973xf32>, tensor<9973xf32>) -> tensor<5x9973xf32>
+    return %0 : tensor<5x9973xf32>
+  })");
+}
+
+// Groups of one element, ops of one element in larger groups, constants, reshapes, an argument handed back.
+TEST(Elementwise, Scalars) {
+  everywhere(R"((%a: tensor<f32>, %b: tensor<f32>) -> (tensor<f32>, tensor<i1>, tensor<f32>) {
+    %c = arith.constant dense<2.5> : tensor<f32>
+    %0 = nn.mul %a, %c : (tensor<f32>, tensor<f32>) -> tensor<f32>
+    %1 = nn.compare %a, %b {predicate = #nn.cmp<lt>} : (tensor<f32>, tensor<f32>) -> tensor<i1>
+    %2 = nn.max %0, %b : (tensor<f32>, tensor<f32>) -> tensor<f32>
+    return %2, %1, %a : tensor<f32>, tensor<i1>, tensor<f32>
+  })");
+  everywhere(R"((%x: tensor<4x11xf32>, %a: tensor<f32>) -> (tensor<44xf32>, tensor<f32>, tensor<4x11xf32>) {
+    %c = arith.constant dense<2.5> : tensor<f32>
+    %ones = arith.constant dense<1.0> : tensor<4x11xf32>
+    %0 = nn.mul %a, %c : (tensor<f32>, tensor<f32>) -> tensor<f32>
+    %1 = nn.mul %x, %0 : (tensor<4x11xf32>, tensor<f32>) -> tensor<4x11xf32>
+    %2 = nn.add %1, %ones : (tensor<4x11xf32>, tensor<4x11xf32>) -> tensor<4x11xf32>
+    %3 = nn.reshape %2 : (tensor<4x11xf32>) -> tensor<44xf32>
+    %4 = nn.neg %3 : tensor<44xf32>
+    return %4, %0, %x : tensor<44xf32>, tensor<f32>, tensor<4x11xf32>
+  })");
+}
+
+// Optimizers, in every form.
+TEST(Elementwise, Optimizers) {
+  for (std::string form : {"momentum = 0.9 : f32, decay = 1.0e-4 : f32", "momentum = 0.9 : f32, decay = 0.0 : f32, nesterov",
+                           "momentum = 0.0 : f32, decay = 0.0 : f32"})
+    expectSameBits(with(R"((%t: tensor<77xf32>, %g: tensor<77xf32>, %v: tensor<77xf32>, %r: tensor<f32>) -> (tensor<77xf32>, tensor<77xf32>) {
+      %0, %1 = train.sgd %t, %g, %v, %r {$form} : (tensor<77xf32>, tensor<77xf32>, tensor<77xf32>, tensor<f32>) -> (tensor<77xf32>, tensor<77xf32>)
+      return %0, %1 : tensor<77xf32>, tensor<77xf32>
+    })", {{"form", form}}));
+  for (std::string decay : {"0.0", "0.01"})
+    expectSameBits(with(R"((%t: tensor<77xf32>, %g: tensor<77xf32>, %m: tensor<77xf32>, %v: tensor<77xf32> {t.lo = 0.0, t.hi = 1.0},
+        %r: tensor<f32> {t.value = 0.01}) -> (tensor<77xf32>, tensor<77xf32>, tensor<77xf32>) {
+      %0, %1, %2 = train.adam %t, %g, %m, %v, %r {beta1 = 0.9 : f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f32, decay = $decay : f32}
+        : (tensor<77xf32>, tensor<77xf32>, tensor<77xf32>, tensor<77xf32>, tensor<f32>) -> (tensor<77xf32>, tensor<77xf32>, tensor<77xf32>)
+      return %0, %1, %2 : tensor<77xf32>, tensor<77xf32>, tensor<77xf32>
+    })", {{"decay", decay}}));
+  expectSameBits(R"((%t: tensor<77xf32>, %g: tensor<77xf32>, %m: tensor<77xf32>, %v: tensor<77xf32> {t.lo = 0.0, t.hi = 1.0},
+        %r: tensor<f32> {t.value = 0.01}, %d: tensor<f32> {t.value = 0.001}) -> (tensor<77xf32>, tensor<77xf32>, tensor<77xf32>) {
+      %0, %1, %2 = train.adam %t, %g, %m, %v, %r, %d {beta1 = 0.9 : f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f32, decay = 0.0 : f32}
+        : (tensor<77xf32>, tensor<77xf32>, tensor<77xf32>, tensor<77xf32>, tensor<f32>, tensor<f32>) -> (tensor<77xf32>, tensor<77xf32>, tensor<77xf32>)
+      return %0, %1, %2 : tensor<77xf32>, tensor<77xf32>, tensor<77xf32>
+    })");
+}
+
+// Quantizers of every level set and radix, nearest and with noise; NaN and infinities have their code.
+TEST(Elementwise, Quantize) {
+  struct Set { std::string type, qmin, qmax, zero; };
+  for (Set set : {Set{"int4", "-8", "7", "-8"}, Set{"int4", "-7", "7", "0"}, Set{"int4", "-8", "7", "3"}}) {
+    std::string text = R"((%x: tensor<3x37xf32> {t.special}, %s: tensor<f32> {t.value = 0.13}, %z: tensor<i32> {t.value = $zero}, %u: tensor<3x37xi16>)
+        -> (tensor<3x37x!q4.$type>, tensor<3x37x!q4.$type>, tensor<3x37xf32>) {
+      %0 = q4.quantize %x, %s zero_point(%z) {qmin = $qmin : i32, qmax = $qmax : i32} : (tensor<3x37xf32>, tensor<f32>, tensor<i32>) -> tensor<3x37x!q4.$type>
+      %1 = q4.quantize %x, %s zero_point(%z) noise(%u) {qmin = $qmin : i32, qmax = $qmax : i32} : (tensor<3x37xf32>, tensor<f32>, tensor<i32>, tensor<3x37xi16>) -> tensor<3x37x!q4.$type>
+      %2 = q4.dequantize %0, %s, %z : (tensor<3x37x!q4.$type>, tensor<f32>, tensor<i32>) -> tensor<3x37xf32>
+      return %0, %1, %2 : tensor<3x37x!q4.$type>, tensor<3x37x!q4.$type>, tensor<3x37xf32>
+    })";
+    for (const char *cpu : kProcessors)
+      expectSameBits(with(text, {{"type", set.type}, {"qmin", set.qmin}, {"qmax", set.qmax}, {"zero", set.zero}}), cpu);
+  }
+  everywhere(R"((%x: tensor<3x37xf32> {t.special}, %s: tensor<f32> {t.value = 0.25}, %c: tensor<3x37x!q4.int8>, %u: tensor<3x37xi16>)
+      -> (tensor<3x37x!q4.int4>, tensor<3x37x!q4.int8>, tensor<3x37x!q4.int8>, tensor<3x37xf32>) {
+    %0 = q4.quantize %x, %s {qmin = -7 : i32, qmax = 7 : i32} : (tensor<3x37xf32>, tensor<f32>) -> tensor<3x37x!q4.int4>
+    %1 = q4.quantize %x, %s {qmin = -127 : i32, qmax = 127 : i32} : (tensor<3x37xf32>, tensor<f32>) -> tensor<3x37x!q4.int8>
+    %2 = q4.quantize %x, %s noise(%u) {qmin = -127 : i32, qmax = 127 : i32} : (tensor<3x37xf32>, tensor<f32>, tensor<3x37xi16>) -> tensor<3x37x!q4.int8>
+    %3 = q4.dequantize %c, %s : (tensor<3x37x!q4.int8>, tensor<f32>) -> tensor<3x37xf32>
+    return %0, %1, %2, %3 : tensor<3x37x!q4.int4>, tensor<3x37x!q4.int8>, tensor<3x37x!q4.int8>, tensor<3x37xf32>
+  })");
+  everywhere(R"((%x: tensor<3x37xf32> {t.special}, %s: tensor<f32> {t.value = 0.0078125}, %u: tensor<3x37xi16>)
+      -> (tensor<3x37x!q4.log<4>>, tensor<3x37x!q4.log<2>>, tensor<3x37xf32>, tensor<3x37xf32>) {
+    %0 = q4.quantize_log %x, %s : (tensor<3x37xf32>, tensor<f32>) -> tensor<3x37x!q4.log<4>>
+    %1 = q4.quantize_log %x, %s, %u : (tensor<3x37xf32>, tensor<f32>, tensor<3x37xi16>) -> tensor<3x37x!q4.log<2>>
+    %2 = q4.dequantize %0, %s : (tensor<3x37x!q4.log<4>>, tensor<f32>) -> tensor<3x37xf32>
+    %3 = q4.dequantize %1, %s : (tensor<3x37x!q4.log<2>>, tensor<f32>) -> tensor<3x37xf32>
+    return %0, %1, %2, %3 : tensor<3x37x!q4.log<4>>, tensor<3x37x!q4.log<2>>, tensor<3x37xf32>, tensor<3x37xf32>
+  })");
+}
+
+// Codes and masks that come in and go out again, and the gradient of the squared error.
+TEST(Elementwise, CopiesAndMse) {
+  everywhere(R"((%a: tensor<90x!q4.int4>, %b: tensor<90x!q4.log<4>>, %c: tensor<90xi1>, %d: tensor<90xi16>)
+      -> (tensor<9x10x!q4.int4>, tensor<90x!q4.log<4>>, tensor<90xi1>, tensor<90xi16>) {
+    %0 = nn.reshape %a : (tensor<90x!q4.int4>) -> tensor<9x10x!q4.int4>
+    return %0, %b, %c, %d : tensor<9x10x!q4.int4>, tensor<90x!q4.log<4>>, tensor<90xi1>, tensor<90xi16>
+  })");
+  everywhere(R"((%y: tensor<9x10xf32>, %t: tensor<9x10xf32>, %d: tensor<f32>) -> tensor<9x10xf32> {
+    %0 = nn.mse_grad %y, %t, %d : (tensor<9x10xf32>, tensor<9x10xf32>, tensor<f32>) -> tensor<9x10xf32>
+    return %0 : tensor<9x10xf32>
+  })");
+}
