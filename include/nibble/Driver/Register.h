@@ -11,5 +11,7 @@ namespace nibble {
 void registerAllDialects(mlir::DialectRegistry &registry);
 /// Every pass and every room's named pipeline (nibble-opt).
 void registerAllPasses();
+/// `--print-support`: the code's own lists, for docs/support.md (scripts/support-page).
+void registerPrintSupport();
 
 } // namespace nibble
