@@ -35,10 +35,15 @@ struct CommandLine {
   }
 
   void add(const ToolOption &option) {
+    // Libraries that come along with LLVM's shared object register flags of their own (`threads` is one); ours take the name.
+    if (cl::Option *foreign = cl::getRegisteredOptions().lookup(option.name))
+      foreign->removeArgument();
     bool isSwitch = option.metavar.empty();
-    auto made = std::make_unique<cl::list<std::string>>(llvm::StringRef(option.name), cl::desc(option.help), cl::value_desc(option.metavar),
+    auto made = std::make_unique<cl::list<std::string>>(llvm::StringRef(option.name), cl::desc(option.help), cl::value_desc(isSwitch ? llvm::StringRef("true|false") : llvm::StringRef(option.metavar)),
                                                         isSwitch ? cl::ValueOptional : cl::ValueRequired,
                                                         cl::cat(*order[static_cast<size_t>(option.group)]));
+    if (option.name == "O")
+      made->setFormattingFlag(cl::Prefix); // -O3
     options.emplace_back(&option, std::move(made));
   }
 };

@@ -164,8 +164,12 @@ Status setVerifyThreads(ToolOptions &o, const std::string &value) {
 
 Status setCpu(ToolOptions &o, const std::string &value) {
   o.verifyCpus.clear();
-  for (llvm::StringRef part : llvm::split(value, ','))
+  for (llvm::StringRef part : llvm::split(value, ',')) {
+    llvm::Expected<Machine> machine = Machine::create(part);
+    if (!machine)
+      return Status::error(llvm::toString(machine.takeError()));
     o.verifyCpus.push_back(part.str());
+  }
   o.compile.mcpu = o.verifyCpus.front();
   return Status::success();
 }

@@ -42,4 +42,5 @@ void nibble::registerAllPasses() {
   registerSchedulePipeline();
   registerCodegenCpu();
   registerTargetPipeline();
+  registerPrintSupport();
 }
