@@ -59,7 +59,9 @@ static std::optional<size_t> vectorDimension(const Shape &shape) {
 
 /// The constant input's role in `value (op) constant`, or nothing where it is a plain constant.
 static std::optional<train::Role> roleOf(NodeContext &n, const Constant &constant, Value value) {
-  if (!constant.stored || !vectorDimension(constant.tensor->shape) || !constant.tensor->isFloat())
+  const Shape &shape = constant.tensor->shape, data = NodeContext::shapeOf(value);
+  bool ofOneOutput = !shape.empty() && constant.tensor->size() == 1 && data.size() == 2 && data[1] == 1;
+  if (!constant.stored || !(vectorDimension(shape) || ofOneOutput) || !constant.tensor->isFloat())
     return std::nullopt;
   bool adds = n.node.op == "Add" || n.node.op == "Sub";
   if (adds && followsContraction(value))
@@ -74,7 +76,7 @@ template <typename Op>
 static Value withVector(NodeContext &n, size_t dataInput, size_t constantInput, train::Role role) {
   Value data = n.value(dataInput);
   Shape shape = NodeContext::shapeOf(data), vector = n.shape(constantInput);
-  size_t fromEnd = *vectorDimension(vector);
+  size_t fromEnd = vectorDimension(vector).value_or(0);
   bool channels = shape.size() >= 3 && fromEnd + 2 == shape.size() && vector.size() <= shape.size();
   bool last = fromEnd == 0 && vector.size() <= shape.size();
   if (!channels && !last) {

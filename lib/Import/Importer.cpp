@@ -146,6 +146,30 @@ void Importer::reportUnknown(const Node &node) {
           "export it as simpler operators, choose another --output, or add a converter (docs/howto/add-an-onnx-op.md)");
 }
 
+/// Before opset 7, Add and its like aligned their second operand with dimension `axis` of the first. Such a node gets the
+/// operand with ones behind it, which is how it broadcasts since.
+const Node &Importer::alignOperand(const Node &node, Node &rewritten) {
+  const importer::Attribute *axis = node.find("axis");
+  bool binary = node.op == "Add" || node.op == "Sub" || node.op == "Mul" || node.op == "Div" || node.op == "Pow";
+  if (graph.opset >= 7 || !axis || !binary || node.inputs.size() != 2 || node.inputs[1].empty())
+    return node;
+  NodeContext context(*this, node);
+  Shape left = context.shape(0), right = context.shape(1);
+  int64_t rank = left.size(), first = axis->i < 0 ? axis->i + rank : axis->i, ones = rank - first - static_cast<int64_t>(right.size());
+  if (first < 0 || ones <= 0)
+    return node;
+  right.insert(right.end(), ones, 1);
+  rewritten = node;
+  rewritten.inputs[1] += " (aligned)";
+  Node reshape{node.name, "Reshape", "", {node.inputs[1]}, {rewritten.inputs[1]}, {}};
+  NodeContext view(*this, reshape);
+  if (const Constant *constant = view.constant(0))
+    view.setView(*constant, {false, right});
+  else
+    view.set(0, view.reshape(view.value(0), right));
+  return rewritten;
+}
+
 void Importer::convertNode(const Node &node) {
   size_t before = problems.size();
   bool allConstant = true, anyFailed = false;
@@ -170,7 +194,9 @@ void Importer::convertNode(const Node &node) {
   }
   if (anyFailed)
     return afterFailure(node);
-  NodeContext nodeContext(*this, node);
+  Node rewritten;
+  const Node &current = alignOperand(node, rewritten);
+  NodeContext nodeContext(*this, current);
   auto fold = foldTable().find(op);
   auto convert = converterTable().find(op);
   LogicalResult done = failure();

@@ -119,6 +119,7 @@ private:
   bool replaceHead();
   void convertNodes();
   void convertNode(const Node &node);
+  const Node &alignOperand(const Node &node, Node &rewritten);
   void reportUnknown(const Node &node);
   void afterFailure(const Node &node);
   bool finishOutput();

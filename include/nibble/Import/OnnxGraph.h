@@ -73,8 +73,7 @@ struct Graph {
 /// One loaded file. External data is read and local functions are inlined.
 class OnnxFile {
 public:
-  /// Loads `path`: size limits, parse, external data (only files beneath the model's folder), ONNX's checker, ONNX's
-  /// version converter for opsets below 7. Null where no graph could be made of it; what was wrong is in `problems`,
+  /// Loads `path`: size limits, parse, external data (only files beneath the model's folder), ONNX's checker. Null where no graph could be made of it; what was wrong is in `problems`,
   /// which may also hold problems of a graph that is returned (so that the caller can add its own before giving up).
   static std::unique_ptr<OnnxFile> load(const std::string &path, std::vector<Problem> &problems);
 

@@ -9,7 +9,6 @@
 #include "onnx/defs/schema.h"
 #include "onnx/inliner/inliner.h"
 #include "onnx/shape_inference/implementation.h"
-#include "onnx/version_converter/convert.h"
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/stubs/logging.h>
@@ -21,8 +20,6 @@
 
 using namespace nibble::importer;
 namespace fs = std::filesystem;
-
-static constexpr int64_t kOldestOpset = 7;
 
 struct OnnxFile::Proto {
   onnx::ModelProto model;
@@ -123,10 +120,12 @@ static void fillGraph(onnx::ModelProto &model, Graph &graph) {
       tensor.clear_raw_data();
 }
 
-/// Checker, inlining of local functions, version converter.
+/// Checker and inlining of local functions. ONNX's version converter is not used: docs/rationale/import.md says why.
 static void normalize(onnx::ModelProto &model, std::vector<Problem> &problems) {
-  if (model.ir_version() < 3 && model.opset_import_size() == 0)
-    model.add_opset_import()->set_version(1); // what IR versions before 3 mean by saying nothing
+  if (model.ir_version() < 3 && model.opset_import_size() == 0) { // which means operators of version 1
+    model.add_opset_import()->set_version(1);
+    model.set_ir_version(3);
+  }
   int64_t opset = opsetOf(model), newest = newestOpset();
   if (opset < 1)
     problems.push_back({"", "", "imports no version of ONNX's operators (opset_import)", "export the model again"});
@@ -139,9 +138,6 @@ static void normalize(onnx::ModelProto &model, std::vector<Problem> &problems) {
     return;
   if (model.functions_size() > 0)
     guarded(problems, "inlining the model's functions: ", "", [&] { onnx::inliner::InlineLocalFunctions(model); });
-  if (opset < kOldestOpset)
-    guarded(problems, "ONNX's version converter (opset " + std::to_string(opset) + " to 7): ", "export with opset 7 or newer",
-            [&] { model = onnx::version_conversion::ConvertVersion(model, kOldestOpset); });
 }
 
 std::unique_ptr<OnnxFile> OnnxFile::load(const std::string &path, std::vector<Problem> &problems) {
