@@ -8,8 +8,7 @@ using namespace mlir;
 using namespace nibble;
 using namespace nibble::importer;
 
-template <typename Op>
-static LogicalResult convertUnary(NodeContext &n) {
+template <typename Op> static LogicalResult convertUnary(NodeContext &n) {
   Value x = n.value(0);
   if (x)
     n.set(0, n.unary<Op>(x));
@@ -18,19 +17,23 @@ static LogicalResult convertUnary(NodeContext &n) {
 
 static Value clip(NodeContext &n, Value x, float lo, float hi) {
   auto &b = n.b();
-  return nn::ClipOp::create(b, n.loc(), x.getType(), x, b.getF32FloatAttr(lo), b.getF32FloatAttr(hi));
+  return nn::ClipOp::create(b, n.loc(), x.getType(), x, b.getF32FloatAttr(lo),
+                            b.getF32FloatAttr(hi));
 }
 
 static LogicalResult convertLeakyRelu(NodeContext &n) {
   Value x = n.value(0);
   if (x)
-    n.set(0, nn::LeakyReluOp::create(n.b(), n.loc(), x.getType(), x, n.b().getF32FloatAttr(static_cast<float>(n.real("alpha", 0.01)))));
+    n.set(0, nn::LeakyReluOp::create(
+                 n.b(), n.loc(), x.getType(), x,
+                 n.b().getF32FloatAttr(static_cast<float>(n.real("alpha", 0.01)))));
   return success(x != nullptr);
 }
 
 static LogicalResult convertClip(NodeContext &n) {
   constexpr float largest = std::numeric_limits<float>::max();
-  float bounds[2] = {static_cast<float>(n.real("min", -largest)), static_cast<float>(n.real("max", largest))};
+  float bounds[2] = {static_cast<float>(n.real("min", -largest)),
+                     static_cast<float>(n.real("max", largest))};
   for (size_t i : {1, 2})
     if (n.has(i)) {
       auto bound = n.scalar(i);
@@ -42,7 +45,8 @@ static LogicalResult convertClip(NodeContext &n) {
   if (!x)
     return failure();
   if (!(bounds[0] <= bounds[1])) // ONNX: everything becomes the upper bound; no network means that
-    return n.error("clips to the empty interval from " + numberText(bounds[0]) + " to " + numberText(bounds[1]));
+    return n.error("clips to the empty interval from " + numberText(bounds[0]) + " to " +
+                   numberText(bounds[1]));
   bool below = bounds[0] > -largest, above = bounds[1] < largest;
   if (!below && !above)
     n.set(0, x);
@@ -57,8 +61,12 @@ static LogicalResult convertClip(NodeContext &n) {
 // Compositions
 //===----------------------------------------------------------------------===//
 
-static Value scaled(NodeContext &n, Value x, double factor) { return n.binary<nn::MulOp>(x, n.splat(static_cast<float>(factor))); }
-static Value shifted(NodeContext &n, Value x, double by) { return n.binary<nn::AddOp>(x, n.splat(static_cast<float>(by))); }
+static Value scaled(NodeContext &n, Value x, double factor) {
+  return n.binary<nn::MulOp>(x, n.splat(static_cast<float>(factor)));
+}
+static Value shifted(NodeContext &n, Value x, double by) {
+  return n.binary<nn::AddOp>(x, n.splat(static_cast<float>(by)));
+}
 
 static LogicalResult convertHardSigmoid(NodeContext &n) { // max(0, min(1, alpha x + beta))
   Value x = n.value(0);
@@ -89,7 +97,8 @@ static LogicalResult convertElu(NodeContext &n) {
 static LogicalResult convertSelu(NodeContext &n) {
   Value x = n.value(0);
   if (x)
-    n.set(0, scaled(n, elu(n, x, n.real("alpha", 1.6732632423543772)), n.real("gamma", 1.0507009873554805)));
+    n.set(0, scaled(n, elu(n, x, n.real("alpha", 1.6732632423543772)),
+                    n.real("gamma", 1.0507009873554805)));
   return success(x != nullptr);
 }
 
@@ -122,7 +131,8 @@ static LogicalResult convertGelu(NodeContext &n) {
   Value inner;
   if (n.text("approximate", "none") == "tanh") { // tanh(sqrt(2/pi) (x + 0.044715 x^3))
     Value cube = n.binary<nn::MulOp>(n.binary<nn::MulOp>(x, x), x);
-    inner = n.unary<nn::TanhOp>(scaled(n, n.binary<nn::AddOp>(x, scaled(n, cube, 0.044715)), std::sqrt(2 / M_PI)));
+    inner = n.unary<nn::TanhOp>(
+        scaled(n, n.binary<nn::AddOp>(x, scaled(n, cube, 0.044715)), std::sqrt(2 / M_PI)));
   } else {
     inner = n.unary<nn::ErfOp>(scaled(n, x, M_SQRT1_2));
   }
@@ -134,19 +144,20 @@ static LogicalResult convertGelu(NodeContext &n) {
 // Softmax: nn's runs over the last dimension
 //===----------------------------------------------------------------------===//
 
-/// Is this the final softmax that the loss takes over, and does it run over all there is of one sample?
+/// Is this the final softmax that the loss takes over, and does it run over all there is of one
+/// sample?
 static bool isMerged(NodeContext &n, int64_t width, int64_t count) {
   Importer &importer = n.importer;
   if (n.node.outputs.empty() || n.node.outputs[0] != importer.mergedNode)
     return false;
   if (importer.hasBatch && width >= 2 && width * importer.newBatch == count)
     return true;
-  importer.note("the final " + n.node.op + " does not run over the classes alone and stays in the network");
+  importer.note("the final " + n.node.op +
+                " does not run over the classes alone and stays in the network");
   return false;
 }
 
-template <typename Op>
-static LogicalResult convertSoftmax(NodeContext &n) {
+template <typename Op> static LogicalResult convertSoftmax(NodeContext &n) {
   Value x = n.value(0);
   if (!x)
     return failure();
@@ -158,7 +169,10 @@ static LogicalResult convertSoftmax(NodeContext &n) {
   auto axis = n.axis(n.integer("axis", flattens ? 1 : -1), flattens && rank == 1 ? 2 : rank);
   if (!axis)
     return failure();
-  int64_t count = countElements(shape), width = flattens ? countElements(Shape(shape.begin() + std::min(*axis, rank), shape.end())) : shape[*axis];
+  int64_t count = countElements(shape),
+          width = flattens
+                      ? countElements(Shape(shape.begin() + std::min(*axis, rank), shape.end()))
+                      : shape[*axis];
   if (isMerged(n, width, count)) {
     n.importer.mergedOp = n.node.op;
     n.set(0, x);
@@ -197,7 +211,8 @@ static LogicalResult convertDropout(NodeContext &n) {
     return success();
   }
   Value x = n.value(0);
-  n.set(0, nn::DropoutOp::create(n.b(), n.loc(), x.getType(), x, n.b().getF32FloatAttr(static_cast<float>(ratio))));
+  n.set(0, nn::DropoutOp::create(n.b(), n.loc(), x.getType(), x,
+                                 n.b().getF32FloatAttr(static_cast<float>(ratio))));
   return success();
 }
 

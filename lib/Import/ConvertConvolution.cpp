@@ -9,11 +9,15 @@ using namespace mlir;
 using namespace nibble;
 using namespace nibble::importer;
 
-/// One number a spatial dimension from `name` (all `otherwise` where it is absent), each in [low, 2^31].
-static std::optional<Shape> numbersOf(NodeContext &n, llvm::StringRef name, size_t count, int64_t otherwise, int64_t low) {
+/// One number a spatial dimension from `name` (all `otherwise` where it is absent), each in [low,
+/// 2^31].
+static std::optional<Shape> numbersOf(NodeContext &n, llvm::StringRef name, size_t count,
+                                      int64_t otherwise, int64_t low) {
   Shape values = n.ints(name, Shape(count, otherwise));
   if (values.size() != count)
-    return (void)n.error(name + " has " + Twine(values.size()) + " numbers where " + Twine(count) + " are expected"), std::nullopt;
+    return (void)n.error(name + " has " + Twine(values.size()) + " numbers where " + Twine(count) +
+                         " are expected"),
+           std::nullopt;
   for (int64_t value : values)
     if (value < low || value > kMaxElements)
       return (void)n.error(name + " holds " + Twine(value)), std::nullopt;
@@ -21,7 +25,8 @@ static std::optional<Shape> numbersOf(NodeContext &n, llvm::StringRef name, size
 }
 
 /// auto_pad: the pads of one dimension.
-static void autoPad(const std::string &mode, int64_t size, int64_t reach, int64_t stride, int64_t &before, int64_t &after) {
+static void autoPad(const std::string &mode, int64_t size, int64_t reach, int64_t stride,
+                    int64_t &before, int64_t &after) {
   before = after = 0;
   if (mode == "VALID")
     return;
@@ -31,22 +36,27 @@ static void autoPad(const std::string &mode, int64_t size, int64_t reach, int64_
   after = total - before;
 }
 
-std::optional<Window> nibble::importer::readWindow(NodeContext &n, const Shape &spatial, Shape kernel, bool pool) {
+std::optional<Window> nibble::importer::readWindow(NodeContext &n, const Shape &spatial,
+                                                   Shape kernel, bool pool) {
   size_t count = spatial.size();
   Window w;
   auto fromAttribute = numbersOf(n, "kernel_shape", count, 0, kernel.empty() ? 1 : 0);
   if (!fromAttribute)
     return std::nullopt;
   if (!kernel.empty() && n.hasAttribute("kernel_shape") && *fromAttribute != kernel)
-    return (void)n.error("kernel_shape says " + shapeText(*fromAttribute) + ", the weight is " + shapeText(kernel)), std::nullopt;
+    return (void)n.error("kernel_shape says " + shapeText(*fromAttribute) + ", the weight is " +
+                         shapeText(kernel)),
+           std::nullopt;
   w.kernel = kernel.empty() ? *fromAttribute : kernel;
-  auto strides = numbersOf(n, "strides", count, 1, 1), dilations = strides ? numbersOf(n, "dilations", count, 1, 1) : std::nullopt;
+  auto strides = numbersOf(n, "strides", count, 1, 1),
+       dilations = strides ? numbersOf(n, "dilations", count, 1, 1) : std::nullopt;
   auto pads = dilations ? numbersOf(n, "pads", 2 * count, 0, 0) : std::nullopt;
   if (!pads)
     return std::nullopt;
   w.strides = *strides, w.dilations = *dilations, w.pads = *pads;
   std::string mode = n.text("auto_pad", "NOTSET");
-  if (mode != "NOTSET" && mode != "VALID" && mode != "SAME_UPPER" && mode != "SAME_LOWER" && !mode.empty())
+  if (mode != "NOTSET" && mode != "VALID" && mode != "SAME_UPPER" && mode != "SAME_LOWER" &&
+      !mode.empty())
     return (void)n.error("auto_pad is '" + mode + "'"), std::nullopt;
   bool ceil = pool && n.integer("ceil_mode", 0) != 0;
   for (size_t d = 0; d < count; ++d) {
@@ -58,10 +68,12 @@ std::optional<Window> nibble::importer::readWindow(NodeContext &n, const Shape &
       autoPad(mode, spatial[d], reach, stride, w.pads[d], w.pads[count + d]);
     int64_t room = spatial[d] + w.pads[d] + w.pads[count + d] - reach;
     if (room < 0)
-      return (void)n.error("its window reaches over " + Twine(reach) + ", the padded input has " + Twine(room + reach) + " in dimension " + Twine(2 + d)),
+      return (void)n.error("its window reaches over " + Twine(reach) + ", the padded input has " +
+                           Twine(room + reach) + " in dimension " + Twine(2 + d)),
              std::nullopt;
     int64_t outputs = room / stride + 1;
-    // With ceil_mode one more window, unless it would begin in the padding behind (ONNX 1.16 and PyTorch).
+    // With ceil_mode one more window, unless it would begin in the padding behind (ONNX 1.16 and
+    // PyTorch).
     if (ceil && room % stride != 0 && outputs * stride < spatial[d] + w.pads[d])
       ++outputs;
     w.outputs.push_back(outputs);
@@ -76,7 +88,8 @@ static Value absorbPadding(NodeContext &n, Value x, Window &window) {
     return x;
   Shape inner = NodeContext::shapeOf(pad.getX()), outer = NodeContext::shapeOf(x);
   size_t space = window.kernel.size();
-  if (inner.size() != space + 2 || inner[0] != outer[0] || inner[1] != outer[1] || llvm::any_of(pad.getSteps(), [](int64_t s) { return s != 1; }))
+  if (inner.size() != space + 2 || inner[0] != outer[0] || inner[1] != outer[1] ||
+      llvm::any_of(pad.getSteps(), [](int64_t s) { return s != 1; }))
     return x;
   for (size_t d = 0; d < space; ++d) {
     int64_t before = pad.getStarts()[2 + d];
@@ -105,7 +118,9 @@ static Value addBias(NodeContext &n, Value y, int64_t outputs) {
   if (!n.has(2))
     return y;
   if (n.shape(2) != Shape{outputs})
-    return (void)n.error("its bias has the shape " + shapeText(n.shape(2)) + " for " + Twine(outputs) + " channels"), Value();
+    return (void)n.error("its bias has the shape " + shapeText(n.shape(2)) + " for " +
+                         Twine(outputs) + " channels"),
+           Value();
   Value bias;
   if (const Constant *constant = n.constant(2)) {
     // Exporters spell "no bias" as computed zeros.
@@ -123,12 +138,15 @@ static LogicalResult convertConv(NodeContext &n) {
     return n.error("takes an input and a weight");
   Shape x = n.shape(0), w = n.shape(1);
   if ((x.size() != 4 && x.size() != 3) || w.size() != x.size())
-    return n.error("has an input of shape " + shapeText(x) + " and a weight of shape " + shapeText(w), "1-d and 2-d convolutions are imported");
+    return n.error("has an input of shape " + shapeText(x) + " and a weight of shape " +
+                       shapeText(w),
+                   "1-d and 2-d convolutions are imported");
   if (failed(n.check(x)) || failed(n.check(w)))
     return failure();
   int64_t groups = n.integer("group", 1);
   if (groups < 1 || groups > x[1] || w[1] * groups != x[1] || w[0] % groups != 0)
-    return n.error("its weight " + shapeText(w) + " in " + Twine(groups) + " group(s) does not fit an input of shape " + shapeText(x));
+    return n.error("its weight " + shapeText(w) + " in " + Twine(groups) +
+                   " group(s) does not fit an input of shape " + shapeText(x));
   auto window = readWindow(n, Shape(x.begin() + 2, x.end()), Shape(w.begin() + 2, w.end()), false);
   Value input = window ? n.value(0) : Value();
   if (!input)
@@ -151,10 +169,13 @@ static LogicalResult convertConv(NodeContext &n) {
     return failure();
   auto &b = n.b();
   NamedAttribute attributes[] = {
-      b.getNamedAttr("strides", b.getDenseI64ArrayAttr(window->strides)), b.getNamedAttr("pads", b.getDenseI64ArrayAttr(window->pads)),
-      b.getNamedAttr("dilations", b.getDenseI64ArrayAttr(window->dilations)), b.getNamedAttr("groups", b.getI64IntegerAttr(groups)),
+      b.getNamedAttr("strides", b.getDenseI64ArrayAttr(window->strides)),
+      b.getNamedAttr("pads", b.getDenseI64ArrayAttr(window->pads)),
+      b.getNamedAttr("dilations", b.getDenseI64ArrayAttr(window->dilations)),
+      b.getNamedAttr("groups", b.getI64IntegerAttr(groups)),
       b.getNamedAttr("layer", b.getStringAttr(n.layerName(1)))};
-  Value y = nn::Conv2DOp::create(b, n.loc(), TypeRange{n.type(result)}, ValueRange{channelsLast, weight}, attributes);
+  Value y = nn::Conv2DOp::create(b, n.loc(), TypeRange{n.type(result)},
+                                 ValueRange{channelsLast, weight}, attributes);
   y = addBias(n, y, w[0]);
   if (!y)
     return failure();
@@ -165,4 +186,6 @@ static LogicalResult convertConv(NodeContext &n) {
   return success();
 }
 
-void nibble::importer::addConvolutionConverters(ConverterTable &table) { table["Conv"] = convertConv; }
+void nibble::importer::addConvolutionConverters(ConverterTable &table) {
+  table["Conv"] = convertConv;
+}

@@ -22,11 +22,16 @@ static Value throughViews(Value value) {
   return value;
 }
 
-bool nibble::importer::followsContraction(Value value) { return throughViews(value).getDefiningOp<ContractionOpInterface>() != nullptr; }
+bool nibble::importer::followsContraction(Value value) {
+  return throughViews(value).getDefiningOp<ContractionOpInterface>() != nullptr;
+}
 
-static bool isTrainable(Value value) { return throughViews(value).getDefiningOp<train::ReadOp>() != nullptr; }
+static bool isTrainable(Value value) {
+  return throughViews(value).getDefiningOp<train::ReadOp>() != nullptr;
+}
 
-/// The normalized value of a spelled-out normalization: data divided by data, or times data, or batch norm itself.
+/// The normalized value of a spelled-out normalization: data divided by data, or times data, or
+/// batch norm itself.
 bool nibble::importer::followsNormalization(Value value) {
   Operation *op = throughViews(value).getDefiningOp();
   if (!op)
@@ -35,7 +40,9 @@ bool nibble::importer::followsNormalization(Value value) {
     return true;
   if (!isa<nn::DivOp, nn::MulOp>(op))
     return false;
-  auto isData = [](Value v) { return !throughViews(v).getDefiningOp<arith::ConstantOp>() && !isTrainable(v); };
+  auto isData = [](Value v) {
+    return !throughViews(v).getDefiningOp<arith::ConstantOp>() && !isTrainable(v);
+  };
   return isData(op->getOperand(0)) && isData(op->getOperand(1));
 }
 
@@ -45,7 +52,8 @@ static bool followsScale(Value value) {
   return mul && (isTrainable(mul.getA()) || isTrainable(mul.getB()));
 }
 
-/// The one dimension of `shape` that is not 1, counted from the end (0 is the last); nothing for scalars and matrices.
+/// The one dimension of `shape` that is not 1, counted from the end (0 is the last); nothing for
+/// scalars and matrices.
 static std::optional<size_t> vectorDimension(const Shape &shape) {
   std::optional<size_t> found;
   for (size_t i = 0; i < shape.size(); ++i)
@@ -60,18 +68,21 @@ static std::optional<size_t> vectorDimension(const Shape &shape) {
 /// The constant input's role in `value (op) constant`, or nothing where it is a plain constant.
 static std::optional<train::Role> roleOf(NodeContext &n, const Constant &constant, Value value) {
   const Shape &shape = constant.tensor->shape, data = NodeContext::shapeOf(value);
-  bool ofOneOutput = !shape.empty() && constant.tensor->size() == 1 && data.size() == 2 && data[1] == 1;
+  bool ofOneOutput =
+      !shape.empty() && constant.tensor->size() == 1 && data.size() == 2 && data[1] == 1;
   if (!constant.stored || !(vectorDimension(shape) || ofOneOutput) || !constant.tensor->isFloat())
     return std::nullopt;
   bool adds = n.node.op == "Add" || n.node.op == "Sub";
   if (adds && followsContraction(value))
     return train::Role::Bias;
-  if ((adds && (followsScale(value) || followsNormalization(value))) || (n.node.op == "Mul" && (followsNormalization(value) || followsContraction(value))))
+  if ((adds && (followsScale(value) || followsNormalization(value))) ||
+      (n.node.op == "Mul" && (followsNormalization(value) || followsContraction(value))))
     return train::Role::Norm;
   return std::nullopt;
 }
 
-/// value (op) constant with a vector along dimension 1 of (N, C, ...): done channels-last, with a vector of rank 1.
+/// value (op) constant with a vector along dimension 1 of (N, C, ...): done channels-last, with a
+/// vector of rank 1.
 template <typename Op>
 static Value withVector(NodeContext &n, size_t dataInput, size_t constantInput, train::Role role) {
   Value data = n.value(dataInput);
@@ -81,7 +92,9 @@ static Value withVector(NodeContext &n, size_t dataInput, size_t constantInput, 
   bool last = fromEnd == 0 && vector.size() <= shape.size();
   if (!channels && !last) {
     Value other = n.parameter(constantInput, role);
-    return !other ? Value() : dataInput == 0 ? n.binary<Op>(data, other) : n.binary<Op>(other, data);
+    return !other           ? Value()
+           : dataInput == 0 ? n.binary<Op>(data, other)
+                            : n.binary<Op>(other, data);
   }
   Value other = n.parameter(constantInput, role, {{false, {countElements(vector)}}});
   if (!other)
@@ -91,8 +104,7 @@ static Value withVector(NodeContext &n, size_t dataInput, size_t constantInput, 
   return result && channels ? n.fromChannelsLast(result) : result;
 }
 
-template <typename Op>
-static LogicalResult convertBinary(NodeContext &n) {
+template <typename Op> static LogicalResult convertBinary(NodeContext &n) {
   if (!n.has(0) || !n.has(1))
     return n.error("takes two inputs");
   for (size_t i : {0, 1}) {
@@ -116,8 +128,7 @@ static LogicalResult convertBinary(NodeContext &n) {
 // One operand, many operands
 //===----------------------------------------------------------------------===//
 
-template <typename Op>
-static LogicalResult convertUnary(NodeContext &n) {
+template <typename Op> static LogicalResult convertUnary(NodeContext &n) {
   Value x = n.value(0);
   if (x)
     n.set(0, n.unary<Op>(x));
@@ -125,8 +136,7 @@ static LogicalResult convertUnary(NodeContext &n) {
 }
 
 /// Joins all inputs from the left; null where that failed.
-template <typename Op>
-static Value joinAll(NodeContext &n) {
+template <typename Op> static Value joinAll(NodeContext &n) {
   Value result = n.value(0);
   for (size_t i = 1; result && i < n.inputs(); ++i) {
     Value next = n.value(i);
@@ -135,8 +145,7 @@ static Value joinAll(NodeContext &n) {
   return result;
 }
 
-template <typename Op>
-static LogicalResult convertVariadic(NodeContext &n) {
+template <typename Op> static LogicalResult convertVariadic(NodeContext &n) {
   if (n.inputs() == 2)
     return convertBinary<Op>(n);
   Value result = joinAll<Op>(n);
@@ -147,7 +156,9 @@ static LogicalResult convertVariadic(NodeContext &n) {
 
 static LogicalResult convertMean(NodeContext &n) {
   Value sum = joinAll<nn::AddOp>(n);
-  Value mean = sum && n.inputs() > 1 ? n.binary<nn::DivOp>(sum, n.splat(static_cast<float>(n.inputs()))) : sum;
+  Value mean = sum && n.inputs() > 1
+                   ? n.binary<nn::DivOp>(sum, n.splat(static_cast<float>(n.inputs())))
+                   : sum;
   if (mean)
     n.set(0, mean);
   return success(mean != nullptr);
@@ -178,7 +189,8 @@ static LogicalResult convertPow(NodeContext &n) {
   else if (std::fabs(e) == 3)
     result = n.binary<nn::MulOp>(n.binary<nn::MulOp>(x, x), x);
   else
-    return n.error("raises to the power " + numberText(e), "powers ±0.5, ±1, ±2 and ±3 are imported");
+    return n.error("raises to the power " + numberText(e),
+                   "powers ±0.5, ±1, ±2 and ±3 are imported");
   n.set(0, one ? n.binary<nn::DivOp>(one, result) : result);
   return success();
 }

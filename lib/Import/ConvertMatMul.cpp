@@ -5,8 +5,9 @@ using namespace mlir;
 using namespace nibble;
 using namespace nibble::importer;
 
-/// One operand of a product of rank-2 tensors. A constant becomes a weight; a transpose of it that is the last step from the
-/// initializer becomes the op's flag, so that the variable is stored as the file has it.
+/// One operand of a product of rank-2 tensors. A constant becomes a weight; a transpose of it that
+/// is the last step from the initializer becomes the op's flag, so that the variable is stored as
+/// the file has it.
 static Value operandOf(NodeContext &n, size_t i, const Shape &shape, bool &transpose) {
   const Constant *found = n.constant(i);
   if (!found)
@@ -25,23 +26,29 @@ static Value operandOf(NodeContext &n, size_t i, const Shape &shape, bool &trans
 }
 
 /// a (m x k, transposed: k x m) times b (k x n); null where it was reported.
-static Value product(NodeContext &n, const Shape &a, const Shape &b, bool transposeA, bool transposeB) {
+static Value product(NodeContext &n, const Shape &a, const Shape &b, bool transposeA,
+                     bool transposeB) {
   int64_t m = a[transposeA], k = a[!transposeA], kb = b[transposeB], columns = b[!transposeB];
   if (k != kb)
-    return (void)n.error("contracts " + Twine(k) + " elements of " + shapeText(n.shape(0)) + " with " + Twine(kb) + " of " + shapeText(n.shape(1))), Value();
+    return (void)n.error("contracts " + Twine(k) + " elements of " + shapeText(n.shape(0)) +
+                         " with " + Twine(kb) + " of " + shapeText(n.shape(1))),
+           Value();
   if (failed(n.check({m, columns})))
     return {};
   n.fanIn = k;
-  Value left = operandOf(n, 0, a, transposeA), right = left ? operandOf(n, 1, b, transposeB) : Value();
+  Value left = operandOf(n, 0, a, transposeA),
+        right = left ? operandOf(n, 1, b, transposeB) : Value();
   if (!right)
     return {};
   auto &builder = n.b();
-  SmallVector<NamedAttribute> attributes{builder.getNamedAttr("layer", builder.getStringAttr(n.layerName(n.constant(1) ? 1 : 0)))};
+  SmallVector<NamedAttribute> attributes{
+      builder.getNamedAttr("layer", builder.getStringAttr(n.layerName(n.constant(1) ? 1 : 0)))};
   if (transposeA)
     attributes.push_back(builder.getNamedAttr("transpose_a", builder.getUnitAttr()));
   if (transposeB)
     attributes.push_back(builder.getNamedAttr("transpose_b", builder.getUnitAttr()));
-  return nn::MatMulOp::create(builder, n.loc(), TypeRange{n.type({m, columns})}, ValueRange{left, right}, attributes);
+  return nn::MatMulOp::create(builder, n.loc(), TypeRange{n.type({m, columns})},
+                              ValueRange{left, right}, attributes);
 }
 
 /// + beta C. A vector along the columns is the bias, any other shape an ordinary addend.
@@ -49,12 +56,16 @@ static Value addC(NodeContext &n, Value y) {
   Shape shape = n.shape(2), columns{NodeContext::shapeOf(y)[1]};
   auto joined = broadcastShape(NodeContext::shapeOf(y), shape);
   if (!joined || *joined != NodeContext::shapeOf(y))
-    return (void)n.error("C has the shape " + shapeText(shape) + ", which does not broadcast to " + shapeText(NodeContext::shapeOf(y))), Value();
+    return (void)n.error("C has the shape " + shapeText(shape) + ", which does not broadcast to " +
+                         shapeText(NodeContext::shapeOf(y))),
+           Value();
   double beta = n.real("beta", 1);
   const Constant *constant = n.constant(2);
-  if (constant && !constant->stored && llvm::all_of(constant->tensor->floats, [](float v) { return v == 0; }))
+  if (constant && !constant->stored &&
+      llvm::all_of(constant->tensor->floats, [](float v) { return v == 0; }))
     return y;
-  bool vector = constant && constant->stored && countElements(shape) == columns[0] && (shape.empty() || shape.back() == columns[0]);
+  bool vector = constant && constant->stored && countElements(shape) == columns[0] &&
+                (shape.empty() || shape.back() == columns[0]);
   Value c = vector ? n.parameter(2, train::Role::Bias, {{false, columns}}) : n.value(2);
   if (c && beta != 1)
     c = n.binary<nn::MulOp>(c, n.splat(static_cast<float>(beta)));
@@ -92,7 +103,8 @@ static LogicalResult convertMatMul(NodeContext &n) {
   Shape rows{countElements(a) / a.back(), a.back()};
   Shape leading = b.size() > 2 ? Shape(b.begin(), b.end() - 2) : Shape();
   if (countElements(leading) != 1)
-    return n.error("multiplies batches of matrices (" + shapeText(a) + " times " + shapeText(b) + ")",
+    return n.error("multiplies batches of matrices (" + shapeText(a) + " times " + shapeText(b) +
+                       ")",
                    "products of stacked activations (attention) are not imported yet");
   if (b.size() > a.size()) // a is then stretched to b's rank
     result.insert(result.begin(), b.size() - std::max<size_t>(a.size(), 2), 1);

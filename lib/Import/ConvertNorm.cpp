@@ -1,8 +1,8 @@
 //===- ConvertNorm.cpp - batch normalization ---------------------------------===//
 //
-// Of any form (inference form, training_mode with three outputs, opset 7's and 9's with five) it trains with the batch's
-// statistics, unless frozen. The updated statistics are the variables' own business, so the other outputs have no
-// counterpart.
+// Of any form (inference form, training_mode with three outputs, opset 7's and 9's with five) it
+// trains with the batch's statistics, unless frozen. The updated statistics are the variables' own
+// business, so the other outputs have no counterpart.
 //
 //===----------------------------------------------------------------------===//
 #include "Importer.h"
@@ -12,14 +12,17 @@ using namespace nibble;
 using namespace nibble::importer;
 
 static LogicalResult checkVectors(NodeContext &n, int64_t channels) {
-  static const char *const names[] = {"input", "scale", "shift", "running mean", "running variance"};
+  static const char *const names[] = {"input", "scale", "shift", "running mean",
+                                      "running variance"};
   for (size_t i = 1; i <= 4; ++i) {
     if (!n.has(i))
       return n.error("has no " + Twine(names[i]));
     if (!n.constant(i))
-      return n.error("its " + Twine(names[i]) + " ('" + n.node.inputs[i] + "') depends on the data", "it has to be an initializer");
+      return n.error("its " + Twine(names[i]) + " ('" + n.node.inputs[i] + "') depends on the data",
+                     "it has to be an initializer");
     if (n.shape(i) != Shape{channels})
-      return n.error("its " + Twine(names[i]) + " has the shape " + shapeText(n.shape(i)) + " for " + Twine(channels) + " channels");
+      return n.error("its " + Twine(names[i]) + " has the shape " + shapeText(n.shape(i)) +
+                     " for " + Twine(channels) + " channels");
   }
   return success();
 }
@@ -34,21 +37,31 @@ static LogicalResult convertBatchNormalization(NodeContext &n) {
     return failure();
   for (size_t i = 1; i < n.node.outputs.size(); ++i)
     if (n.wants(i))
-      return n.error("its output " + Twine(i) + " ('" + n.node.outputs[i] + "', a statistic) is used", "only the normalized output is imported");
+      return n.error("its output " + Twine(i) + " ('" + n.node.outputs[i] +
+                         "', a statistic) is used",
+                     "only the normalized output is imported");
   Value x = n.toChannelsLast(n.value(0));
-  Value scale = n.parameter(1, train::Role::Norm), shift = scale ? n.parameter(2, train::Role::Norm) : Value();
-  Value mean = shift ? n.parameter(3, train::Role::RunningStat) : Value(), variance = mean ? n.parameter(4, train::Role::RunningStat) : Value();
+  Value scale = n.parameter(1, train::Role::Norm),
+        shift = scale ? n.parameter(2, train::Role::Norm) : Value();
+  Value mean = shift ? n.parameter(3, train::Role::RunningStat) : Value(),
+        variance = mean ? n.parameter(4, train::Role::RunningStat) : Value();
   if (!variance)
     return failure();
   auto &b = n.b();
-  SmallVector<NamedAttribute> attributes{b.getNamedAttr("epsilon", b.getF32FloatAttr(static_cast<float>(n.real("epsilon", 1e-5)))),
-                                         b.getNamedAttr("momentum", b.getF32FloatAttr(static_cast<float>(n.real("momentum", 0.9))))};
+  SmallVector<NamedAttribute> attributes{
+      b.getNamedAttr("epsilon", b.getF32FloatAttr(static_cast<float>(n.real("epsilon", 1e-5)))),
+      b.getNamedAttr("momentum", b.getF32FloatAttr(static_cast<float>(n.real("momentum", 0.9))))};
   std::string names[] = {n.node.name, n.constant(1)->root};
-  if (n.importer.matches(n.importer.options.freeze, names) && !n.importer.matches(n.importer.options.train, names))
+  if (n.importer.matches(n.importer.options.freeze, names) &&
+      !n.importer.matches(n.importer.options.train, names))
     attributes.push_back(b.getNamedAttr("frozen", b.getUnitAttr()));
   n.importer.normalizations++;
-  n.set(0, n.fromChannelsLast(nn::BatchNormOp::create(b, n.loc(), TypeRange{x.getType()}, ValueRange{x, scale, shift, mean, variance}, attributes)));
+  n.set(0, n.fromChannelsLast(nn::BatchNormOp::create(b, n.loc(), TypeRange{x.getType()},
+                                                      ValueRange{x, scale, shift, mean, variance},
+                                                      attributes)));
   return success();
 }
 
-void nibble::importer::addNormConverters(ConverterTable &table) { table["BatchNormalization"] = convertBatchNormalization; }
+void nibble::importer::addNormConverters(ConverterTable &table) {
+  table["BatchNormalization"] = convertBatchNormalization;
+}

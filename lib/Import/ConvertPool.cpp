@@ -25,15 +25,19 @@ static void finish(NodeContext &n, Value y, size_t rank) {
 }
 
 static SmallVector<NamedAttribute> windowAttributes(OpBuilder &b, const Window &window) {
-  return {b.getNamedAttr("kernel", b.getDenseI64ArrayAttr(window.kernel)), b.getNamedAttr("strides", b.getDenseI64ArrayAttr(window.strides)),
-          b.getNamedAttr("pads", b.getDenseI64ArrayAttr(window.pads)), b.getNamedAttr("dilations", b.getDenseI64ArrayAttr(window.dilations))};
+  return {b.getNamedAttr("kernel", b.getDenseI64ArrayAttr(window.kernel)),
+          b.getNamedAttr("strides", b.getDenseI64ArrayAttr(window.strides)),
+          b.getNamedAttr("pads", b.getDenseI64ArrayAttr(window.pads)),
+          b.getNamedAttr("dilations", b.getDenseI64ArrayAttr(window.dilations))};
 }
 
 /// Checks rank and pads, gives the window; nothing: reported.
 static std::optional<Window> poolWindow(NodeContext &n) {
   Shape x = n.shape(0);
   if ((x.size() != 4 && x.size() != 3) || !n.isValue(0))
-    return (void)n.error("pools a tensor of shape " + shapeText(x), "1-d and 2-d pooling of data is imported"), std::nullopt;
+    return (void)n.error("pools a tensor of shape " + shapeText(x),
+                         "1-d and 2-d pooling of data is imported"),
+           std::nullopt;
   auto window = readWindow(n, Shape(x.begin() + 2, x.end()), {}, true);
   if (!window)
     return std::nullopt;
@@ -41,7 +45,8 @@ static std::optional<Window> poolWindow(NodeContext &n) {
   for (size_t d = 0; d < space; ++d) {
     int64_t reach = window->dilations[d] * (window->kernel[d] - 1) + 1;
     if (window->pads[d] >= reach || window->pads[space + d] >= reach)
-      return (void)n.error("its pads are as large as its window, so that some windows are empty"), std::nullopt;
+      return (void)n.error("its pads are as large as its window, so that some windows are empty"),
+             std::nullopt;
   }
   return window;
 }
@@ -55,7 +60,8 @@ static LogicalResult emitMaxPool(NodeContext &n, Window window) {
   auto &b = n.b();
   int64_t taps = window.kernel[0] * window.kernel[1];
   Type index = RankedTensorType::get(out, taps <= 256 ? b.getI8Type() : b.getI32Type());
-  auto pool = nn::MaxPoolOp::create(b, n.loc(), TypeRange{n.type(out), index}, ValueRange{x}, windowAttributes(b, window));
+  auto pool = nn::MaxPoolOp::create(b, n.loc(), TypeRange{n.type(out), index}, ValueRange{x},
+                                    windowAttributes(b, window));
   finish(n, pool.getResult(), rank);
   return success();
 }
@@ -73,11 +79,14 @@ static LogicalResult convertAveragePool(NodeContext &n) {
     return failure();
   Shape x = n.shape(0);
   size_t space = x.size() - 2;
-  bool countPads = n.integer("count_include_pad", 0) != 0, anyPad = llvm::any_of(window->pads, [](int64_t p) { return p > 0; });
+  bool countPads = n.integer("count_include_pad", 0) != 0,
+       anyPad = llvm::any_of(window->pads, [](int64_t p) { return p > 0; });
   for (size_t d = 0; countPads && d < space; ++d) {
-    int64_t end = (window->outputs[d] - 1) * window->strides[d] + window->dilations[d] * (window->kernel[d] - 1) + 1;
+    int64_t end = (window->outputs[d] - 1) * window->strides[d] +
+                  window->dilations[d] * (window->kernel[d] - 1) + 1;
     if (end > x[2 + d] + window->pads[d] + window->pads[space + d])
-      return n.error("counts padding in windows that reach beyond it (ceil_mode with count_include_pad)");
+      return n.error(
+          "counts padding in windows that reach beyond it (ceil_mode with count_include_pad)");
   }
   Value input = prepare(n, *window);
   Shape in = NodeContext::shapeOf(input), out{in[0], window->outputs[0], window->outputs[1], in[3]};
@@ -86,7 +95,10 @@ static LogicalResult convertAveragePool(NodeContext &n) {
   auto attributes = windowAttributes(n.b(), *window);
   if (countPads && anyPad)
     attributes.push_back(n.b().getNamedAttr("count_include_pad", n.b().getUnitAttr()));
-  finish(n, nn::AvgPoolOp::create(n.b(), n.loc(), TypeRange{n.type(out)}, ValueRange{input}, attributes), x.size());
+  finish(
+      n,
+      nn::AvgPoolOp::create(n.b(), n.loc(), TypeRange{n.type(out)}, ValueRange{input}, attributes),
+      x.size());
   return success();
 }
 
@@ -97,16 +109,19 @@ static LogicalResult convertGlobalAveragePool(NodeContext &n) {
   SmallVector<int64_t> axes;
   for (size_t d = 1; d + 1 < x.size(); ++d)
     axes.push_back(d);
-  n.set(0, n.fromChannelsLast(nn::ReduceMeanOp::create(n.b(), n.loc(), n.toChannelsLast(n.value(0)), axes)));
+  n.set(0, n.fromChannelsLast(
+               nn::ReduceMeanOp::create(n.b(), n.loc(), n.toChannelsLast(n.value(0)), axes)));
   return success();
 }
 
 static LogicalResult convertGlobalMaxPool(NodeContext &n) {
   Shape x = n.shape(0);
   if ((x.size() != 3 && x.size() != 4) || !n.isValue(0))
-    return n.error("pools a tensor of shape " + shapeText(x), "1-d and 2-d pooling of data is imported");
+    return n.error("pools a tensor of shape " + shapeText(x),
+                   "1-d and 2-d pooling of data is imported");
   size_t space = x.size() - 2;
-  Window window{Shape(x.begin() + 2, x.end()), Shape(space, 1), Shape(space, 1), Shape(2 * space, 0), Shape(space, 1)};
+  Window window{Shape(x.begin() + 2, x.end()), Shape(space, 1), Shape(space, 1),
+                Shape(2 * space, 0), Shape(space, 1)};
   return emitMaxPool(n, std::move(window));
 }
 

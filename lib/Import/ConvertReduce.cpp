@@ -5,8 +5,7 @@ using namespace mlir;
 using namespace nibble;
 using namespace nibble::importer;
 
-template <typename Op>
-static LogicalResult convertReduce(NodeContext &n) {
+template <typename Op> static LogicalResult convertReduce(NodeContext &n) {
   Value x = n.value(0);
   if (!x)
     return failure();

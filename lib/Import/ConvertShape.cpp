@@ -16,7 +16,8 @@ using namespace nibble::importer;
 static LogicalResult emitReshape(NodeContext &n, const Shape &shape) {
   if (const Constant *constant = n.constant(0)) {
     if (countElements(shape) != constant->tensor->size())
-      return n.error("cannot reshape " + shapeText(constant->tensor->shape) + " to " + shapeText(shape));
+      return n.error("cannot reshape " + shapeText(constant->tensor->shape) + " to " +
+                     shapeText(shape));
     n.setView(*constant, {false, shape});
     return success();
   }
@@ -34,7 +35,9 @@ std::optional<Shape> nibble::importer::resolveReshape(NodeContext &n, const Shap
   for (size_t i = 0; i < to.size(); ++i) {
     if (to[i] == 0 && zeroCopies) {
       if (i >= from.size())
-        return (void)n.error("shape entry 0 at position " + Twine(i) + " copies a dimension that the input of rank " + Twine(from.size()) + " lacks"),
+        return (void)n.error("shape entry 0 at position " + Twine(i) +
+                             " copies a dimension that the input of rank " + Twine(from.size()) +
+                             " lacks"),
                std::nullopt;
       to[i] = from[i];
     }
@@ -47,18 +50,20 @@ std::optional<Shape> nibble::importer::resolveReshape(NodeContext &n, const Shap
     known *= to[i];
   }
   if (open >= 0 && (known == 0 || count % known != 0))
-    return (void)n.error("cannot reshape " + shapeText(from) + " to " + shapeText(to)), std::nullopt;
+    return (void)n.error("cannot reshape " + shapeText(from) + " to " + shapeText(to)),
+           std::nullopt;
   if (open >= 0)
     to[open] = count / known;
   return to;
 }
 
-/// A shape that was written down for the batch size of the file means the present one where it says so in front
-/// (docs/rooms/import.md, "The batch").
+/// A shape that was written down for the batch size of the file means the present one where it says
+/// so in front (docs/rooms/import.md, "The batch").
 static LogicalResult rebindBatch(NodeContext &n, const Shape &from, Shape &to) {
   const Importer &importer = n.importer;
   int64_t was = importer.oldBatch, now = importer.newBatch;
-  if (!importer.hasBatch || was == now || !n.isValue(0) || from.empty() || from[0] != now || to.empty())
+  if (!importer.hasBatch || was == now || !n.isValue(0) || from.empty() || from[0] != now ||
+      to.empty())
     return success();
   int64_t known = 1;
   bool open = false;
@@ -73,13 +78,15 @@ static LogicalResult rebindBatch(NodeContext &n, const Shape &from, Shape &to) {
     to[0] = now;
     return success();
   }
-  return n.error("its constant shape " + shapeText(to) + " holds for a batch of " + Twine(was) + " and moves the batch away from the front, so the batch cannot be set to " +
+  return n.error("its constant shape " + shapeText(to) + " holds for a batch of " + Twine(was) +
+                     " and moves the batch away from the front, so the batch cannot be set to " +
                      Twine(now),
                  "export with a symbolic batch dimension");
 }
 
 static LogicalResult convertReshape(NodeContext &n) {
-  auto wanted = n.hasAttribute("shape") ? std::optional<Shape>(n.ints("shape")) : n.integers(1, "its shape");
+  auto wanted =
+      n.hasAttribute("shape") ? std::optional<Shape>(n.ints("shape")) : n.integers(1, "its shape");
   if (!wanted)
     return failure();
   Shape from = n.shape(0);
@@ -95,7 +102,8 @@ static LogicalResult convertFlatten(NodeContext &n) {
   if (axis < -rank || axis > rank)
     return n.error("axis " + Twine(axis) + " is outside a tensor of rank " + Twine(rank));
   axis = axis < 0 ? axis + rank : axis;
-  return emitReshape(n, {countElements(Shape(from.begin(), from.begin() + axis)), countElements(Shape(from.begin() + axis, from.end()))});
+  return emitReshape(n, {countElements(Shape(from.begin(), from.begin() + axis)),
+                         countElements(Shape(from.begin() + axis, from.end()))});
 }
 
 static LogicalResult convertSqueeze(NodeContext &n) {
@@ -109,7 +117,8 @@ static LogicalResult convertSqueeze(NodeContext &n) {
   for (int64_t d = 0; d < static_cast<int64_t>(from.size()); ++d) {
     bool named = llvm::is_contained(*axes, d);
     if (named && from[d] != 1)
-      return n.error("removes dimension " + Twine(d) + ", which is " + Twine(from[d]) + " in " + shapeText(from));
+      return n.error("removes dimension " + Twine(d) + ", which is " + Twine(from[d]) + " in " +
+                     shapeText(from));
     if (!(named || (all && from[d] == 1)))
       to.push_back(from[d]);
   }
@@ -176,7 +185,8 @@ static LogicalResult castTo(NodeContext &n, DataType to) {
   HostTensor result;
   result.type = to;
   result.shape = from.shape;
-  if (from.isFloat() && result.isFloat()) { // half, bfloat16 and double are held as float: the same view
+  if (from.isFloat() &&
+      result.isFloat()) { // half, bfloat16 and double are held as float: the same view
     Constant view = *constant;
     result.floats = from.floats;
     view.tensor = std::make_shared<HostTensor>(std::move(result));
@@ -202,15 +212,19 @@ static LogicalResult castTo(NodeContext &n, DataType to) {
   return success();
 }
 
-static LogicalResult convertCast(NodeContext &n) { return castTo(n, static_cast<DataType>(n.integer("to", 0))); }
+static LogicalResult convertCast(NodeContext &n) {
+  return castTo(n, static_cast<DataType>(n.integer("to", 0)));
+}
 
 static LogicalResult convertCastLike(NodeContext &n) {
   const HostTensor *like = n.host(1);
-  return castTo(n, like ? like->type : DataType::Float); // everything that depends on the data is float
+  return castTo(n, like ? like->type
+                        : DataType::Float); // everything that depends on the data is float
 }
 
 static LogicalResult convertConstant(NodeContext &n) {
-  if (n.node.outputs.empty() || n.importer.reinitialized.contains(n.node.outputs[0])) // a fresh head's
+  if (n.node.outputs.empty() ||
+      n.importer.reinitialized.contains(n.node.outputs[0])) // a fresh head's
     return success();
   for (const importer::Attribute &a : n.node.attributes) {
     HostTensor tensor;
@@ -247,7 +261,9 @@ static LogicalResult convertShape(NodeContext &n) {
     return n.error("has no input");
   Shape shape = n.shape(0);
   int64_t rank = shape.size(), start = n.integer("start", 0), end = n.integer("end", rank);
-  auto clamp = [&](int64_t i) { return std::min(std::max<int64_t>(i < 0 ? i + rank : i, 0), rank); };
+  auto clamp = [&](int64_t i) {
+    return std::min(std::max<int64_t>(i < 0 ? i + rank : i, 0), rank);
+  };
   start = clamp(start);
   end = std::max(clamp(end), start);
   n.set(0, HostTensor::vector(Shape(shape.begin() + start, shape.begin() + end)));
@@ -273,7 +289,9 @@ static LogicalResult convertExpand(NodeContext &n) {
   if (failed(n.check(*joined)))
     return failure();
   Value x = n.value(0);
-  n.set(0, *joined == n.shape(0) ? x : nn::BroadcastOp::create(n.b(), n.loc(), n.type(*joined), x).getResult());
+  n.set(0, *joined == n.shape(0)
+               ? x
+               : nn::BroadcastOp::create(n.b(), n.loc(), n.type(*joined), x).getResult());
   return success();
 }
 
@@ -301,7 +319,9 @@ static std::optional<Shape> padsOf(NodeContext &n, int64_t rank) {
       axes.push_back(d);
   }
   if (given->size() != 2 * axes.size())
-    return (void)n.error("has " + Twine(given->size()) + " pads for " + Twine(axes.size()) + " dimensions"), std::nullopt;
+    return (void)n.error("has " + Twine(given->size()) + " pads for " + Twine(axes.size()) +
+                         " dimensions"),
+           std::nullopt;
   Shape pads(2 * rank, 0);
   for (size_t i = 0; i < axes.size(); ++i) {
     pads[axes[i]] = (*given)[i];

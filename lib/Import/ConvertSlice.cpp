@@ -22,14 +22,17 @@ static LogicalResult convertConcat(NodeContext &n) {
     if (shape.size() == whole.size())
       expected[*axis] = shape[*axis];
     if (shape != expected)
-      return n.error("cannot join " + shapeText(whole) + " and " + shapeText(shape) + " along axis " + Twine(*axis));
+      return n.error("cannot join " + shapeText(whole) + " and " + shapeText(shape) +
+                     " along axis " + Twine(*axis));
     sum += shape[*axis];
     parts.push_back(part);
   }
   whole[*axis] = sum;
   if (failed(n.check(whole)))
     return failure();
-  n.set(0, parts.size() == 1 ? parts[0] : nn::ConcatOp::create(n.b(), n.loc(), n.type(whole), parts, *axis).getResult());
+  n.set(0, parts.size() == 1
+               ? parts[0]
+               : nn::ConcatOp::create(n.b(), n.loc(), n.type(whole), parts, *axis).getResult());
   return success();
 }
 
@@ -44,13 +47,15 @@ static std::optional<Section> rangeOf(NodeContext &n, const Shape &from) {
   int64_t rank = from.size();
   auto starts = n.integersOf("starts", 1), ends = starts ? n.integersOf("ends", 2) : std::nullopt;
   auto axes = ends ? n.integersOf("axes", 3) : std::nullopt;
-  auto steps = axes ? (n.has(4) ? n.integers(4, "its steps") : std::optional<Shape>(Shape())) : std::nullopt;
+  auto steps =
+      axes ? (n.has(4) ? n.integers(4, "its steps") : std::optional<Shape>(Shape())) : std::nullopt;
   if (!steps)
     return std::nullopt;
   if (axes->empty())
     for (size_t d = 0; d < starts->size(); ++d)
       axes->push_back(d);
-  if (ends->size() != starts->size() || axes->size() != starts->size() || (!steps->empty() && steps->size() != starts->size()))
+  if (ends->size() != starts->size() || axes->size() != starts->size() ||
+      (!steps->empty() && steps->size() != starts->size()))
     return (void)n.error("has starts, ends, axes and steps of different lengths"), std::nullopt;
   Section range{Shape(rank, 0), Shape(rank, 1), from};
   for (size_t i = 0; i < starts->size(); ++i) {
@@ -81,13 +86,17 @@ static LogicalResult convertSlice(NodeContext &n) {
   Value x = n.value(0);
   if (!x)
     return failure();
-  n.set(0, range->sizes == n.shape(0) && llvm::all_of(range->steps, [](int64_t s) { return s == 1; })
-               ? x
-               : nn::SliceOp::create(n.b(), n.loc(), n.type(range->sizes), x, range->starts, range->steps).getResult());
+  n.set(0,
+        range->sizes == n.shape(0) && llvm::all_of(range->steps, [](int64_t s) { return s == 1; })
+            ? x
+            : nn::SliceOp::create(n.b(), n.loc(), n.type(range->sizes), x, range->starts,
+                                  range->steps)
+                  .getResult());
   return success();
 }
 
-static Value sliceAlong(NodeContext &n, Value x, int64_t axis, int64_t start, int64_t step, int64_t size) {
+static Value sliceAlong(NodeContext &n, Value x, int64_t axis, int64_t start, int64_t step,
+                        int64_t size) {
   Shape shape = NodeContext::shapeOf(x), starts(shape.size(), 0), steps(shape.size(), 1);
   if (start == 0 && step == 1 && size == shape[axis])
     return x;
@@ -118,18 +127,22 @@ static LogicalResult convertSplit(NodeContext &n) {
   for (int64_t i = 0; i < parts; ++i) {
     int64_t part = (*sizes)[i];
     if (part < 1 || part > size - start)
-      return n.error("cannot split dimension " + Twine(*axis) + " of " + shapeText(from) + " into these sizes");
+      return n.error("cannot split dimension " + Twine(*axis) + " of " + shapeText(from) +
+                     " into these sizes");
     n.set(i, sliceAlong(n, x, *axis, start, 1, part));
     start += part;
   }
-  return start == size ? success() : n.error("splits less than dimension " + Twine(*axis) + " of " + shapeText(from));
+  return start == size
+             ? success()
+             : n.error("splits less than dimension " + Twine(*axis) + " of " + shapeText(from));
 }
 
 /// Constant indices into data: single ones, and arithmetic sequences.
 static LogicalResult convertGather(NodeContext &n) {
   const HostTensor *indices = n.host(1);
   if (!indices || !indices->isInteger() || indices->shape.size() > 1)
-    return n.error("its indices are not a constant of rank 0 or 1", "embedding tables are not imported yet");
+    return n.error("its indices are not a constant of rank 0 or 1",
+                   "embedding tables are not imported yet");
   Shape from = n.shape(0);
   auto axis = n.axis(n.integer("axis", 0), from.size());
   if (!axis)
@@ -137,7 +150,8 @@ static LogicalResult convertGather(NodeContext &n) {
   Shape list = indices->ints;
   for (int64_t &index : list) {
     if (index < -from[*axis] || index >= from[*axis])
-      return n.error("index " + Twine(index) + " is outside dimension " + Twine(*axis) + " of " + shapeText(from));
+      return n.error("index " + Twine(index) + " is outside dimension " + Twine(*axis) + " of " +
+                     shapeText(from));
     index = index < 0 ? index + from[*axis] : index;
   }
   if (list.empty())

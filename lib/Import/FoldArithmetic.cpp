@@ -46,7 +46,9 @@ static std::optional<Operands> operandsOf(NodeContext &n, size_t first = 0) {
     return (void)n.error("has constant operands of types that do not go together"), std::nullopt;
   auto joined = broadcastShape(o.a->shape, o.b->shape);
   if (!joined)
-    return (void)n.error("shapes " + shapeText(o.a->shape) + " and " + shapeText(o.b->shape) + " do not broadcast"), std::nullopt;
+    return (void)n.error("shapes " + shapeText(o.a->shape) + " and " + shapeText(o.b->shape) +
+                         " do not broadcast"),
+           std::nullopt;
   if (failed(n.checkFold(*joined)))
     return std::nullopt;
   o.shape = *joined;
@@ -59,8 +61,7 @@ using FloatFunction = float (*)(float, float);
 using IntFunction = int64_t (*)(int64_t, int64_t);
 using Predicate = bool (*)(double, double);
 
-template <FloatFunction floats, IntFunction ints>
-static LogicalResult foldBinary(NodeContext &n) {
+template <FloatFunction floats, IntFunction ints> static LogicalResult foldBinary(NodeContext &n) {
   auto o = operandsOf(n);
   if (!o)
     return failure();
@@ -79,8 +80,7 @@ static LogicalResult foldBinary(NodeContext &n) {
 }
 
 /// Comparisons of integers go through double: shapes and indices are far below 2^53.
-template <Predicate holds>
-static LogicalResult foldCompare(NodeContext &n) {
+template <Predicate holds> static LogicalResult foldCompare(NodeContext &n) {
   auto o = operandsOf(n);
   if (!o)
     return failure();
@@ -116,7 +116,9 @@ static LogicalResult foldWhere(NodeContext &n) {
   if (!joined || failed(n.checkFold(*joined)))
     return joined ? failure() : n.error("its condition does not fit its operands");
   HostTensor result = HostTensor::zeros(o->a->type, *joined);
-  auto mask = broadcastIndices(bits->shape, *joined), first = broadcastIndices(o->a->shape, *joined), second = broadcastIndices(o->b->shape, *joined);
+  auto mask = broadcastIndices(bits->shape, *joined),
+       first = broadcastIndices(o->a->shape, *joined),
+       second = broadcastIndices(o->b->shape, *joined);
   for (size_t i = 0; i < mask.size(); ++i) {
     const HostTensor &from = bits->ints[mask[i]] ? *o->a : *o->b;
     int64_t place = bits->ints[mask[i]] ? first[i] : second[i];

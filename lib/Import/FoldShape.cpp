@@ -8,8 +8,7 @@ using namespace nibble;
 using namespace nibble::importer;
 
 /// Builds a tensor of x's type whose element i is x's element place(i).
-template <typename Place>
-static HostTensor pick(const HostTensor &x, Shape shape, Place place) {
+template <typename Place> static HostTensor pick(const HostTensor &x, Shape shape, Place place) {
   HostTensor result = HostTensor::zeros(x.type, std::move(shape));
   for (int64_t i = 0, count = result.size(); i < count; ++i) {
     int64_t from = place(i);
@@ -45,13 +44,15 @@ static LogicalResult foldConcat(NodeContext &n) {
     if (part->shape.size() == whole.size())
       expected[*axis] = part->shape[*axis];
     if (part->shape != expected || part->isFloat() != first->isFloat())
-      return n.error("cannot join constants of shapes " + shapeText(first->shape) + " and " + shapeText(part->shape));
+      return n.error("cannot join constants of shapes " + shapeText(first->shape) + " and " +
+                     shapeText(part->shape));
     whole[*axis] += part->shape[*axis];
     if (failed(n.checkFold(whole)))
       return failure();
   }
   HostTensor result = HostTensor::zeros(first->type, whole);
-  int64_t outer = countElements(Shape(whole.begin(), whole.begin() + *axis)), inner = countElements(Shape(whole.begin() + *axis + 1, whole.end()));
+  int64_t outer = countElements(Shape(whole.begin(), whole.begin() + *axis)),
+          inner = countElements(Shape(whole.begin() + *axis + 1, whole.end()));
   int64_t offset = 0;
   for (size_t i = 0; i < n.inputs(); ++i) {
     const HostTensor *part = n.host(i);
@@ -80,14 +81,18 @@ static LogicalResult foldGather(NodeContext &n) {
   Shape shape(x->shape.begin(), x->shape.begin() + *axis);
   shape.insert(shape.end(), indices->shape.begin(), indices->shape.end());
   shape.insert(shape.end(), x->shape.begin() + *axis + 1, x->shape.end());
-  int64_t size = x->shape[*axis], inner = countElements(Shape(x->shape.begin() + *axis + 1, x->shape.end())), taken = indices->size();
+  int64_t size = x->shape[*axis],
+          inner = countElements(Shape(x->shape.begin() + *axis + 1, x->shape.end())),
+          taken = indices->size();
   if (failed(n.checkFold(shape)))
     return failure();
   for (int64_t index : indices->ints)
     if (index < -size || index >= size)
-      return n.error("index " + Twine(index) + " is outside dimension " + Twine(*axis) + " of " + shapeText(x->shape));
+      return n.error("index " + Twine(index) + " is outside dimension " + Twine(*axis) + " of " +
+                     shapeText(x->shape));
   n.set(0, pick(*x, shape, [&](int64_t i) {
-          int64_t e = i % inner, t = i / inner % taken, o = i / inner / taken, index = indices->ints[t];
+          int64_t e = i % inner, t = i / inner % taken, o = i / inner / taken,
+                  index = indices->ints[t];
           return (o * size + (index < 0 ? index + size : index)) * inner + e;
         }));
   return success();
@@ -124,7 +129,8 @@ static LogicalResult foldSlice(NodeContext &n) {
   const HostTensor *x = dataOf(n, 0);
   if (!x)
     return failure();
-  auto starts = n.integersOf("starts", 1), ends = starts ? n.integersOf("ends", 2) : std::nullopt, axes = ends ? n.integersOf("axes", 3) : std::nullopt;
+  auto starts = n.integersOf("starts", 1), ends = starts ? n.integersOf("ends", 2) : std::nullopt,
+       axes = ends ? n.integersOf("axes", 3) : std::nullopt;
   auto steps = axes && n.has(4) ? n.integers(4, "its steps") : std::optional<Shape>(Shape());
   if (!axes || !steps)
     return failure();
@@ -144,10 +150,14 @@ static LogicalResult foldSlice(NodeContext &n) {
     int64_t size = result.shape[*axis], step = (*steps)[i];
     if (step == 0 || step > kMaxElements || step < -kMaxElements)
       return n.error("has a step of " + Twine(step));
-    auto place = [&](int64_t value) { return value < -size ? -1 : value < 0 ? value + size : std::min(value, size); };
-    int64_t start = step > 0 ? std::max<int64_t>(place((*starts)[i]), 0) : std::min(place((*starts)[i]), size - 1);
+    auto place = [&](int64_t value) {
+      return value < -size ? -1 : value < 0 ? value + size : std::min(value, size);
+    };
+    int64_t start = step > 0 ? std::max<int64_t>(place((*starts)[i]), 0)
+                             : std::min(place((*starts)[i]), size - 1);
     int64_t end = step > 0 ? std::max<int64_t>(place((*ends)[i]), 0) : place((*ends)[i]);
-    int64_t taken = std::max<int64_t>(0, step > 0 ? (end - start + step - 1) / step : (start - end - step - 1) / -step);
+    int64_t taken = std::max<int64_t>(0, step > 0 ? (end - start + step - 1) / step
+                                                  : (start - end - step - 1) / -step);
     Shape shape = result.shape;
     shape[*axis] = taken;
     int64_t inner = countElements(Shape(shape.begin() + *axis + 1, shape.end()));
@@ -161,15 +171,20 @@ static LogicalResult foldSlice(NodeContext &n) {
 }
 
 static LogicalResult foldRange(NodeContext &n) {
-  const HostTensor *start = dataOf(n, 0), *limit = start ? dataOf(n, 1) : nullptr, *delta = limit ? dataOf(n, 2) : nullptr;
+  const HostTensor *start = dataOf(n, 0), *limit = start ? dataOf(n, 1) : nullptr,
+                   *delta = limit ? dataOf(n, 2) : nullptr;
   if (!delta)
     return failure();
   if (start->size() != 1 || limit->size() != 1 || delta->size() != 1 || delta->at(0) == 0)
     return n.error("takes a scalar start, limit and step (not 0)");
   double count = std::ceil((limit->at(0) - start->at(0)) / delta->at(0));
-  if (!(count <= kMaxFoldedElements) || failed(n.checkFold({std::max<int64_t>(0, static_cast<int64_t>(count))})))
-    return count <= kMaxFoldedElements ? failure() : n.error("makes a constant of " + numberText(count) + " elements");
-  HostTensor result = HostTensor::zeros(start->type, {std::max<int64_t>(0, static_cast<int64_t>(count))});
+  if (!(count <= kMaxFoldedElements) ||
+      failed(n.checkFold({std::max<int64_t>(0, static_cast<int64_t>(count))})))
+    return count <= kMaxFoldedElements
+               ? failure()
+               : n.error("makes a constant of " + numberText(count) + " elements");
+  HostTensor result =
+      HostTensor::zeros(start->type, {std::max<int64_t>(0, static_cast<int64_t>(count))});
   for (int64_t i = 0; i < result.shape[0]; ++i) {
     double value = start->at(0) + static_cast<double>(i) * delta->at(0);
     if (result.isFloat())
@@ -197,8 +212,7 @@ static LogicalResult foldConstantOfShape(NodeContext &n) {
 }
 
 /// ReduceProd, ReduceSum, ReduceMin, ReduceMax over everything or over axes, of constants.
-template <double (*join)(double, double)>
-static LogicalResult foldReduce(NodeContext &n) {
+template <double (*join)(double, double)> static LogicalResult foldReduce(NodeContext &n) {
   const HostTensor *x = dataOf(n, 0);
   auto axes = x ? n.integersOf("axes", 1) : std::nullopt;
   if (axes)
@@ -237,7 +251,8 @@ static LogicalResult foldReduce(NodeContext &n) {
 void nibble::importer::addShapeFolds(ConverterTable &table) {
   ConverterTable views;
   addShapeConverters(views);
-  for (const char *op : {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Cast", "CastLike", "Constant", "Shape", "Size"})
+  for (const char *op : {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity",
+                         "Cast", "CastLike", "Constant", "Shape", "Size"})
     table[op] = views[op];
   table["Concat"] = foldConcat;
   table["Gather"] = foldGather;

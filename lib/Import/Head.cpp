@@ -20,12 +20,13 @@ static int64_t countUses(const Graph &graph, const std::string &value) {
 }
 
 static bool isView(const Node &node) {
-  return node.domain.empty() && (node.op == "Identity" || node.op == "Reshape" || node.op == "Squeeze" || node.op == "Unsqueeze" || node.op == "Flatten" ||
-                                 node.op == "Cast");
+  return node.domain.empty() &&
+         (node.op == "Identity" || node.op == "Reshape" || node.op == "Squeeze" ||
+          node.op == "Unsqueeze" || node.op == "Flatten" || node.op == "Cast");
 }
 
-/// A Softmax or LogSoftmax from which only views lead to the output becomes part of the cross-entropy; its converter lets the
-/// logits through where it runs over the classes.
+/// A Softmax or LogSoftmax from which only views lead to the output becomes part of the
+/// cross-entropy; its converter lets the logits through where it runs over the classes.
 void Importer::findMergedSoftmax() {
   if (options.loss == "mse")
     return;
@@ -44,8 +45,10 @@ void Importer::findMergedSoftmax() {
   }
 }
 
-/// The initializer behind a value, through Identity and Transpose; `flipped` tells of an odd number of transposes.
-static const HostTensor *rootOf(const Graph &graph, std::string value, std::string &root, bool &flipped) {
+/// The initializer behind a value, through Identity and Transpose; `flipped` tells of an odd number
+/// of transposes.
+static const HostTensor *rootOf(const Graph &graph, std::string value, std::string &root,
+                                bool &flipped) {
   for (size_t steps = 0; steps <= graph.nodes.size(); ++steps) {
     if (auto found = graph.initializers.find(value); found != graph.initializers.end()) {
       root = value;
@@ -68,8 +71,10 @@ static const HostTensor *rootOf(const Graph &graph, std::string value, std::stri
   return nullptr;
 }
 
-/// Swaps the dimension of `count` outputs for `classes`; the values are drawn when the variable is made.
-static void refit(Importer &importer, const std::string &root, const HostTensor &tensor, size_t dimension, int64_t classes) {
+/// Swaps the dimension of `count` outputs for `classes`; the values are drawn when the variable is
+/// made.
+static void refit(Importer &importer, const std::string &root, const HostTensor &tensor,
+                  size_t dimension, int64_t classes) {
   Shape shape = tensor.shape;
   shape[dimension] = classes;
   auto fresh = std::make_shared<HostTensor>(HostTensor::zeros(DataType::Float, shape));
@@ -79,7 +84,8 @@ static void refit(Importer &importer, const std::string &root, const HostTensor 
 
 bool Importer::replaceHead() {
   std::string value = outputName;
-  const std::string advice = "--classes replaces the last Gemm, MatMul or Conv and its bias; choose --output so that it ends in one";
+  const std::string advice = "--classes replaces the last Gemm, MatMul or Conv and its bias; "
+                             "choose --output so that it ends in one";
   std::vector<const Node *> additions;
   for (size_t steps = 0; steps <= graph.nodes.size(); ++steps) {
     const Node *node = producerOf(graph, value);

@@ -4,7 +4,8 @@
 using namespace nibble::importer;
 
 bool nibble::importer::isFloat(DataType type) {
-  return type == DataType::Float || type == DataType::Float16 || type == DataType::BFloat16 || type == DataType::Double;
+  return type == DataType::Float || type == DataType::Float16 || type == DataType::BFloat16 ||
+         type == DataType::Double;
 }
 
 bool nibble::importer::isInteger(DataType type) {
@@ -25,8 +26,10 @@ bool nibble::importer::isInteger(DataType type) {
 }
 
 std::string nibble::importer::typeName(DataType type) {
-  static const char *const names[] = {"undefined", "float", "uint8",   "int8",   "uint16", "int16",     "int32",      "int64",   "string",
-                                      "bool",      "half",  "double",  "uint32", "uint64", "complex64", "complex128", "bfloat16"};
+  static const char *const names[] = {"undefined",  "float",   "uint8",  "int8",   "uint16",
+                                      "int16",      "int32",   "int64",  "string", "bool",
+                                      "half",       "double",  "uint32", "uint64", "complex64",
+                                      "complex128", "bfloat16"};
   auto number = static_cast<int32_t>(type);
   if (number >= 0 && number <= 16)
     return names[number];
@@ -79,8 +82,8 @@ HostTensor HostTensor::vector(std::vector<int64_t> values) {
 }
 
 template <typename T>
-static void permute(const std::vector<T> &from, std::vector<T> &to, const std::vector<int64_t> &shape,
-                    const std::vector<int64_t> &strides) {
+static void permute(const std::vector<T> &from, std::vector<T> &to,
+                    const std::vector<int64_t> &shape, const std::vector<int64_t> &strides) {
   to.resize(from.size());
   std::vector<int64_t> index(shape.size());
   int64_t source = 0;

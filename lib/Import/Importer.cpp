@@ -38,7 +38,8 @@ const ConverterTable &nibble::importer::foldTable() {
   return table;
 }
 
-static std::vector<std::string> sortedKeys(const ConverterTable &table, const ConverterTable *without = nullptr) {
+static std::vector<std::string> sortedKeys(const ConverterTable &table,
+                                           const ConverterTable *without = nullptr) {
   std::vector<std::string> keys;
   for (const auto &entry : table)
     if (!without || !without->contains(entry.getKey()))
@@ -47,7 +48,9 @@ static std::vector<std::string> sortedKeys(const ConverterTable &table, const Co
   return keys;
 }
 std::vector<std::string> nibble::convertedOnnxOps() { return sortedKeys(converterTable()); }
-std::vector<std::string> nibble::foldedOnnxOps() { return sortedKeys(foldTable(), &converterTable()); }
+std::vector<std::string> nibble::foldedOnnxOps() {
+  return sortedKeys(foldTable(), &converterTable());
+}
 
 bool nibble::parseShape(llvm::StringRef text, std::vector<int64_t> &shape) {
   shape.clear();
@@ -66,18 +69,23 @@ bool nibble::parseShape(llvm::StringRef text, std::vector<int64_t> &shape) {
 // Reporting
 //===----------------------------------------------------------------------===//
 
-Importer::Importer(OnnxFile &file, const ImportOptions &options, MLIRContext &context, ImportNotes &notes)
-    : options(options), graph(file.graph()), builder(&context), file(file), context(context), notes(notes) {}
+Importer::Importer(OnnxFile &file, const ImportOptions &options, MLIRContext &context,
+                   ImportNotes &notes)
+    : options(options), graph(file.graph()), builder(&context), file(file), context(context),
+      notes(notes) {}
 
 void Importer::problem(Problem problem) { problems.push_back(std::move(problem)); }
 void Importer::problem(const Node &node, std::string reason, std::string advice) {
-  std::string name = !node.name.empty() ? node.name : node.outputs.empty() ? "" : node.outputs.front();
+  std::string name = !node.name.empty()     ? node.name
+                     : node.outputs.empty() ? ""
+                                            : node.outputs.front();
   std::string op = node.domain.empty() ? node.op : node.domain + "." + node.op;
   problems.push_back({name, op, std::move(reason), std::move(advice)});
 }
 void Importer::note(std::string text) { notes.notes.push_back(std::move(text)); }
 
-static void emitProblem(MLIRContext &context, const std::string &file, int64_t opset, const Problem &problem) {
+static void emitProblem(MLIRContext &context, const std::string &file, int64_t opset,
+                        const Problem &problem) {
   auto diagnostic = emitError(FileLineColLoc::get(&context, file, 0, 0));
   if (!problem.op.empty()) {
     diagnostic << (problem.node.empty() ? "" : "node '" + problem.node + "' ") << "(" << problem.op;
@@ -104,7 +112,9 @@ OwningOpRef<ModuleOp> Importer::emitProblems() {
 void Importer::collectNeeded() {
   needed.insert(outputName);
   for (const Node &node : llvm::reverse(graph.nodes)) {
-    if (llvm::none_of(node.outputs, [&](const std::string &name) { return !name.empty() && needed.contains(name); }))
+    if (llvm::none_of(node.outputs, [&](const std::string &name) {
+          return !name.empty() && needed.contains(name);
+        }))
       continue;
     for (const std::string &input : node.inputs)
       if (!input.empty())
@@ -116,8 +126,9 @@ void Importer::collectNeeded() {
 // Nodes
 //===----------------------------------------------------------------------===//
 
-/// After a node that could not be converted: go on with a stand-in of the type that ONNX infers, so that what comes later is
-/// looked at too. Values without a known type silence what depends on them.
+/// After a node that could not be converted: go on with a stand-in of the type that ONNX infers, so
+/// that what comes later is looked at too. Values without a known type silence what depends on
+/// them.
 void Importer::afterFailure(const Node &node) {
   if (!triedInference) {
     triedInference = true;
@@ -135,27 +146,37 @@ void Importer::afterFailure(const Node &node) {
       continue;
     }
     auto type = RankedTensorType::get(*shape, builder.getF32Type());
-    slot.value = UnrealizedConversionCastOp::create(builder, builder.getUnknownLoc(), type, ValueRange{}).getResult(0);
+    slot.value =
+        UnrealizedConversionCastOp::create(builder, builder.getUnknownLoc(), type, ValueRange{})
+            .getResult(0);
   }
 }
 
-static bool isKnown(const Node &node) { return node.domain.empty() && (converterTable().contains(node.op) || foldTable().contains(node.op)); }
-
-void Importer::reportUnknown(const Node &node) {
-  problem(node, node.domain.empty() ? "there is no importer for this operator" : "operators of the domain '" + node.domain + "' are not known",
-          "export it as simpler operators, choose another --output, or add a converter (docs/howto/add-an-onnx-op.md)");
+static bool isKnown(const Node &node) {
+  return node.domain.empty() &&
+         (converterTable().contains(node.op) || foldTable().contains(node.op));
 }
 
-/// Before opset 7, Add and its like aligned their second operand with dimension `axis` of the first. Such a node gets the
-/// operand with ones behind it, which is how it broadcasts since.
+void Importer::reportUnknown(const Node &node) {
+  problem(node,
+          node.domain.empty() ? "there is no importer for this operator"
+                              : "operators of the domain '" + node.domain + "' are not known",
+          "export it as simpler operators, choose another --output, or add a converter "
+          "(docs/howto/add-an-onnx-op.md)");
+}
+
+/// Before opset 7, Add and its like aligned their second operand with dimension `axis` of the
+/// first. Such a node gets the operand with ones behind it, which is how it broadcasts since.
 const Node &Importer::alignOperand(const Node &node, Node &rewritten) {
   const importer::Attribute *axis = node.find("axis");
-  bool binary = node.op == "Add" || node.op == "Sub" || node.op == "Mul" || node.op == "Div" || node.op == "Pow";
+  bool binary = node.op == "Add" || node.op == "Sub" || node.op == "Mul" || node.op == "Div" ||
+                node.op == "Pow";
   if (graph.opset >= 7 || !axis || !binary || node.inputs.size() != 2 || node.inputs[1].empty())
     return node;
   NodeContext context(*this, node);
   Shape left = context.shape(0), right = context.shape(1);
-  int64_t rank = left.size(), first = axis->i < 0 ? axis->i + rank : axis->i, ones = rank - first - static_cast<int64_t>(right.size());
+  int64_t rank = left.size(), first = axis->i < 0 ? axis->i + rank : axis->i,
+          ones = rank - first - static_cast<int64_t>(right.size());
   if (first < 0 || ones <= 0)
     return node;
   right.insert(right.end(), ones, 1);
@@ -178,8 +199,11 @@ void Importer::convertNode(const Node &node) {
       continue;
     auto slot = slots.find(input);
     if (slot == slots.end()) {
-      problem(node, "its input '" + input + "' is produced by no node before it, and is neither a graph input nor an initializer",
-              "the graph has a cycle, or is damaged");
+      problem(
+          node,
+          "its input '" + input +
+              "' is produced by no node before it, and is neither a graph input nor an initializer",
+          "the graph has a cycle, or is damaged");
       return afterFailure(node);
     }
     anyFailed |= !slot->second.failed.empty();
@@ -205,8 +229,9 @@ void Importer::convertNode(const Node &node) {
   else if (convert != converterTable().end())
     done = convert->second(nodeContext);
   else
-    done = nodeContext.error("is only imported where its inputs are constants, here they depend on the data",
-                             "export with fixed shapes, or choose another --output");
+    done = nodeContext.error(
+        "is only imported where its inputs are constants, here they depend on the data",
+        "export with fixed shapes, or choose another --output");
   if (failed(done)) {
     if (problems.size() == before)
       problem(node, "could not be imported");
@@ -214,14 +239,17 @@ void Importer::convertNode(const Node &node) {
   }
   for (size_t i = 0; i < node.outputs.size(); ++i)
     if (nodeContext.wants(i) && !slots.contains(node.outputs[i])) {
-      problem(node, "its output " + std::to_string(i) + " ('" + node.outputs[i] + "') has no counterpart here");
+      problem(node, "its output " + std::to_string(i) + " ('" + node.outputs[i] +
+                        "') has no counterpart here");
       slots[node.outputs[i]].failed = "comes from a node that could not be imported";
     }
 }
 
 void Importer::convertNodes() {
   for (const Node &node : graph.nodes)
-    if (llvm::any_of(node.outputs, [&](const std::string &name) { return !name.empty() && needed.contains(name); }))
+    if (llvm::any_of(node.outputs, [&](const std::string &name) {
+          return !name.empty() && needed.contains(name);
+        }))
       convertNode(node);
 }
 
@@ -261,11 +289,14 @@ static void decideTraining(Importer &importer, llvm::StringMap<Parameter> &param
 }
 
 std::string Importer::chooseLoss(RankedTensorType output, bool &good) {
-  bool classifies = output.getRank() == 2 && output.getDimSize(1) >= 2 && (!hasBatch || output.getDimSize(0) == newBatch);
+  bool classifies = output.getRank() == 2 && output.getDimSize(1) >= 2 &&
+                    (!hasBatch || output.getDimSize(0) == newBatch);
   good = true;
   if (options.loss == "softmax_cross_entropy" && !classifies) {
-    problem({"", "", "the output '" + outputName + "' has the shape " + shapeText(NodeContext::shapeOf(slots[outputName].value)) +
-                         ", cross-entropy takes [batch, classes]",
+    problem({"", "",
+             "the output '" + outputName + "' has the shape " +
+                 shapeText(NodeContext::shapeOf(slots[outputName].value)) +
+                 ", cross-entropy takes [batch, classes]",
              "choose another --output, or --loss=mse"});
     good = false;
   }
@@ -280,20 +311,26 @@ bool Importer::finishOutput() {
   if (slot == slots.end() || !slot->second.failed.empty())
     return false; // reported where it happened
   if (slot->second.constant) {
-    problem({"", "", "the output '" + outputName + "' does not depend on the input", "choose another --output"});
+    problem({"", "", "the output '" + outputName + "' does not depend on the input",
+             "choose another --output"});
     return false;
   }
   Shape shape = NodeContext::shapeOf(slot->second.value);
   // [batch, classes, 1, 1] is a classifier's output too.
-  if (shape.size() > 2 && options.loss != "mse" && shape[1] >= 2 && llvm::all_of(llvm::drop_begin(shape, 2), [](int64_t d) { return d == 1; }) &&
-      hasBatch && shape[0] == newBatch) {
+  if (shape.size() > 2 && options.loss != "mse" && shape[1] >= 2 &&
+      llvm::all_of(llvm::drop_begin(shape, 2), [](int64_t d) { return d == 1; }) && hasBatch &&
+      shape[0] == newBatch) {
     shape.resize(2);
-    slot->second.value = nn::ReshapeOp::create(builder, slot->second.value.getLoc(), RankedTensorType::get(shape, builder.getF32Type()),
+    slot->second.value = nn::ReshapeOp::create(builder, slot->second.value.getLoc(),
+                                               RankedTensorType::get(shape, builder.getF32Type()),
                                                slot->second.value);
   }
-  if (hasBatch && batchWasFixed && oldBatch != newBatch && (shape.empty() || shape[0] != newBatch)) {
-    problem({"", "", "the leading dimension is fixed at " + std::to_string(oldBatch) + " and cannot be set to " + std::to_string(newBatch) +
-                         ": the output '" + outputName + "' would have the shape " + shapeText(shape),
+  if (hasBatch && batchWasFixed && oldBatch != newBatch &&
+      (shape.empty() || shape[0] != newBatch)) {
+    problem({"", "",
+             "the leading dimension is fixed at " + std::to_string(oldBatch) +
+                 " and cannot be set to " + std::to_string(newBatch) + ": the output '" +
+                 outputName + "' would have the shape " + shapeText(shape),
              "export the model with a symbolic batch dimension"});
     return false;
   }
@@ -321,8 +358,10 @@ void Importer::finishModule(Value output) {
     module->setAttr("nibble.constants", builder.getStrArrayAttr(constants));
   decideTraining(*this, parameters);
   if (convolutions > 0 && normalizations == 0)
-    note("no layer of this convolutional network normalizes: training in 4 bits is easier with batch normalization. PyTorch's exporter folds it into "
-         "the convolutions; export again with torch.onnx.export(model, x, file, optimize=False), or with "
+    note("no layer of this convolutional network normalizes: training in 4 bits is easier with "
+         "batch normalization. PyTorch's exporter folds it into "
+         "the convolutions; export again with torch.onnx.export(model, x, file, optimize=False), "
+         "or with "
          "dynamo=False, training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False");
 }
 
@@ -332,24 +371,30 @@ static bool checkOptions(const ImportOptions &options, std::vector<Problem> &pro
     for (const std::string &expression : *list) {
       std::string error;
       if (!llvm::Regex(expression).isValid(error))
-        problems.push_back({"", "", "'" + expression + "' is not a regular expression: " + error, "see --train and --freeze"});
+        problems.push_back({"", "", "'" + expression + "' is not a regular expression: " + error,
+                            "see --train and --freeze"});
     }
   if (!options.loss.empty() && options.loss != "softmax_cross_entropy" && options.loss != "mse")
-    problems.push_back({"", "", "unknown loss '" + options.loss + "'", "known: softmax_cross_entropy, mse"});
+    problems.push_back(
+        {"", "", "unknown loss '" + options.loss + "'", "known: softmax_cross_entropy, mse"});
   if (options.batchSize < 0 || options.batchSize > kMaxElements)
-    problems.push_back({"", "", "batch size " + std::to_string(options.batchSize), "give a positive number"});
+    problems.push_back(
+        {"", "", "batch size " + std::to_string(options.batchSize), "give a positive number"});
   if (options.classes < 0 || options.classes == 1 || options.classes > (1 << 24))
-    problems.push_back({"", "", std::to_string(options.classes) + " classes", "a classifier has at least two"});
+    problems.push_back(
+        {"", "", std::to_string(options.classes) + " classes", "a classifier has at least two"});
   return problems.empty();
 }
 
 OwningOpRef<ModuleOp> Importer::run() {
   if (!checkOptions(options, problems))
     return emitProblems();
-  OwningOpRef<ModuleOp> owner = ModuleOp::create(FileLineColLoc::get(&context, graph.file, 0, 0), "model");
+  OwningOpRef<ModuleOp> owner =
+      ModuleOp::create(FileLineColLoc::get(&context, graph.file, 0, 0), "model");
   module = *owner;
   builder.setInsertionPointToEnd(module.getBody());
-  forward = func::FuncOp::create(builder, module.getLoc(), "forward", builder.getFunctionType({}, {}));
+  forward =
+      func::FuncOp::create(builder, module.getLoc(), "forward", builder.getFunctionType({}, {}));
   symbols.insert("forward");
   builder.setInsertionPointToStart(forward.addEntryBlock());
 
@@ -357,7 +402,9 @@ OwningOpRef<ModuleOp> Importer::run() {
     slots[name].constant = Constant{tensor, name, tensor, {}, true};
   if (!bindInputs()) {
     for (const Node &node : graph.nodes)
-      if (llvm::any_of(node.outputs, [&](const std::string &name) { return needed.contains(name); }) && !isKnown(node))
+      if (llvm::any_of(node.outputs,
+                       [&](const std::string &name) { return needed.contains(name); }) &&
+          !isKnown(node))
         reportUnknown(node);
     return emitProblems();
   }
@@ -371,7 +418,8 @@ OwningOpRef<ModuleOp> Importer::run() {
   if (!problems.empty())
     return emitProblems();
   if (!whole) {
-    problem({"", "", "the output '" + outputName + "' is produced by no node", "is the file damaged?"});
+    problem(
+        {"", "", "the output '" + outputName + "' is produced by no node", "is the file damaged?"});
     return emitProblems();
   }
   if (failed(verify(module)))
@@ -379,7 +427,8 @@ OwningOpRef<ModuleOp> Importer::run() {
   return owner;
 }
 
-OwningOpRef<ModuleOp> nibble::importOnnx(llvm::StringRef path, const ImportOptions &options, MLIRContext &context, ImportNotes *notes) {
+OwningOpRef<ModuleOp> nibble::importOnnx(llvm::StringRef path, const ImportOptions &options,
+                                         MLIRContext &context, ImportNotes *notes) {
   context.loadDialect<nn::NNDialect, train::TrainDialect, arith::ArithDialect, func::FuncDialect>();
   std::vector<Problem> problems;
   auto file = OnnxFile::load(path.str(), problems);
@@ -387,7 +436,8 @@ OwningOpRef<ModuleOp> nibble::importOnnx(llvm::StringRef path, const ImportOptio
   if (file && !problems.empty()) // say at once what else would be in the way
     for (const Node &node : file->graph().nodes)
       if (!isKnown(node))
-        problems.push_back({node.name, node.domain.empty() ? node.op : node.domain + "." + node.op, "there is no importer for this operator", ""});
+        problems.push_back({node.name, node.domain.empty() ? node.op : node.domain + "." + node.op,
+                            "there is no importer for this operator", ""});
   if (!problems.empty() || !file) {
     for (const Problem &problem : problems)
       emitProblem(context, path.str(), opset, problem);

@@ -1,9 +1,10 @@
 //===- Importer.h - private to the room: what converters work with -*- C++ -*-===//
 //
-// One Importer walks the graph once, in the file's order. Each ONNX value is a Slot: a constant on the host (an
-// initializer, or what folds to a constant) or an SSA value of f32 in ONNX's own layout. A converter sees its node through a
-// NodeContext: inputs by position, attributes by name, shapes always static. It validates before it builds, and what it
-// cannot do it reports with error(), in words for the person who can act.
+// One Importer walks the graph once, in the file's order. Each ONNX value is a Slot: a constant on
+// the host (an initializer, or what folds to a constant) or an SSA value of f32 in ONNX's own
+// layout. A converter sees its node through a NodeContext: inputs by position, attributes by name,
+// shapes always static. It validates before it builds, and what it cannot do it reports with
+// error(), in words for the person who can act.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -21,8 +22,9 @@ namespace nibble::importer {
 
 using Shape = std::vector<int64_t>;
 
-/// How a constant was moved from its initializer: transposes and reshapes in order. As text (train.variable's `layout`):
-/// "OHWI" is perm 0,2,3,1, "T" is perm 1,0, others "perm:2,0,1" and "reshape:16x4"; several are joined by ';'.
+/// How a constant was moved from its initializer: transposes and reshapes in order. As text
+/// (train.variable's `layout`): "OHWI" is perm 0,2,3,1, "T" is perm 1,0, others "perm:2,0,1" and
+/// "reshape:16x4"; several are joined by ';'.
 struct LayoutStep {
   bool isPerm = false;
   Shape numbers; // the permutation, or the new shape
@@ -37,17 +39,18 @@ HostTensor applyLayout(const HostTensor &tensor, const Layout &layout);
 /// A host constant and where it comes from.
 struct Constant {
   std::shared_ptr<const HostTensor> tensor;
-  std::string root;       // initializer (or value of a Constant node) that it is a view of; its own name if computed
+  std::string root; // initializer (or value of a Constant node) that it is a view of; its own name
+                    // if computed
   std::shared_ptr<const HostTensor> rootTensor;
-  Layout layout;          // root to tensor
-  bool stored = false;    // root is in the file
+  Layout layout;       // root to tensor
+  bool stored = false; // root is in the file
 };
 
 struct Slot {
   std::optional<Constant> constant;
   mlir::Value value;
-  std::string failed;     // why there is neither (empty: there is)
-  bool isInput = false;   // a graph input, or a mere view of one
+  std::string failed;   // why there is neither (empty: there is)
+  bool isInput = false; // a graph input, or a mere view of one
 };
 
 class NodeContext;
@@ -81,11 +84,14 @@ struct Parameter {
 
 class Importer {
 public:
-  Importer(OnnxFile &file, const ImportOptions &options, mlir::MLIRContext &context, ImportNotes &notes);
+  Importer(OnnxFile &file, const ImportOptions &options, mlir::MLIRContext &context,
+           ImportNotes &notes);
   mlir::OwningOpRef<mlir::ModuleOp> run();
 
-  /// The weight as an SSA value with `extra` applied to the constant's own view. Creates the variable at its first use.
-  mlir::Value parameter(NodeContext &node, const Constant &constant, train::Role role, const Layout &extra = {});
+  /// The weight as an SSA value with `extra` applied to the constant's own view. Creates the
+  /// variable at its first use.
+  mlir::Value parameter(NodeContext &node, const Constant &constant, train::Role role,
+                        const Layout &extra = {});
   void problem(const Node &node, std::string reason, std::string advice = "");
   void problem(Problem problem);
   void note(std::string text);
@@ -101,7 +107,8 @@ public:
   mlir::ModuleOp module;
   mlir::func::FuncOp forward;
   llvm::StringMap<Slot> slots;
-  llvm::StringMap<std::string> producers; // variables' roots are initializers or outputs of these nodes
+  llvm::StringMap<std::string>
+      producers; // variables' roots are initializers or outputs of these nodes
   /// Leading dimension of the input in the file (1 where symbolic) and now.
   int64_t oldBatch = 0, newBatch = 0;
   bool batchWasFixed = false, hasBatch = false;
@@ -126,8 +133,10 @@ private:
   void finishModule(mlir::Value output);
   std::string chooseLoss(mlir::RankedTensorType output, bool &good);
   mlir::OwningOpRef<mlir::ModuleOp> emitProblems();
-  HostTensor initialValue(const HostTensor &value, const std::string &root, train::Role role, int64_t fanIn);
-  train::VariableOp createVariable(NodeContext &node, const Constant &constant, train::Role role, const Layout &layout);
+  HostTensor initialValue(const HostTensor &value, const std::string &root, train::Role role,
+                          int64_t fanIn);
+  train::VariableOp createVariable(NodeContext &node, const Constant &constant, train::Role role,
+                                   const Layout &layout);
   mlir::Value viewParameter(const Parameter &parameter, const Layout &wanted, mlir::Location loc);
 
   OnnxFile &file;
@@ -136,7 +145,7 @@ private:
   std::vector<Problem> problems;
   std::vector<ValueInfo> inputs; // bound
   std::string outputName;
-  llvm::StringSet<> needed;      // values that the output depends on
+  llvm::StringSet<> needed; // values that the output depends on
   llvm::StringMap<Parameter> parameters;
   llvm::StringSet<> symbols, layers, exported;
   std::map<std::string, ValueInfo> inferred;
@@ -158,14 +167,16 @@ public:
   const HostTensor *host(size_t i) const;
   Shape shape(size_t i) const;
   bool isValue(size_t i) const { return has(i) && !constant(i); }
-  /// As an f32 SSA value; constants become arith.constant. Null (error reported) where the constant is not floating.
+  /// As an f32 SSA value; constants become arith.constant. Null (error reported) where the constant
+  /// is not floating.
   mlir::Value value(size_t i);
   mlir::Value parameter(size_t i, train::Role role, const Layout &extra = {}) {
     return importer.parameter(*this, *constant(i), role, extra);
   }
   /// Integers of a constant input of rank <= 1, or nothing (reported) where it is no such thing.
   std::optional<Shape> integers(size_t i, llvm::StringRef what);
-  /// Attribute `name`, or input `i` in newer opsets; empty where both are absent. Nothing: reported.
+  /// Attribute `name`, or input `i` in newer opsets; empty where both are absent. Nothing:
+  /// reported.
   std::optional<Shape> integersOf(llvm::StringRef name, size_t i);
   /// A constant scalar (one element), or nothing where it is not one.
   std::optional<double> scalar(size_t i) const;
@@ -192,7 +203,8 @@ public:
   llvm::LogicalResult error(const llvm::Twine &reason, llvm::StringRef advice = "");
   /// Checks that a result of this shape can be built: positive dimensions, at most kMaxElements.
   llvm::LogicalResult check(const Shape &shape);
-  /// Checks that a folded constant of this shape is within what folding may make in all, and counts it.
+  /// Checks that a folded constant of this shape is within what folding may make in all, and counts
+  /// it.
   llvm::LogicalResult checkFold(const Shape &shape);
 
   // Building.
@@ -208,14 +220,12 @@ public:
   mlir::Value toChannelsLast(mlir::Value x);
   mlir::Value fromChannelsLast(mlir::Value x);
   /// Element-wise op with NumPy broadcasting; null (reported) where the shapes do not broadcast.
-  template <typename Op>
-  mlir::Value binary(mlir::Value a, mlir::Value c) {
+  template <typename Op> mlir::Value binary(mlir::Value a, mlir::Value c) {
     if (llvm::failed(checkBroadcast(shapeOf(a), shapeOf(c))))
       return {};
     return Op::create(b(), loc(), a, c);
   }
-  template <typename Op>
-  mlir::Value unary(mlir::Value x) {
+  template <typename Op> mlir::Value unary(mlir::Value x) {
     return Op::create(b(), loc(), x.getType(), x);
   }
   llvm::LogicalResult checkBroadcast(const Shape &a, const Shape &b);
@@ -237,7 +247,8 @@ private:
 std::string numberText(double value);
 /// The joined shape of two that broadcast, or nothing.
 std::optional<Shape> broadcastShape(const Shape &a, const Shape &b);
-/// Does this value come out of a contraction (through views and casts), or out of a normalization's division or product?
+/// Does this value come out of a contraction (through views and casts), or out of a normalization's
+/// division or product?
 bool followsContraction(mlir::Value value);
 bool followsNormalization(mlir::Value value);
 /// Resolves 0 and -1 of a Reshape; nothing (reported) where the counts do not fit.
@@ -247,7 +258,8 @@ struct Window {
   Shape kernel, strides, dilations, pads; // pads: all begins, then all ends
   Shape outputs;
 };
-/// Reads kernel_shape (or `kernel`), strides, dilations, pads, auto_pad, ceil_mode. Nothing: reported.
+/// Reads kernel_shape (or `kernel`), strides, dilations, pads, auto_pad, ceil_mode. Nothing:
+/// reported.
 std::optional<Window> readWindow(NodeContext &node, const Shape &spatial, Shape kernel, bool pool);
 
 } // namespace nibble::importer

@@ -19,7 +19,9 @@ bool Importer::bindInput(ValueInfo &info, bool primary) {
   if (!info.hasShape) {
     auto given = options.shapes.find(info.name);
     if (given == options.shapes.end())
-      return problem({"", "", "input '" + info.name + "' has no shape", "give one: --shape " + info.name + "=AxBxC"}), false;
+      return problem({"", "", "input '" + info.name + "' has no shape",
+                      "give one: --shape " + info.name + "=AxBxC"}),
+             false;
     info.hasShape = true;
     info.dims.resize(given->second.size());
   }
@@ -36,16 +38,24 @@ bool Importer::bindInput(ValueInfo &info, bool primary) {
   auto given = options.shapes.find(info.name);
   if (given != options.shapes.end()) {
     if (given->second.size() != info.dims.size())
-      return problem({"", "", "--shape gives input '" + info.name + "' " + std::to_string(given->second.size()) + " dimensions, the file says " +
-                                  std::to_string(info.dims.size()), ""}),
+      return problem({"", "",
+                      "--shape gives input '" + info.name + "' " +
+                          std::to_string(given->second.size()) + " dimensions, the file says " +
+                          std::to_string(info.dims.size()),
+                      ""}),
              false;
     if (primary && options.batchSize && options.batchSize != given->second[0])
-      return problem({"", "", "--shape and --batch-size disagree on input '" + info.name + "'", "give one of them"}), false;
+      return problem({"", "", "--shape and --batch-size disagree on input '" + info.name + "'",
+                      "give one of them"}),
+             false;
     for (size_t i = 0; i < info.dims.size(); ++i) {
       int64_t inFile = info.dims[i].value, now = given->second[i];
       if (inFile >= 0 && inFile != now && !(primary && i == 0))
-        return problem({"", "", "--shape sets dimension " + std::to_string(i) + " of input '" + info.name + "' to " + std::to_string(now) +
-                                    ", the file fixes it at " + std::to_string(inFile), "only symbolic dimensions and the leading one can be set"}),
+        return problem({"", "",
+                        "--shape sets dimension " + std::to_string(i) + " of input '" + info.name +
+                            "' to " + std::to_string(now) + ", the file fixes it at " +
+                            std::to_string(inFile),
+                        "only symbolic dimensions and the leading one can be set"}),
                false;
       info.dims[i].value = now;
     }
@@ -56,21 +66,27 @@ bool Importer::bindInput(ValueInfo &info, bool primary) {
 }
 
 /// Gives the remaining symbolic dimensions their values by name.
-static bool bindSymbols(Importer &importer, ValueInfo &info, const std::string &batchSymbol, int64_t batch) {
+static bool bindSymbols(Importer &importer, ValueInfo &info, const std::string &batchSymbol,
+                        int64_t batch) {
   bool good = true;
   for (size_t i = 0; i < info.dims.size(); ++i) {
     Dimension &dim = info.dims[i];
     auto given = importer.options.shapes.find(dim.symbol);
     if (dim.value < 0 && !dim.symbol.empty() && dim.symbol == batchSymbol)
       dim.value = batch;
-    else if (dim.value < 0 && !dim.symbol.empty() && given != importer.options.shapes.end() && given->second.size() == 1)
+    else if (dim.value < 0 && !dim.symbol.empty() && given != importer.options.shapes.end() &&
+             given->second.size() == 1)
       dim.value = given->second[0];
     if (dim.value > 0)
       continue;
     good = false;
-    std::string what = dim.symbol.empty() ? "dimension " + std::to_string(i) : "dimension '" + dim.symbol + "'";
-    importer.problem({"", "", what + " of input '" + info.name + "' " + (dim.value < 0 ? "is not known" : "is " + std::to_string(dim.value)),
-                      "bind it with --shape " + (dim.symbol.empty() ? info.name + "=AxBxC" : dim.symbol + "=N")});
+    std::string what =
+        dim.symbol.empty() ? "dimension " + std::to_string(i) : "dimension '" + dim.symbol + "'";
+    importer.problem({"", "",
+                      what + " of input '" + info.name + "' " +
+                          (dim.value < 0 ? "is not known" : "is " + std::to_string(dim.value)),
+                      "bind it with --shape " +
+                          (dim.symbol.empty() ? info.name + "=AxBxC" : dim.symbol + "=N")});
   }
   return good;
 }
@@ -85,20 +101,27 @@ bool Importer::bindInputs() {
   for (const ValueInfo &info : graph.inputs)
     exists |= info.name == outputName;
   if (!exists)
-    return problem({"", "", "there is no value '" + outputName + "'", "outputs: " + names(graph.outputs)}), false;
+    return problem({"", "", "there is no value '" + outputName + "'",
+                    "outputs: " + names(graph.outputs)}),
+           false;
   collectNeeded();
   bool found = options.input.empty();
   const ValueInfo *primary = nullptr;
   for (const ValueInfo &info : graph.inputs) {
     found |= info.name == options.input;
-    bool candidate = options.input.empty() ? isFloat(info.type) && needed.contains(info.name) : info.name == options.input;
+    bool candidate = options.input.empty() ? isFloat(info.type) && needed.contains(info.name)
+                                           : info.name == options.input;
     if (candidate && !primary)
       primary = &info;
   }
   if (!found)
-    return problem({"", "", "there is no input '" + options.input + "'", "inputs: " + names(graph.inputs)}), false;
+    return problem({"", "", "there is no input '" + options.input + "'",
+                    "inputs: " + names(graph.inputs)}),
+           false;
   if (!primary)
-    return problem({"", "", "the output '" + outputName + "' depends on no floating input", "inputs: " + names(graph.inputs)}), false;
+    return problem({"", "", "the output '" + outputName + "' depends on no floating input",
+                    "inputs: " + names(graph.inputs)}),
+           false;
 
   std::string batchSymbol = primary->dims.empty() ? "" : primary->dims.front().symbol;
   ValueInfo first = *primary;
@@ -112,7 +135,8 @@ bool Importer::bindInputs() {
     Slot &slot = slots[info.name];
     slot.isInput = true;
     if (!isFloat(info.type)) {
-      slot.failed = "is a graph input of " + typeName(info.type) + "; only floating inputs are imported";
+      slot.failed =
+          "is a graph input of " + typeName(info.type) + "; only floating inputs are imported";
       continue;
     }
     if (!options.input.empty() && info.name != options.input) {
@@ -129,11 +153,16 @@ bool Importer::bindInputs() {
     auto type = RankedTensorType::get(*shape, builder.getF32Type());
     auto loc = NameLoc::get(builder.getStringAttr(info.name));
     unsigned index = forward.getNumArguments();
-    if (failed(forward.insertArgument(index, type, builder.getDictionaryAttr(builder.getNamedAttr("nn.name", builder.getStringAttr(info.name))), loc)))
+    if (failed(forward.insertArgument(index, type,
+                                      builder.getDictionaryAttr(builder.getNamedAttr(
+                                          "nn.name", builder.getStringAttr(info.name))),
+                                      loc)))
       return false;
     slot.value = forward.getArgument(index);
   }
-  if (good && !batchWasFixed && hasBatch && !options.batchSize && newBatch == 1 && first.dims.front().value < 0)
-    note("the leading dimension '" + batchSymbol + "' of input '" + first.name + "' is taken as 1: give --batch-size");
+  if (good && !batchWasFixed && hasBatch && !options.batchSize && newBatch == 1 &&
+      first.dims.front().value < 0)
+    note("the leading dimension '" + batchSymbol + "' of input '" + first.name +
+         "' is taken as 1: give --batch-size");
   return good;
 }

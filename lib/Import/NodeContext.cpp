@@ -11,12 +11,15 @@ using namespace nibble;
 using namespace nibble::importer;
 
 static Location nodeLocation(Importer &importer, const Node &node) {
-  std::string name = !node.name.empty() ? node.name : node.outputs.empty() ? node.op : node.op + "(" + node.outputs.front() + ")";
+  std::string name = !node.name.empty()     ? node.name
+                     : node.outputs.empty() ? node.op
+                                            : node.op + "(" + node.outputs.front() + ")";
   return NameLoc::get(importer.builder.getStringAttr(name));
 }
 
 NodeContext::NodeContext(Importer &importer, const Node &node)
-    : importer(importer), node(node), opset(importer.graph.opset), location(nodeLocation(importer, node)) {}
+    : importer(importer), node(node), opset(importer.graph.opset),
+      location(nodeLocation(importer, node)) {}
 
 //===----------------------------------------------------------------------===//
 // Inputs
@@ -40,7 +43,9 @@ Shape NodeContext::shape(size_t i) const {
   return has(i) ? shapeOf(importer.slots.find(node.inputs[i])->second.value) : Shape();
 }
 
-Shape NodeContext::shapeOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape().vec(); }
+Shape NodeContext::shapeOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getShape().vec();
+}
 
 Value NodeContext::value(size_t i) {
   if (!has(i)) {
@@ -51,7 +56,8 @@ Value NodeContext::value(size_t i) {
   if (!found)
     return importer.slots.find(node.inputs[i])->second.value;
   if (!found->tensor->isFloat()) {
-    (void)error("input '" + node.inputs[i] + "' is " + typeName(found->tensor->type) + " where a floating tensor is expected");
+    (void)error("input '" + node.inputs[i] + "' is " + typeName(found->tensor->type) +
+                " where a floating tensor is expected");
     return {};
   }
   if (failed(check(found->tensor->shape)))
@@ -60,18 +66,21 @@ Value NodeContext::value(size_t i) {
   if (found->stored && importer.matches(importer.options.train, {found->root}))
     return importer.parameter(*this, *found, train::Role::Constant);
   if (found->stored && found->tensor->size() > 1)
-    importer.plainConstants.push_back(found->root + ": " + shapeText(found->rootTensor->shape) + ": " + node.op);
+    importer.plainConstants.push_back(found->root + ": " + shapeText(found->rootTensor->shape) +
+                                      ": " + node.op);
   return constantLike(*found->tensor);
 }
 
 std::optional<Shape> NodeContext::integers(size_t i, llvm::StringRef what) {
   const HostTensor *tensor = host(i);
   if (!tensor)
-    return (void)error(what + Twine(" ('") + node.inputs[i] + "') depends on the data, not on constants and shapes alone",
+    return (void)error(what + Twine(" ('") + node.inputs[i] +
+                           "') depends on the data, not on constants and shapes alone",
                        "export with fixed shapes, or bind them with --shape"),
            std::nullopt;
   if (!tensor->isInteger() || tensor->shape.size() > 1)
-    return (void)error(what + Twine(" ('") + node.inputs[i] + "') is " + typeName(tensor->type) + " of shape " + shapeText(tensor->shape) +
+    return (void)error(what + Twine(" ('") + node.inputs[i] + "') is " + typeName(tensor->type) +
+                       " of shape " + shapeText(tensor->shape) +
                        " where integers of rank 1 are expected"),
            std::nullopt;
   return tensor->ints;
@@ -113,7 +122,8 @@ Shape NodeContext::ints(llvm::StringRef name, Shape otherwise) const {
 
 std::optional<int64_t> NodeContext::axis(int64_t value, int64_t rank) {
   if (value < -rank || value >= rank)
-    return (void)error("axis " + Twine(value) + " is outside a tensor of rank " + Twine(rank)), std::nullopt;
+    return (void)error("axis " + Twine(value) + " is outside a tensor of rank " + Twine(rank)),
+           std::nullopt;
   return value < 0 ? value + rank : value;
 }
 
@@ -176,7 +186,8 @@ void NodeContext::alias(size_t input) {
 }
 
 bool NodeContext::wants(size_t output) const {
-  return output < node.outputs.size() && !node.outputs[output].empty() && importer.needed.contains(node.outputs[output]);
+  return output < node.outputs.size() && !node.outputs[output].empty() &&
+         importer.needed.contains(node.outputs[output]);
 }
 
 LogicalResult NodeContext::error(const Twine &reason, llvm::StringRef advice) {
@@ -188,13 +199,17 @@ LogicalResult NodeContext::check(const Shape &shape) {
   int64_t count = countElements(shape);
   if (count > 0)
     return success();
-  return error("a tensor of shape " + shapeText(shape) + (count == 0 ? " has no elements" : " is too large (more than 2^31 elements) or negative"));
+  return error(
+      "a tensor of shape " + shapeText(shape) +
+      (count == 0 ? " has no elements" : " is too large (more than 2^31 elements) or negative"));
 }
 
 LogicalResult NodeContext::checkFold(const Shape &shape) {
   int64_t count = countElements(shape);
   if (count < 0 || count > kMaxFoldedElements - importer.foldedElements)
-    return error("makes a constant of shape " + shapeText(shape) + "; folding makes at most 2^28 elements in all", "store large constants as initializers");
+    return error("makes a constant of shape " + shapeText(shape) +
+                     "; folding makes at most 2^28 elements in all",
+                 "store large constants as initializers");
   importer.foldedElements += count;
   return success();
 }
@@ -203,7 +218,9 @@ LogicalResult NodeContext::checkFold(const Shape &shape) {
 // Building
 //===----------------------------------------------------------------------===//
 
-RankedTensorType NodeContext::type(const Shape &shape) { return RankedTensorType::get(shape, b().getF32Type()); }
+RankedTensorType NodeContext::type(const Shape &shape) {
+  return RankedTensorType::get(shape, b().getF32Type());
+}
 
 Value NodeContext::constantLike(const HostTensor &tensor) {
   auto value = DenseElementsAttr::get(type(tensor.shape), llvm::ArrayRef<float>(tensor.floats));

@@ -8,7 +8,8 @@
 using namespace mlir;
 
 void nibble::buildImportPipeline(OpPassManager &manager) {
-  // Reads of one weight become one value first, so that the patterns that compare operands see that they are the same.
+  // Reads of one weight become one value first, so that the patterns that compare operands see that
+  // they are the same.
   manager.addNestedPass<func::FuncOp>(createCSEPass());
   // Layouts next, while every transpose still stands where the importer put it.
   manager.addNestedPass<func::FuncOp>(createSinkTransposes());
@@ -20,6 +21,8 @@ void nibble::buildImportPipeline(OpPassManager &manager) {
 }
 
 void nibble::registerImportPipeline() {
-  PassPipelineRegistration<>("nibble-import-pipeline", "Room 1 after the importer: sink transposes, canonicalize, CSE, verify",
-                             [](OpPassManager &manager) { buildImportPipeline(manager); });
+  PassPipelineRegistration<>(
+      "nibble-import-pipeline",
+      "Room 1 after the importer: sink transposes, canonicalize, CSE, verify",
+      [](OpPassManager &manager) { buildImportPipeline(manager); });
 }

@@ -13,7 +13,9 @@ static std::string joined(ArrayAttr names) {
   return text;
 }
 
-static std::string left(StringRef text, size_t width) { return text.str() + std::string(width > text.size() ? width - text.size() : 0, ' '); }
+static std::string left(StringRef text, size_t width) {
+  return text.str() + std::string(width > text.size() ? width - text.size() : 0, ' ');
+}
 
 static std::string shapeOf(Type type) {
   std::string text;
@@ -27,14 +29,20 @@ void nibble::printWeights(ModuleOp module, llvm::raw_ostream &os) {
   size_t width = 4;
   for (auto variable : module.getOps<train::VariableOp>())
     width = std::max(width, variable.getSymName().size());
-  os << "weights of " << (module->hasAttr("nibble.model") ? module->getAttrOfType<StringAttr>("nibble.model").getValue() : "the module") << ":\n";
+  os << "weights of "
+     << (module->hasAttr("nibble.model")
+             ? module->getAttrOfType<StringAttr>("nibble.model").getValue()
+             : "the module")
+     << ":\n";
   for (auto variable : module.getOps<train::VariableOp>()) {
     int64_t count = cast<RankedTensorType>(variable.getType()).getNumElements();
     all += count;
     trained += variable.getTrainable() ? count : 0;
     auto why = variable->getAttrOfType<StringAttr>("nibble.why");
-    os << "  " << left(variable.getSymName(), width) << "  " << left(shapeOf(variable.getType()), 14) << " "
-       << (variable.getTrainable() ? "trained  " : "fixed    ") << (why ? why.getValue() : stringifyRole(variable.getRole()));
+    os << "  " << left(variable.getSymName(), width) << "  "
+       << left(shapeOf(variable.getType()), 14) << " "
+       << (variable.getTrainable() ? "trained  " : "fixed    ")
+       << (why ? why.getValue() : stringifyRole(variable.getRole()));
     if (auto users = joined(variable->getAttrOfType<ArrayAttr>("nibble.users")); !users.empty())
       os << " (" << users << ")";
     if (!variable.getLayout().empty())

@@ -1,7 +1,7 @@
 //===- SinkTransposes.cpp - feature maps become channels-last ----------------===//
 //
-// A transpose t = transpose(x, p) has dimension i of x's dimension p[i]. Moving it below an op renames what the op says of
-// dimension i to p[i].
+// A transpose t = transpose(x, p) has dimension i of x's dimension p[i]. Moving it below an op
+// renames what the op says of dimension i to p[i].
 //
 //===----------------------------------------------------------------------===//
 #include "nibble/Dialect/NN/IR/NN.h"
@@ -37,10 +37,13 @@ static Numbers inverseOf(ArrayRef<int64_t> perm) {
   return renamed(counting, perm);
 }
 
-static RankedTensorType withShape(Value like, ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, tensorType(like).getElementType()); }
+static RankedTensorType withShape(Value like, ArrayRef<int64_t> shape) {
+  return RankedTensorType::get(shape, tensorType(like).getElementType());
+}
 
 /// Replaces op's only result by a transpose of `sunk`.
-static LogicalResult replaceWith(PatternRewriter &rewriter, Operation *op, Value sunk, ArrayRef<int64_t> perm) {
+static LogicalResult replaceWith(PatternRewriter &rewriter, Operation *op, Value sunk,
+                                 ArrayRef<int64_t> perm) {
   rewriter.replaceOpWithNewOp<nn::TransposeOp>(op, op->getResult(0).getType(), sunk, perm);
   return success();
 }
@@ -68,7 +71,8 @@ struct SinkUnary : RewritePattern {
   }
 };
 
-/// Does the value come from a constant or a weight through views? Then a view of it costs nothing in a step.
+/// Does the value come from a constant or a weight through views? Then a view of it costs nothing
+/// in a step.
 bool isWeightLike(Value value) {
   while (Operation *op = value.getDefiningOp()) {
     if (isa<arith::ConstantOp, train::ReadOp>(op))
@@ -80,19 +84,22 @@ bool isWeightLike(Value value) {
   return false;
 }
 
-/// The operand as the op below the transpose wants it: null where that would take a transpose of data.
+/// The operand as the op below the transpose wants it: null where that would take a transpose of
+/// data.
 Value inOldOrder(PatternRewriter &rewriter, Location loc, Value value, ArrayRef<int64_t> perm) {
   auto transpose = value.getDefiningOp<nn::TransposeOp>();
   if (transpose && transpose.getPerm() == perm)
     return transpose.getX();
   Numbers shape(tensorType(value).getShape());
-  if (llvm::all_of(shape, [](int64_t d) { return d == 1; }) && shape.size() <= perm.size()) // a scalar broadcasts in any order
+  if (llvm::all_of(shape, [](int64_t d) { return d == 1; }) &&
+      shape.size() <= perm.size()) // a scalar broadcasts in any order
     return nn::ReshapeOp::create(rewriter, loc, withShape(value, {}), value);
   if (!isWeightLike(value) || shape.size() > perm.size())
     return {};
   shape.insert(shape.begin(), perm.size() - shape.size(), 1);
   Numbers moved = renamed(shape, perm);
-  // Dimensions that are not 1, in order, before and after: where the order stays, a reshape moves them.
+  // Dimensions that are not 1, in order, before and after: where the order stays, a reshape moves
+  // them.
   Numbers before, after;
   for (size_t i = 0; i < perm.size(); ++i) {
     if (shape[i] != 1)
@@ -110,19 +117,21 @@ Value inOldOrder(PatternRewriter &rewriter, Location loc, Value value, ArrayRef<
 }
 
 /// f(transpose(x, p), y) -> transpose(f(x, y in x's order), p).
-template <typename Op>
-struct SinkBinary : OpRewritePattern<Op> {
+template <typename Op> struct SinkBinary : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     for (unsigned side : {0u, 1u}) {
       auto transpose = op->getOperand(side).template getDefiningOp<nn::TransposeOp>();
       if (!transpose || transpose.getType() != op.getResult().getType() || isWeightLike(transpose))
         continue;
-      Value other = inOldOrder(rewriter, op.getLoc(), op->getOperand(1 - side), transpose.getPerm());
+      Value other =
+          inOldOrder(rewriter, op.getLoc(), op->getOperand(1 - side), transpose.getPerm());
       if (!other)
         continue;
-      Value a = side == 0 ? Value(transpose.getX()) : other, b = side == 0 ? other : Value(transpose.getX());
-      return replaceWith(rewriter, op, Op::create(rewriter, op.getLoc(), a, b), transpose.getPerm());
+      Value a = side == 0 ? Value(transpose.getX()) : other,
+            b = side == 0 ? other : Value(transpose.getX());
+      return replaceWith(rewriter, op, Op::create(rewriter, op.getLoc(), a, b),
+                         transpose.getPerm());
     }
     return failure();
   }
@@ -132,8 +141,7 @@ struct SinkBinary : OpRewritePattern<Op> {
 // Ops that name dimensions
 //===----------------------------------------------------------------------===//
 
-template <typename Op>
-struct SinkReduce : OpRewritePattern<Op> {
+template <typename Op> struct SinkReduce : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     auto transpose = op.getX().template getDefiningOp<nn::TransposeOp>();
@@ -143,7 +151,8 @@ struct SinkReduce : OpRewritePattern<Op> {
     for (int64_t axis : op.getAxes())
       axes.push_back(transpose.getPerm()[axis]);
     llvm::sort(axes);
-    return replaceWith(rewriter, op, Op::create(rewriter, op.getLoc(), transpose.getX(), axes), transpose.getPerm());
+    return replaceWith(rewriter, op, Op::create(rewriter, op.getLoc(), transpose.getX(), axes),
+                       transpose.getPerm());
   }
 };
 
@@ -160,13 +169,14 @@ struct SinkConcat : OpRewritePattern<nn::ConcatOp> {
       parts.push_back(transpose.getX());
     }
     auto type = withShape(op.getResult(), renamed(op.getType().getShape(), perm));
-    return replaceWith(rewriter, op, nn::ConcatOp::create(rewriter, op.getLoc(), type, parts, perm[op.getAxis()]), perm);
+    return replaceWith(rewriter, op,
+                       nn::ConcatOp::create(rewriter, op.getLoc(), type, parts, perm[op.getAxis()]),
+                       perm);
   }
 };
 
 /// nn.slice and nn.unslice.
-template <typename Op>
-struct SinkSlice : OpRewritePattern<Op> {
+template <typename Op> struct SinkSlice : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     auto transpose = op.getX().template getDefiningOp<nn::TransposeOp>();
@@ -174,7 +184,8 @@ struct SinkSlice : OpRewritePattern<Op> {
       return failure();
     ArrayRef<int64_t> perm = transpose.getPerm();
     auto type = withShape(op.getResult(), renamed(op.getType().getShape(), perm));
-    Value sunk = Op::create(rewriter, op.getLoc(), type, transpose.getX(), renamed(op.getStarts(), perm), renamed(op.getSteps(), perm));
+    Value sunk = Op::create(rewriter, op.getLoc(), type, transpose.getX(),
+                            renamed(op.getStarts(), perm), renamed(op.getSteps(), perm));
     return replaceWith(rewriter, op, sunk, perm);
   }
 };
@@ -184,8 +195,10 @@ struct SinkTransposes : nibble::impl::SinkTransposesBase<SinkTransposes> {
     MLIRContext *context = &getContext();
     RewritePatternSet patterns(context);
     patterns.add<SinkUnary, SinkConcat>(context);
-    patterns.add<SinkBinary<nn::AddOp>, SinkBinary<nn::SubOp>, SinkBinary<nn::MulOp>, SinkBinary<nn::DivOp>, SinkBinary<nn::MinOp>, SinkBinary<nn::MaxOp>>(context);
-    patterns.add<SinkReduce<nn::ReduceSumOp>, SinkReduce<nn::ReduceMeanOp>, SinkSlice<nn::SliceOp>, SinkSlice<nn::UnsliceOp>>(context);
+    patterns.add<SinkBinary<nn::AddOp>, SinkBinary<nn::SubOp>, SinkBinary<nn::MulOp>,
+                 SinkBinary<nn::DivOp>, SinkBinary<nn::MinOp>, SinkBinary<nn::MaxOp>>(context);
+    patterns.add<SinkReduce<nn::ReduceSumOp>, SinkReduce<nn::ReduceMeanOp>, SinkSlice<nn::SliceOp>,
+                 SinkSlice<nn::UnsliceOp>>(context);
     nn::TransposeOp::getCanonicalizationPatterns(patterns, context);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();

@@ -38,30 +38,36 @@ static LogicalResult checkSignature(func::FuncOp forward) {
 static LogicalResult checkLoss(ModuleOp module, func::FuncOp forward) {
   auto loss = module->getAttrOfType<StringAttr>("nibble.loss");
   if (!loss || (loss != "softmax_cross_entropy" && loss != "mse"))
-    return report(module) << "the module names no loss (nibble.loss = \"softmax_cross_entropy\" or \"mse\")";
+    return report(module)
+           << "the module names no loss (nibble.loss = \"softmax_cross_entropy\" or \"mse\")";
   if (loss == "mse" || forward.getNumResults() != 1)
     return success();
   auto classes = module->getAttrOfType<IntegerAttr>("nibble.classes");
   auto output = dyn_cast<RankedTensorType>(forward.getResultTypes()[0]);
   if (!classes || !output || output.getRank() != 2 || output.getDimSize(1) != classes.getInt())
-    return report(forward) << "the output is " << forward.getResultTypes()[0] << ", cross-entropy expects [batch, nibble.classes]";
+    return report(forward) << "the output is " << forward.getResultTypes()[0]
+                           << ", cross-entropy expects [batch, nibble.classes]";
   return success();
 }
 
 /// Ops of nn that only gradients have.
 static bool belongsToGradient(Operation *op) {
   StringRef name = op->getName().stripDialect();
-  return name.ends_with("_grad") || name == "channel_sum" || name == "clip_learned" || name == "batch_stats" || name == "batch_norm_fold" ||
-         name == "softmax_cross_entropy" || name == "mse";
+  return name.ends_with("_grad") || name == "channel_sum" || name == "clip_learned" ||
+         name == "batch_stats" || name == "batch_norm_fold" || name == "softmax_cross_entropy" ||
+         name == "mse";
 }
 
 static LogicalResult checkOps(func::FuncOp forward) {
   bool good = true;
   llvm::StringMap<Operation *> layers;
   forward.getBody().walk([&](Operation *op) {
-    bool known = isa<train::ReadOp, arith::ConstantOp, func::ReturnOp>(op) || (isa<nn::NNDialect>(op->getDialect()) && !belongsToGradient(op));
+    bool known = isa<train::ReadOp, arith::ConstantOp, func::ReturnOp>(op) ||
+                 (isa<nn::NNDialect>(op->getDialect()) && !belongsToGradient(op));
     if (!known) {
-      report(op) << "'" << op->getName() << "' does not belong here: expected forward ops of nn, train.read and arith.constant";
+      report(op)
+          << "'" << op->getName()
+          << "' does not belong here: expected forward ops of nn, train.read and arith.constant";
       good = false;
     }
     if (isa<nn::NNDialect>(op->getDialect()) && isa<UnknownLoc>(op->getLoc())) {

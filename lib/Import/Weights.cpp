@@ -1,7 +1,7 @@
 //===- Weights.cpp - constants that are trained ------------------------------===//
 //
-// What is a weight follows from its use (docs/rooms/import.md). The first use creates the variable, stored as that use wants
-// it; later uses of the same initializer read the same variable.
+// What is a weight follows from its use (docs/rooms/import.md). The first use creates the variable,
+// stored as that use wants it; later uses of the same initializer read the same variable.
 //
 //===----------------------------------------------------------------------===//
 #include "Importer.h"
@@ -104,14 +104,17 @@ static void fillUniform(HostTensor &tensor, float bound, uint64_t seed, const st
   }
 }
 
-HostTensor Importer::initialValue(const HostTensor &value, const std::string &root, train::Role role, int64_t fanIn) {
+HostTensor Importer::initialValue(const HostTensor &value, const std::string &root,
+                                  train::Role role, int64_t fanIn) {
   bool fresh = options.init == InitialWeights::Reinitialize || reinitialized.contains(root);
   if (!fresh || role == train::Role::Constant)
     return value;
   HostTensor result = HostTensor::zeros(DataType::Float, value.shape);
   // He et al. 2015 with a = sqrt(5), PyTorch's default: U(-1/sqrt(fan in), 1/sqrt(fan in)).
   if (role == train::Role::Weight)
-    fillUniform(result, static_cast<float>(1 / std::sqrt(static_cast<double>(std::max<int64_t>(fanIn, 1)))), options.seed, root);
+    fillUniform(result,
+                static_cast<float>(1 / std::sqrt(static_cast<double>(std::max<int64_t>(fanIn, 1)))),
+                options.seed, root);
   return result;
 }
 
@@ -135,13 +138,17 @@ static std::string reasonOf(train::Role role, const NodeContext &node) {
   }
 }
 
-train::VariableOp Importer::createVariable(NodeContext &node, const Constant &constant, train::Role role, const Layout &layout) {
+train::VariableOp Importer::createVariable(NodeContext &node, const Constant &constant,
+                                           train::Role role, const Layout &layout) {
   HostTensor stored = applyLayout(*constant.rootTensor, layout);
   HostTensor value = initialValue(stored, constant.root, role, node.fanIn);
-  bool fresh = options.init == InitialWeights::Reinitialize || reinitialized.contains(constant.root);
-  if (fresh && role == train::Role::Norm && node.node.op == "BatchNormalization" && node.node.inputs[1] == constant.root)
+  bool fresh =
+      options.init == InitialWeights::Reinitialize || reinitialized.contains(constant.root);
+  if (fresh && role == train::Role::Norm && node.node.op == "BatchNormalization" &&
+      node.node.inputs[1] == constant.root)
     std::fill(value.floats.begin(), value.floats.end(), 1.0f);
-  if (fresh && role == train::Role::RunningStat && node.node.inputs.size() > 4 && node.node.inputs[4] == constant.root)
+  if (fresh && role == train::Role::RunningStat && node.node.inputs.size() > 4 &&
+      node.node.inputs[4] == constant.root)
     std::fill(value.floats.begin(), value.floats.end(), 1.0f);
 
   OpBuilder::InsertionGuard guard(builder);
@@ -152,10 +159,13 @@ train::VariableOp Importer::createVariable(NodeContext &node, const Constant &co
   // Two variables from one initializer: the file has room for the first one's values alone.
   bool first = exported.insert(constant.root).second;
   if (!first)
-    note("'" + constant.root + "' serves " + node.node.op + " '" + node.node.name + "' as a " + train::stringifyRole(role).str() +
-         " and another node as something else: each has a variable of its own, and an export writes only the first");
-  auto variable = train::VariableOp::create(builder, loc, uniqueSymbol(constant.root), type, role, /*trainable=*/false, /*decay=*/false,
-                                            constant.stored && first ? constant.root : std::string(), layoutText(layout), data);
+    note("'" + constant.root + "' serves " + node.node.op + " '" + node.node.name + "' as a " +
+         train::stringifyRole(role).str() +
+         " and another node as something else: each has a variable of its own, and an export "
+         "writes only the first");
+  auto variable = train::VariableOp::create(
+      builder, loc, uniqueSymbol(constant.root), type, role, /*trainable=*/false, /*decay=*/false,
+      constant.stored && first ? constant.root : std::string(), layoutText(layout), data);
   variable->setAttr("nibble.why", builder.getStringAttr(reasonOf(role, node)));
   return variable;
 }
@@ -174,7 +184,8 @@ Value Importer::viewParameter(const Parameter &parameter, const Layout &wanted, 
     shapes.push_back(next);
   }
   auto reshape = [&](const Shape &shape) {
-    value = nn::ReshapeOp::create(builder, loc, RankedTensorType::get(shape, builder.getF32Type()), value);
+    value = nn::ReshapeOp::create(builder, loc, RankedTensorType::get(shape, builder.getF32Type()),
+                                  value);
   };
   for (size_t i = parameter.layout.size(); i-- > 0;) {
     const LayoutStep &step = parameter.layout[i];
@@ -195,10 +206,12 @@ Value Importer::viewParameter(const Parameter &parameter, const Layout &wanted, 
   return value;
 }
 
-Value Importer::parameter(NodeContext &node, const Constant &constant, train::Role role, const Layout &extra) {
+Value Importer::parameter(NodeContext &node, const Constant &constant, train::Role role,
+                          const Layout &extra) {
   const HostTensor &tensor = *constant.tensor;
   if (!tensor.isFloat()) {
-    (void)node.error("weight '" + constant.root + "' is " + typeName(tensor.type) + " where a floating tensor is expected");
+    (void)node.error("weight '" + constant.root + "' is " + typeName(tensor.type) +
+                     " where a floating tensor is expected");
     return {};
   }
   if (failed(node.check(tensor.shape)))
@@ -224,13 +237,18 @@ Value Importer::parameter(NodeContext &node, const Constant &constant, train::Ro
     parameter.layout = layout;
     parameter.rootShape = constant.rootTensor->shape;
     OpBuilder::InsertionGuard guard(builder);
-    Block &body = forward.getBody().front(); // reads stand at the top, in the order of their first use
+    Block &body =
+        forward.getBody().front(); // reads stand at the top, in the order of their first use
     auto place = llvm::find_if(body, [](Operation &op) { return !isa<train::ReadOp>(op); });
     builder.setInsertionPoint(&body, place);
     auto type = cast<RankedTensorType>(parameter.variable.getType());
-    parameter.read = train::ReadOp::create(builder, parameter.variable.getLoc(), type, parameter.variable.getSymName());
+    parameter.read = train::ReadOp::create(builder, parameter.variable.getLoc(), type,
+                                           parameter.variable.getSymName());
   }
-  std::string user = !node.node.name.empty() ? node.node.name : node.node.op + "(" + (node.node.outputs.empty() ? "" : node.node.outputs[0]) + ")";
+  std::string user =
+      !node.node.name.empty()
+          ? node.node.name
+          : node.node.op + "(" + (node.node.outputs.empty() ? "" : node.node.outputs[0]) + ")";
   if (!llvm::is_contained(parameter.users, user))
     parameter.users.push_back(user);
   return viewParameter(parameter, layout, node.loc());

@@ -1,7 +1,7 @@
 //===- HostTensor.h - a tensor of an ONNX file, in plain C++ ------*- C++ -*-===//
 //
-// What the importer keeps of initializers and folds constants on. Pure C++ (no ONNX, no MLIR). Every
-// floating type is held as float (half and bfloat16 are exact; double is rounded once), every
+// What the importer keeps of initializers and folds constants on. Pure C++ (no ONNX, no MLIR).
+// Every floating type is held as float (half and bfloat16 are exact; double is rounded once), every
 // integer type and bool as int64_t (uint64 wraps). Row-major.
 //
 //===----------------------------------------------------------------------===//
@@ -39,9 +39,11 @@ bool isInteger(DataType type);
 /// "float", "int64", ... or "type 17".
 std::string typeName(DataType type);
 
-/// Largest number of elements of any tensor of a graph (8 GiB of f32); sizes up to it are computed without overflow.
+/// Largest number of elements of any tensor of a graph (8 GiB of f32); sizes up to it are computed
+/// without overflow.
 inline constexpr int64_t kMaxElements = int64_t(1) << 31;
-/// Largest number of elements that constant folding may make in all (1 GiB of f32, twice that of integers).
+/// Largest number of elements that constant folding may make in all (1 GiB of f32, twice that of
+/// integers).
 inline constexpr int64_t kMaxFoldedElements = int64_t(1) << 28;
 
 /// Product of the dimensions; -1 where one is negative or the product exceeds kMaxElements.
@@ -52,8 +54,8 @@ std::string shapeText(const std::vector<int64_t> &shape);
 struct HostTensor {
   DataType type = DataType::Float;
   std::vector<int64_t> shape;
-  std::vector<float> floats;  // isFloat(type)
-  std::vector<int64_t> ints;  // isInteger(type)
+  std::vector<float> floats; // isFloat(type)
+  std::vector<int64_t> ints; // isInteger(type)
 
   bool isFloat() const { return importer::isFloat(type); }
   bool isInteger() const { return importer::isInteger(type); }

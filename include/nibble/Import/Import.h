@@ -22,14 +22,17 @@ struct ImportOptions {
   int64_t batchSize = 0;
   /// Shapes by input name, or one number by the name of a symbolic dimension.
   std::map<std::string, std::vector<int64_t>> shapes;
-  /// Regular expressions, searched in the initializer's and its nodes' names. `train` wins over `freeze`.
+  /// Regular expressions, searched in the initializer's and its nodes' names. `train` wins over
+  /// `freeze`.
   std::vector<std::string> train, freeze;
-  /// Graph input and output to use; empty: every float input that the output needs, and the first output.
+  /// Graph input and output to use; empty: every float input that the output needs, and the first
+  /// output.
   std::string input, output;
   /// Not 0: replace the last contraction's weight and bias by fresh ones of so many outputs.
   int64_t classes = 0;
   InitialWeights init = InitialWeights::Keep;
-  /// "softmax_cross_entropy", "mse", or empty: the first where the output is [batch, classes >= 2], else the second.
+  /// "softmax_cross_entropy", "mse", or empty: the first where the output is [batch, classes >= 2],
+  /// else the second.
   std::string loss;
   /// Seed of fresh weights (Philox, numerics.md section 6).
   uint64_t seed = 0;
@@ -43,16 +46,18 @@ struct ImportNotes {
   std::vector<std::string> notes;
 };
 
-/// Imports `path`. The module: train.variable for each weight, func.func @forward, attributes nibble.model, nibble.loss,
-/// nibble.classes, nibble.onnx_opset, nibble.merged. Null where it cannot: every reason is then emitted as an
-/// error of the context, all of them at once.
-mlir::OwningOpRef<mlir::ModuleOp> importOnnx(llvm::StringRef path, const ImportOptions &options, mlir::MLIRContext &context,
+/// Imports `path`. The module: train.variable for each weight, func.func @forward, attributes
+/// nibble.model, nibble.loss, nibble.classes, nibble.onnx_opset, nibble.merged. Null where it
+/// cannot: every reason is then emitted as an error of the context, all of them at once.
+mlir::OwningOpRef<mlir::ModuleOp> importOnnx(llvm::StringRef path, const ImportOptions &options,
+                                             mlir::MLIRContext &context,
                                              ImportNotes *notes = nullptr);
 
 /// The list of weights of an imported module: name, shape, used by, trained or not, why.
 void printWeights(mlir::ModuleOp module, llvm::raw_ostream &os);
 
-/// Names of the ONNX operators that have a converter, sorted, and of those that only fold on constants.
+/// Names of the ONNX operators that have a converter, sorted, and of those that only fold on
+/// constants.
 std::vector<std::string> convertedOnnxOps();
 std::vector<std::string> foldedOnnxOps();
 

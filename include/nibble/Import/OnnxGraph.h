@@ -1,7 +1,7 @@
 //===- OnnxGraph.h - an ONNX file as a plain C++ graph ------------*- C++ -*-===//
 //
-// The door to the ONNX library: the one target behind it (NibbleOnnx) is built with exceptions and sees
-// protobuf; nothing here throws, and no type of the library shows.
+// The door to the ONNX library: the one target behind it (NibbleOnnx) is built with exceptions and
+// sees protobuf; nothing here throws, and no type of the library shows.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -54,7 +54,7 @@ struct Attribute {
 };
 
 struct Node {
-  std::string name, op, domain; // domain "" is ONNX's own
+  std::string name, op, domain;             // domain "" is ONNX's own
   std::vector<std::string> inputs, outputs; // "" is an absent optional one
   std::vector<Attribute> attributes;
 
@@ -64,8 +64,8 @@ struct Node {
 struct Graph {
   std::string file;
   int64_t opset = 0, irVersion = 0;
-  std::vector<Node> nodes;        // in the file's order, which the checker wants topological
-  std::vector<ValueInfo> inputs;  // without those that are initializers too
+  std::vector<Node> nodes;       // in the file's order, which the checker wants topological
+  std::vector<ValueInfo> inputs; // without those that are initializers too
   std::vector<ValueInfo> outputs;
   std::map<std::string, std::shared_ptr<const HostTensor>> initializers;
 };
@@ -73,14 +73,17 @@ struct Graph {
 /// One loaded file. External data is read and local functions are inlined.
 class OnnxFile {
 public:
-  /// Loads `path`: size limits, parse, external data (only files beneath the model's folder), ONNX's checker. Null where no graph could be made of it; what was wrong is in `problems`,
-  /// which may also hold problems of a graph that is returned (so that the caller can add its own before giving up).
+  /// Loads `path`: size limits, parse, external data (only files beneath the model's folder),
+  /// ONNX's checker. Null where no graph could be made of it; what was wrong is in `problems`,
+  /// which may also hold problems of a graph that is returned (so that the caller can add its own
+  /// before giving up).
   static std::unique_ptr<OnnxFile> load(const std::string &path, std::vector<Problem> &problems);
 
   const Graph &graph() const { return contents; }
 
-  /// ONNX's shape inference with the inputs as given: what is known of each value's type, by name. Empty where
-  /// inference fails. Only used to go on after the first unsupported node, so that one report names all of them.
+  /// ONNX's shape inference with the inputs as given: what is known of each value's type, by name.
+  /// Empty where inference fails. Only used to go on after the first unsupported node, so that one
+  /// report names all of them.
   std::map<std::string, ValueInfo> inferTypes(const std::vector<ValueInfo> &inputs);
 
   ~OnnxFile();
@@ -92,18 +95,21 @@ private:
   Graph contents;
 };
 
-/// Reads a file that holds one TensorProto (ONNX's recorded test data). Returns an empty string, or what went wrong.
+/// Reads a file that holds one TensorProto (ONNX's recorded test data). Returns an empty string, or
+/// what went wrong.
 std::string readTensorFile(const std::string &path, HostTensor &tensor);
 
-/// New contents of initializers (or of the values of Constant nodes): name to elements in ONNX's own layout.
+/// New contents of initializers (or of the values of Constant nodes): name to elements in ONNX's
+/// own layout.
 using NewValues = std::map<std::string, std::vector<float>>;
 
 /// New shapes of those whose number of elements changed (a fresh head).
 using NewShapes = std::map<std::string, std::vector<int64_t>>;
 
-/// Copies the model `source` to `target` with new contents for the named initializers, each in its type (float, half,
-/// bfloat16, double), external data taken into the file. The result passes ONNX's checker, or nothing is written; `target`
-/// appears whole (written beside, flushed to the disk, renamed). Returns an empty string, or what went wrong.
+/// Copies the model `source` to `target` with new contents for the named initializers, each in its
+/// type (float, half, bfloat16, double), external data taken into the file. The result passes
+/// ONNX's checker, or nothing is written; `target` appears whole (written beside, flushed to the
+/// disk, renamed). Returns an empty string, or what went wrong.
 std::string writeOnnx(const std::string &source, const std::string &target, const NewValues &values,
                       const NewShapes &shapes = {});
 

@@ -8,7 +8,8 @@
 using namespace nibble::importer;
 
 static float fromHalf(uint16_t half) {
-  uint32_t sign = uint32_t(half & 0x8000) << 16, exponent = (half >> 10) & 31, fraction = half & 1023;
+  uint32_t sign = uint32_t(half & 0x8000) << 16, exponent = (half >> 10) & 31,
+           fraction = half & 1023;
   if (exponent == 31)
     return std::bit_cast<float>(sign | 0x7F800000 | fraction << 13);
   if (exponent != 0)
@@ -44,8 +45,7 @@ int64_t nibble::importer::elementBytes(int32_t dataType) {
 }
 
 /// Calls set(i, element i of type T) for the raw little-endian bytes.
-template <typename T, typename Set>
-static void eachRaw(const std::string &raw, Set set) {
+template <typename T, typename Set> static void eachRaw(const std::string &raw, Set set) {
   for (size_t i = 0, n = raw.size() / sizeof(T); i < n; ++i) {
     T value;
     std::memcpy(&value, raw.data() + i * sizeof(T), sizeof(T));
@@ -65,7 +65,8 @@ static void decodeRaw(const std::string &raw, HostTensor &out) {
   case DataType::Float16:
     return eachRaw<uint16_t>(raw, [&](size_t i, uint16_t bits) { out.floats[i] = fromHalf(bits); });
   case DataType::BFloat16:
-    return eachRaw<uint16_t>(raw, [&](size_t i, uint16_t bits) { out.floats[i] = fromBFloat(bits); });
+    return eachRaw<uint16_t>(raw,
+                             [&](size_t i, uint16_t bits) { out.floats[i] = fromBFloat(bits); });
   case DataType::Bool:
     return eachRaw<uint8_t>(raw, [&](size_t i, uint8_t value) { out.ints[i] = value != 0; });
   case DataType::UInt8:
@@ -89,8 +90,8 @@ static void decodeRaw(const std::string &raw, HostTensor &out) {
 static void decodeTyped(const onnx::TensorProto &tensor, HostTensor &out, size_t count) {
   auto want = [&](int have) {
     if (static_cast<size_t>(have) != count)
-      throw std::runtime_error("tensor '" + tensor.name() + "' has shape " + shapeText(out.shape) + " but " + std::to_string(have) +
-                               " elements");
+      throw std::runtime_error("tensor '" + tensor.name() + "' has shape " + shapeText(out.shape) +
+                               " but " + std::to_string(have) + " elements");
   };
   switch (out.type) {
   case DataType::Float:
@@ -132,21 +133,24 @@ HostTensor nibble::importer::decodeTensor(const onnx::TensorProto &tensor) {
   out.shape.assign(tensor.dims().begin(), tensor.dims().end());
   int64_t count = out.size();
   if (count < 0)
-    throw std::runtime_error("tensor '" + tensor.name() + "' has the shape " + shapeText(out.shape) +
+    throw std::runtime_error("tensor '" + tensor.name() + "' has the shape " +
+                             shapeText(out.shape) +
                              ": a negative dimension, or more than 2^31 elements");
   if (!out.hasData())
     return out;
   bool raw = tensor.has_raw_data();
   // Sizes first, so that a small file cannot ask for much memory.
-  if (raw && tensor.raw_data().size() != static_cast<size_t>(count * elementBytes(tensor.data_type())))
-    throw std::runtime_error("tensor '" + tensor.name() + "' (" + typeName(out.type) + ") has shape " + shapeText(out.shape) + " but " +
+  if (raw &&
+      tensor.raw_data().size() != static_cast<size_t>(count * elementBytes(tensor.data_type())))
+    throw std::runtime_error("tensor '" + tensor.name() + "' (" + typeName(out.type) +
+                             ") has shape " + shapeText(out.shape) + " but " +
                              std::to_string(tensor.raw_data().size()) + " bytes");
   if (!raw) {
-    int64_t have = int64_t(tensor.float_data_size()) + tensor.double_data_size() + tensor.int32_data_size() + tensor.int64_data_size() +
-                   tensor.uint64_data_size();
+    int64_t have = int64_t(tensor.float_data_size()) + tensor.double_data_size() +
+                   tensor.int32_data_size() + tensor.int64_data_size() + tensor.uint64_data_size();
     if (have < count)
-      throw std::runtime_error("tensor '" + tensor.name() + "' has shape " + shapeText(out.shape) + " but " + std::to_string(have) +
-                               " elements");
+      throw std::runtime_error("tensor '" + tensor.name() + "' has shape " + shapeText(out.shape) +
+                               " but " + std::to_string(have) + " elements");
   }
   if (out.isFloat())
     out.floats.resize(count);
@@ -178,7 +182,9 @@ static Attribute convertAttribute(const onnx::AttributeProto &proto) {
   case onnx::AttributeProto::TENSOR:
     a.kind = Attribute::Kind::Tensor;
     if (proto.t().data_location() == onnx::TensorProto::EXTERNAL)
-      throw std::runtime_error("attribute '" + proto.name() + "' is a tensor with external data, which only initializers may have");
+      throw std::runtime_error(
+          "attribute '" + proto.name() +
+          "' is a tensor with external data, which only initializers may have");
     a.tensor = std::make_shared<HostTensor>(decodeTensor(proto.t()));
     break;
   case onnx::AttributeProto::FLOATS:

@@ -9,16 +9,18 @@
 
 namespace nibble::importer {
 
-/// Elements of a TensorProto whose data is in the message. Throws std::runtime_error where its size is not that of its shape.
+/// Elements of a TensorProto whose data is in the message. Throws std::runtime_error where its size
+/// is not that of its shape.
 HostTensor decodeTensor(const onnx::TensorProto &tensor);
 /// Bytes of one element; 0 for types without a whole number of bytes.
 int64_t elementBytes(int32_t dataType);
 
-/// Moves the external data of the graph's initializers into the message. `folder` is the model's; files outside it, and
-/// offsets and lengths outside the file, throw.
+/// Moves the external data of the graph's initializers into the message. `folder` is the model's;
+/// files outside it, and offsets and lengths outside the file, throw.
 void readExternalData(onnx::ModelProto &model, const std::string &folder);
 
-/// Sets float contents in the tensor's own type; throws where the type is not a floating one or the count differs.
+/// Sets float contents in the tensor's own type; throws where the type is not a floating one or the
+/// count differs.
 void encodeTensor(onnx::TensorProto &tensor, const std::vector<float> &values);
 
 /// Reads and parses the file (limits: 2 GiB less one byte, regular file). Throws.

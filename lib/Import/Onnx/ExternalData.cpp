@@ -1,8 +1,8 @@
 //===- ExternalData.cpp - weights that lie beside the model ------------------===//
 //
-// A location is a relative path that stays beneath the model's folder; the canonical path decides, so that a
-// symbolic link cannot lead out of it either. Offsets and lengths are checked against the file before anything is
-// allocated. The whole of a model's external data is at most 8 GiB.
+// A location is a relative path that stays beneath the model's folder; the canonical path decides,
+// so that a symbolic link cannot lead out of it either. Offsets and lengths are checked against the
+// file before anything is allocated. The whole of a model's external data is at most 8 GiB.
 //
 //===----------------------------------------------------------------------===//
 #include "Decode.h"
@@ -25,11 +25,13 @@ struct Place {
 };
 } // namespace
 
-static uint64_t parseNumber(const onnx::TensorProto &tensor, const std::string &key, const std::string &text) {
+static uint64_t parseNumber(const onnx::TensorProto &tensor, const std::string &key,
+                            const std::string &text) {
   uint64_t value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size())
-    throw std::runtime_error("external data of '" + tensor.name() + "': " + key + " is '" + text + "', not a number");
+    throw std::runtime_error("external data of '" + tensor.name() + "': " + key + " is '" + text +
+                             "', not a number");
   return value;
 }
 
@@ -51,9 +53,11 @@ static Place placeOf(const onnx::TensorProto &tensor) {
 }
 
 /// The canonical path of a location, or an error where it is not a regular file beneath `folder`.
-static fs::path resolve(const onnx::TensorProto &tensor, const std::string &location, const fs::path &folder) {
+static fs::path resolve(const onnx::TensorProto &tensor, const std::string &location,
+                        const fs::path &folder) {
   auto fail = [&](const std::string &what) -> fs::path {
-    throw std::runtime_error("external data of '" + tensor.name() + "': '" + location + "' " + what);
+    throw std::runtime_error("external data of '" + tensor.name() + "': '" + location + "' " +
+                             what);
   };
   fs::path relative(location);
   if (relative.is_absolute() || location.find('\0') != std::string::npos)
@@ -77,16 +81,19 @@ static void readTensor(onnx::TensorProto &tensor, const fs::path &folder, uint64
   std::vector<int64_t> shape(tensor.dims().begin(), tensor.dims().end());
   int64_t count = countElements(shape), size = elementBytes(tensor.data_type());
   if (count < 0 || size == 0)
-    throw std::runtime_error("external data of '" + tensor.name() + "': cannot read " + typeName(static_cast<DataType>(tensor.data_type())) +
-                             " of shape " + shapeText(shape));
+    throw std::runtime_error("external data of '" + tensor.name() + "': cannot read " +
+                             typeName(static_cast<DataType>(tensor.data_type())) + " of shape " +
+                             shapeText(shape));
   uint64_t bytes = static_cast<uint64_t>(count) * size, have = fs::file_size(path);
   if (place.hasLength && place.length != bytes)
-    throw std::runtime_error("external data of '" + tensor.name() + "': length " + std::to_string(place.length) + " where shape " +
-                             shapeText(shape) + " takes " + std::to_string(bytes) + " bytes");
+    throw std::runtime_error("external data of '" + tensor.name() + "': length " +
+                             std::to_string(place.length) + " where shape " + shapeText(shape) +
+                             " takes " + std::to_string(bytes) + " bytes");
   if (place.offset > have || bytes > have - place.offset)
-    throw std::runtime_error("external data of '" + tensor.name() + "': " + std::to_string(bytes) + " bytes from " +
-                             std::to_string(place.offset) + " on lie beyond the end of '" + place.location + "' (" + std::to_string(have) +
-                             " bytes: truncated?)");
+    throw std::runtime_error("external data of '" + tensor.name() + "': " + std::to_string(bytes) +
+                             " bytes from " + std::to_string(place.offset) +
+                             " on lie beyond the end of '" + place.location + "' (" +
+                             std::to_string(have) + " bytes: truncated?)");
   total += bytes;
   if (total > kMaxExternalBytes)
     throw std::runtime_error("the external data of this model exceeds 8 GiB");
@@ -94,7 +101,8 @@ static void readTensor(onnx::TensorProto &tensor, const fs::path &folder, uint64
   std::ifstream file(path, std::ios::binary);
   file.seekg(static_cast<std::streamoff>(place.offset));
   if (!file.read(raw.data(), static_cast<std::streamsize>(bytes)))
-    throw std::runtime_error("external data of '" + tensor.name() + "': cannot read '" + place.location + "'");
+    throw std::runtime_error("external data of '" + tensor.name() + "': cannot read '" +
+                             place.location + "'");
   tensor.clear_external_data();
   tensor.clear_data_location();
   tensor.set_raw_data(std::move(raw));

@@ -28,8 +28,10 @@ struct OnnxFile::Proto {
 OnnxFile::OnnxFile(std::unique_ptr<Proto> proto) : proto(std::move(proto)) {}
 OnnxFile::~OnnxFile() = default;
 
-void nibble::importer::parseMessage(const std::string &path, google::protobuf::MessageLite &message) {
-  static const auto quiet = google::protobuf::SetLogHandler(nullptr); // its messages go into our errors instead of stderr
+void nibble::importer::parseMessage(const std::string &path,
+                                    google::protobuf::MessageLite &message) {
+  static const auto quiet =
+      google::protobuf::SetLogHandler(nullptr); // its messages go into our errors instead of stderr
   (void)quiet;
   std::error_code error;
   if (!fs::exists(path, error))
@@ -40,12 +42,15 @@ void nibble::importer::parseMessage(const std::string &path, google::protobuf::M
   if (size == 0)
     throw std::runtime_error("the file is empty");
   if (size > static_cast<uint64_t>(INT32_MAX))
-    throw std::runtime_error("the file has " + std::to_string(size) + " bytes; an ONNX file has less than 2 GiB (larger weights lie in external data)");
+    throw std::runtime_error(
+        "the file has " + std::to_string(size) +
+        " bytes; an ONNX file has less than 2 GiB (larger weights lie in external data)");
   std::string bytes(size, '\0');
   std::ifstream file(path, std::ios::binary);
   if (!file.read(bytes.data(), static_cast<std::streamsize>(size)))
     throw std::runtime_error("cannot be read");
-  google::protobuf::io::CodedInputStream stream(reinterpret_cast<const uint8_t *>(bytes.data()), static_cast<int>(size));
+  google::protobuf::io::CodedInputStream stream(reinterpret_cast<const uint8_t *>(bytes.data()),
+                                                static_cast<int>(size));
   stream.SetTotalBytesLimit(INT32_MAX);
   if (!message.ParseFromCodedStream(&stream) || !stream.ConsumedEntireMessage())
     throw std::runtime_error("is not an ONNX file, or it is truncated or damaged");
@@ -65,7 +70,9 @@ static int64_t opsetOf(const onnx::ModelProto &model) {
   return 0;
 }
 
-static int64_t newestOpset() { return onnx::OpSchemaRegistry::DomainToVersionRange::Instance().Map().at("").second; }
+static int64_t newestOpset() {
+  return onnx::OpSchemaRegistry::DomainToVersionRange::Instance().Map().at("").second;
+}
 
 /// One line of a library's message, without the names of its source files.
 static std::string firstLine(std::string text) {
@@ -78,12 +85,14 @@ static std::string firstLine(std::string text) {
 
 /// Runs `action`; what it throws becomes a problem. Returns whether it went through.
 template <typename Action>
-static bool guarded(std::vector<Problem> &problems, const std::string &prefix, const std::string &advice, Action action) {
+static bool guarded(std::vector<Problem> &problems, const std::string &prefix,
+                    const std::string &advice, Action action) {
   try {
     action();
     return true;
   } catch (const std::bad_alloc &) {
-    problems.push_back({"", "", prefix + "needs more memory than there is", "is the file damaged? A tensor's size may be absurd"});
+    problems.push_back({"", "", prefix + "needs more memory than there is",
+                        "is the file damaged? A tensor's size may be absurd"});
   } catch (const std::exception &e) {
     problems.push_back({"", "", prefix + firstLine(e.what()), advice});
   } catch (...) {
@@ -101,7 +110,9 @@ static void checkNames(const onnx::GraphProto &graph, std::vector<Problem> &prob
   for (const auto &node : graph.node())
     for (const auto &output : node.output())
       if (!output.empty() && !taken.insert(output).second)
-        problems.push_back({node.name(), node.op_type(), "its output '" + output + "' has the name of another value", "names of values must be unique"});
+        problems.push_back({node.name(), node.op_type(),
+                            "its output '" + output + "' has the name of another value",
+                            "names of values must be unique"});
 }
 
 static void fillGraph(onnx::ModelProto &model, Graph &graph) {
@@ -120,24 +131,31 @@ static void fillGraph(onnx::ModelProto &model, Graph &graph) {
       tensor.clear_raw_data();
 }
 
-/// Checker and inlining of local functions. ONNX's version converter is not used: docs/rationale/import.md says why.
+/// Checker and inlining of local functions. ONNX's version converter is not used:
+/// docs/rationale/import.md says why.
 static void normalize(onnx::ModelProto &model, std::vector<Problem> &problems) {
-  if (model.ir_version() < 3 && model.opset_import_size() == 0) { // which means operators of version 1
+  if (model.ir_version() < 3 &&
+      model.opset_import_size() == 0) { // which means operators of version 1
     model.add_opset_import()->set_version(1);
     model.set_ir_version(3);
   }
   int64_t opset = opsetOf(model), newest = newestOpset();
   if (opset < 1)
-    problems.push_back({"", "", "imports no version of ONNX's operators (opset_import)", "export the model again"});
+    problems.push_back({"", "", "imports no version of ONNX's operators (opset_import)",
+                        "export the model again"});
   else if (opset > newest)
-    problems.push_back({"", "", "uses opset " + std::to_string(opset) + "; the newest known here is " + std::to_string(newest),
+    problems.push_back({"", "",
+                        "uses opset " + std::to_string(opset) + "; the newest known here is " +
+                            std::to_string(newest),
                         "export with opset_version=" + std::to_string(newest)});
   if (!problems.empty())
     return;
-  if (!guarded(problems, "ONNX's checker: ", "the file is not valid ONNX: export it again", [&] { onnx::checker::check_model(model); }))
+  if (!guarded(problems, "ONNX's checker: ", "the file is not valid ONNX: export it again",
+               [&] { onnx::checker::check_model(model); }))
     return;
   if (model.functions_size() > 0)
-    guarded(problems, "inlining the model's functions: ", "", [&] { onnx::inliner::InlineLocalFunctions(model); });
+    guarded(problems, "inlining the model's functions: ", "",
+            [&] { onnx::inliner::InlineLocalFunctions(model); });
 }
 
 std::unique_ptr<OnnxFile> OnnxFile::load(const std::string &path, std::vector<Problem> &problems) {
@@ -191,7 +209,8 @@ std::map<std::string, ValueInfo> OnnxFile::inferTypes(const std::vector<ValueInf
           for (const Dimension &dim : bound.dims)
             shape->add_dim()->set_dim_value(dim.value);
         }
-    onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(), onnx::ShapeInferenceOptions(false, 0, true));
+    onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(),
+                                       onnx::ShapeInferenceOptions(false, 0, true));
     for (const auto &info : graph->value_info())
       types[info.name()] = convertValueInfo(info);
     for (const auto &info : graph->output())

@@ -21,7 +21,8 @@ static uint16_t toBFloat(float value) {
   uint32_t bits = std::bit_cast<uint32_t>(value);
   if (std::isnan(value))
     return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16); // to nearest, ties to even
+  return static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >>
+                               16); // to nearest, ties to even
 }
 
 static uint16_t toHalf(float value) {
@@ -32,9 +33,12 @@ static uint16_t toHalf(float value) {
   if (size >= 65520.0f)
     return sign | 0x7C00;
   int exponent = size < 0x1p-14f ? -14 : std::ilogb(size);
-  float units = std::nearbyint(std::ldexp(size, 10 - exponent)); // exact scaling; default mode rounds to even
+  float units =
+      std::nearbyint(std::ldexp(size, 10 - exponent)); // exact scaling; default mode rounds to even
   auto whole = static_cast<uint32_t>(units);
-  return static_cast<uint16_t>(sign + (exponent == -14 ? whole : (uint32_t(exponent + 14) << 10) + whole)); // a carry moves on
+  return static_cast<uint16_t>(
+      sign +
+      (exponent == -14 ? whole : (uint32_t(exponent + 14) << 10) + whole)); // a carry moves on
 }
 
 template <typename T, typename Convert>
@@ -50,7 +54,8 @@ static std::string rawBytes(const std::vector<float> &values, Convert convert) {
 void nibble::importer::encodeTensor(onnx::TensorProto &tensor, const std::vector<float> &values) {
   std::vector<int64_t> shape(tensor.dims().begin(), tensor.dims().end());
   if (countElements(shape) != static_cast<int64_t>(values.size()))
-    throw std::runtime_error("'" + tensor.name() + "' has shape " + shapeText(shape) + ", not " + std::to_string(values.size()) + " elements");
+    throw std::runtime_error("'" + tensor.name() + "' has shape " + shapeText(shape) + ", not " +
+                             std::to_string(values.size()) + " elements");
   std::string raw;
   switch (static_cast<DataType>(tensor.data_type())) {
   case DataType::Float:
@@ -93,7 +98,8 @@ static std::set<std::string> replaceValues(onnx::GraphProto &graph, const NewVal
   return done;
 }
 
-/// Gives tensors their new shapes; inputs that describe them, and outputs as wide as the old head, follow.
+/// Gives tensors their new shapes; inputs that describe them, and outputs as wide as the old head,
+/// follow.
 static void reshape(onnx::GraphProto &graph, const NewShapes &shapes) {
   std::set<std::pair<int64_t, int64_t>> changes; // old and new dimensions
   auto set = [&](const std::string &name, onnx::TensorProto &tensor) {
@@ -121,7 +127,8 @@ static void reshape(onnx::GraphProto &graph, const NewShapes &shapes) {
     }
   if (changes.empty())
     return;
-  graph.clear_value_info(); // recorded shapes between the layers, some of them now wrong; they are optional
+  graph.clear_value_info(); // recorded shapes between the layers, some of them now wrong; they are
+                            // optional
   for (auto &output : *graph.mutable_output()) {
     auto *type = output.mutable_type()->mutable_tensor_type();
     if (!output.type().has_tensor_type() || !type->has_shape() || type->shape().dim_size() == 0)
@@ -135,7 +142,8 @@ static void reshape(onnx::GraphProto &graph, const NewShapes &shapes) {
   }
 }
 
-/// Writes beside `target`, flushes to the disk and renames: a reader sees the old file or the whole new one.
+/// Writes beside `target`, flushes to the disk and renames: a reader sees the old file or the whole
+/// new one.
 static std::string writeAtomically(const std::string &target, const std::string &bytes) {
   std::string part = target + ".part";
   int file = ::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -161,8 +169,8 @@ static std::string writeAtomically(const std::string &target, const std::string 
   return "cannot write '" + target + "': " + why;
 }
 
-std::string nibble::importer::writeOnnx(const std::string &source, const std::string &target, const NewValues &values,
-                                        const NewShapes &shapes) {
+std::string nibble::importer::writeOnnx(const std::string &source, const std::string &target,
+                                        const NewValues &values, const NewShapes &shapes) {
   try {
     onnx::ModelProto model;
     parseModel(source, model);

@@ -1,7 +1,8 @@
 //===- NodeTests.cpp - imported operators compute what ONNX recorded ---------===//
 //
-// Folders in the layout of ONNX's own operator tests: NAME/model.onnx, NAME/test_data_set_0/{input,output}_N.pb. Taken from
-// NIBBLE_NODE_TESTS, or else NIBBLE_DATA/onnx-node-tests (and simple networks from NIBBLE_DATA); skipped where there are none.
+// Folders in the layout of ONNX's own operator tests: NAME/model.onnx,
+// NAME/test_data_set_0/{input,output}_N.pb. Taken from NIBBLE_NODE_TESTS, or else
+// NIBBLE_DATA/onnx-node-tests (and simple networks from NIBBLE_DATA); skipped where there are none.
 //
 //===----------------------------------------------------------------------===//
 #include "nibble/Import/Import.h"
@@ -43,9 +44,11 @@ static std::string compare(mlir::ModuleOp module, const fs::path &folder) {
   for (unsigned i = 0; i < forward.getNumArguments(); ++i) {
     auto name = forward.getArgAttrOfType<mlir::StringAttr>(i, "nn.name").str();
     const auto &inputs = file->graph().inputs;
-    auto place = llvm::find_if(inputs, [&](const auto &info) { return info.name == name; }) - inputs.begin();
+    auto place =
+        llvm::find_if(inputs, [&](const auto &info) { return info.name == name; }) - inputs.begin();
     HostTensor input;
-    std::string error = importer::readTensorFile((folder / "test_data_set_0" / ("input_" + std::to_string(place) + ".pb")).string(), input);
+    std::string error = importer::readTensorFile(
+        (folder / "test_data_set_0" / ("input_" + std::to_string(place) + ".pb")).string(), input);
     if (!error.empty())
       return error;
     arguments.push_back(reference::Tensor<float>::real(input.shape, input.floats));
@@ -55,17 +58,24 @@ static std::string compare(mlir::ModuleOp module, const fs::path &folder) {
   if (mlir::failed(result))
     return "the interpreter refuses it";
   HostTensor expected;
-  if (auto error = importer::readTensorFile((folder / "test_data_set_0" / "output_0.pb").string(), expected); !error.empty())
+  if (auto error =
+          importer::readTensorFile((folder / "test_data_set_0" / "output_0.pb").string(), expected);
+      !error.empty())
     return error;
   const auto &actual = result->outputs[0].reals;
   if (actual.size() != expected.floats.size())
-    return std::to_string(actual.size()) + " elements, recorded are " + std::to_string(expected.floats.size());
+    return std::to_string(actual.size()) + " elements, recorded are " +
+           std::to_string(expected.floats.size());
   for (size_t i = 0; i < actual.size(); ++i) {
     double a = actual[i], e = expected.floats[i];
-    double relative = expected.type == importer::DataType::Float ? 1e-3 : 1e-2; // half and bfloat16 are computed as float here
-    bool close = a == e || (std::isnan(a) && std::isnan(e)) || std::fabs(a - e) <= 1e-5 + relative * std::fabs(e);
+    double relative = expected.type == importer::DataType::Float
+                          ? 1e-3
+                          : 1e-2; // half and bfloat16 are computed as float here
+    bool close = a == e || (std::isnan(a) && std::isnan(e)) ||
+                 std::fabs(a - e) <= 1e-5 + relative * std::fabs(e);
     if (!close)
-      return "element " + std::to_string(i) + " is " + std::to_string(a) + ", recorded is " + std::to_string(e);
+      return "element " + std::to_string(i) + " is " + std::to_string(a) + ", recorded is " +
+             std::to_string(e);
   }
   return "";
 }
@@ -73,11 +83,14 @@ static std::string compare(mlir::ModuleOp module, const fs::path &folder) {
 static Outcome run(const fs::path &folder) {
   mlir::MLIRContext context;
   std::string text;
-  mlir::ScopedDiagnosticHandler quiet(&context, [&](mlir::Diagnostic &d) { text += d.str() + "\n"; });
+  mlir::ScopedDiagnosticHandler quiet(&context,
+                                      [&](mlir::Diagnostic &d) { text += d.str() + "\n"; });
   ImportOptions options;
   options.loss = "mse"; // a final softmax stays in the network
   HostTensor input;
-  if (importer::readTensorFile((folder / "test_data_set_0" / "input_0.pb").string(), input).empty() && !input.shape.empty())
+  if (importer::readTensorFile((folder / "test_data_set_0" / "input_0.pb").string(), input)
+          .empty() &&
+      !input.shape.empty())
     options.batchSize = input.shape[0];
   auto module = importOnnx((folder / "model.onnx").string(), options, context);
   if (!module) {
@@ -91,8 +104,8 @@ static Outcome run(const fs::path &folder) {
   return difference.empty() ? Outcome::Same : Outcome::Different;
 }
 
-/// Law: an operator test of ONNX that imports computes the recorded output (rtol 1e-3, ONNX's own tolerance), and what does
-/// not import says why.
+/// Law: an operator test of ONNX that imports computes the recorded output (rtol 1e-3, ONNX's own
+/// tolerance), and what does not import says why.
 TEST(NodeTests, ImportedOperatorsComputeWhatOnnxRecorded) {
   fs::path folder = folderOfTests();
   if (folder.empty() || !fs::is_directory(folder))
@@ -101,6 +114,7 @@ TEST(NodeTests, ImportedOperatorsComputeWhatOnnxRecorded) {
   for (const auto &entry : fs::directory_iterator(folder))
     if (fs::exists(entry.path() / "model.onnx"))
       ++counts[static_cast<int>(run(entry.path()))];
-  std::cout << "same " << counts[1] << ", different " << counts[2] << ", not imported " << counts[0] << "\n";
+  std::cout << "same " << counts[1] << ", different " << counts[2] << ", not imported " << counts[0]
+            << "\n";
   EXPECT_GT(counts[1], 0);
 }
