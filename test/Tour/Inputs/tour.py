@@ -1,8 +1,9 @@
 """The network of the tour as an ONNX file, and images to train it on.
 
-    tour.py model FILE.onnx     tiny.onnxtxt (beside this file) with weights drawn from a fixed seed
-    tour.py data FILE.npz       4 classes of 3x8x8 images: a bright bar on a noisy ground, at the top, bottom, left or right
-    tour.py check FILE.onnx     what ONNX's checker says, and the names and shapes of the initializers
+    tour.py model FILE.onnx             tiny.onnxtxt (beside this file) with weights drawn from a fixed seed
+    tour.py data FILE.npz               4 classes of 3x8x8 images: a bar on a noisy ground, at the top, bottom, left or right
+    tour.py score FILE.onnx FILE.npz    ONNX's checker, the shapes of the initializers, and the accuracy of ONNX's own
+                                        reference implementation on the test images
 """
 
 import pathlib
@@ -11,6 +12,7 @@ import sys
 import numpy as np
 import onnx
 from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 
 def model():
@@ -32,32 +34,38 @@ def model():
 
 def bars(count, random):
     labels = np.arange(count) % 4
-    images = random.uniform(0, 0.5, (count, 3, 8, 8)).astype(np.float32)
+    images = random.uniform(0, 1, (count, 3, 8, 8)).astype(np.float32)
     for image, label in zip(images, labels):
         plane = image if label < 2 else image.transpose(0, 2, 1)
-        plane[:, slice(0, 3) if label % 2 == 0 else slice(5, 8)] += 0.5
+        plane[:, slice(0, 3) if label % 2 == 0 else slice(5, 8)] += 0.15
     return images, labels.astype(np.int64)
 
 
-def main(command, path):
+def score(model_path, data_path):
+    proto = onnx.load(model_path)
+    onnx.checker.check_model(proto, full_check=True)
+    for tensor in proto.graph.initializer:
+        print(tensor.name, *tensor.dims)
+    data = np.load(data_path)
+    (output,) = ReferenceEvaluator(proto).run(None, {"image": data["x_test"]})
+    print(f"accuracy {np.mean(output.argmax(1) == data['y_test']):.4f}")
+
+
+def main(command, *paths):
     if command == "model":
-        onnx.save(model(), path)
+        onnx.save(model(), *paths)
     elif command == "data":
         random = np.random.RandomState(1)
         x_train, y_train = bars(256, random)
         x_test, y_test = bars(64, random)
-        np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
-    elif command == "check":
-        proto = onnx.load(path)
-        onnx.checker.check_model(proto, full_check=True)
-        print("checked")
-        for tensor in proto.graph.initializer:
-            print(tensor.name, *tensor.dims)
+        np.savez(*paths, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    elif command == "score":
+        score(*paths)
     else:
         sys.exit(__doc__)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
     main(*sys.argv[1:])
