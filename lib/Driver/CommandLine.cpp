@@ -64,7 +64,13 @@ std::optional<int> nibble::parseCommandLine(int argc, char **argv, Tools tool, c
   mlir::registerDefaultTimingManagerCLOptions();
   mlir::registerAsmPrinterCLOptions();
   static CommandLine line(tool);
-  cl::HideUnrelatedOptions(llvm::ArrayRef<const cl::OptionCategory *>(line.order.data(), line.order.size()));
+  for (auto &entry : cl::getRegisteredOptions()) {
+    cl::Option &option = *entry.second;
+    bool ours = llvm::any_of(option.Categories, [](cl::OptionCategory *c) { return llvm::is_contained(line.order, c); });
+    bool generic = entry.first == "help" || entry.first == "help-list" || entry.first == "version";
+    if (!ours && !generic && option.getOptionHiddenFlag() == cl::NotHidden)
+      option.setHiddenFlag(cl::Hidden); // --help-hidden shows it
+  }
   if (!cl::ParseCommandLineOptions(argc, argv, overview, &llvm::errs()))
     return ExitUsage;
 

@@ -28,6 +28,8 @@ void nibble::buildTargetPipeline(OpPassManager &manager, const TargetPipelineOpt
     ConvertSCFToOpenMPPassOptions openmp;
     openmp.numThreads = options.threads;
     manager.addPass(createConvertSCFToOpenMPPass(openmp));
+    // It wraps each body in an allocation scope, which may hold one block only.
+    manager.addPass(createInlineAllocationScopes());
   }
   // Multi-dimensional transfers become loops or single vectors before loops disappear.
   manager.addPass(createConvertVectorToSCFPass());

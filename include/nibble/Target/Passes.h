@@ -1,6 +1,7 @@
 //===- Passes.h - passes of room 6 ----------------------------------*- C++ -*-===//
 #pragma once
 
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"

@@ -19,6 +19,20 @@ def AssignThreads : Pass<"assign-threads", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::scf::SCFDialect"];
 }
 
+def InlineAllocationScopes : Pass<"inline-allocation-scopes", "::mlir::ModuleOp"> {
+  let summary = "Dissolves memref.alloca_scope: nothing of ours allocates";
+  let description = [{
+    *Strategy.* `convert-scf-to-openmp` puts each loop body into a `memref.alloca_scope`, which may hold a single block, so that a branch in
+    the body could not be lowered. Its canonicalizer keeps the scope where the body calls a function. The door of Codegen has made
+    sure that nothing allocates: the bodies move out.
+
+    *Before.* `convert-scf-to-openmp`. *After.* No `memref.alloca_scope`; one that holds a `memref.alloca` is an error.
+
+    *Living example:* test/Target/threads-and-branches.mlir.
+  }];
+  let dependentDialects = ["::mlir::memref::MemRefDialect"];
+}
+
 def StripState : Pass<"strip-state", "::mlir::ModuleOp"> {
   let summary = "Leaves the variables behind: code gets the state as an argument";
   let description = [{
