@@ -1,3 +1,177 @@
+//===- ShapeEmitters.cpp - moving elements ------------------------------------===//
+//
+// Every op here is one or more strided moves: element (i0, i1, …) of a box goes from base + Σ i·stride of one buffer to that of
+// another. Dimensions of 1 vanish and dimensions that continue one another in both buffers become one; the innermost loop is in
+// vectors where both (or, for a broadcast, the target alone) go in steps of one element.
+//
+//===----------------------------------------------------------------------===//
 #include "Emitters.h"
+
 using namespace nibble::codegen;
-Emitted nibble::codegen::emitShape(Group &group, Operation *op) { return std::nullopt; }
+namespace nn = nibble::nn;
+
+namespace {
+
+struct Move {
+  SmallVector<int64_t> shape, from, to;
+  int64_t fromBase = 0, toBase = 0;
+
+  void append(int64_t size, int64_t fromStride, int64_t toStride) {
+    if (size == 1)
+      return;
+    if (!shape.empty() && from.back() == size * fromStride && to.back() == size * toStride) {
+      shape.back() *= size, from.back() = fromStride, to.back() = toStride;
+      return;
+    }
+    shape.push_back(size), from.push_back(fromStride), to.push_back(toStride);
+  }
+};
+
+} // namespace
+
+static SmallVector<int64_t> rowMajor(ArrayRef<int64_t> shape) {
+  SmallVector<int64_t> strides(shape.size(), 1);
+  for (size_t d = shape.size(); d-- > 1;)
+    strides[d - 1] = strides[d] * shape[d];
+  return strides;
+}
+
+/// The innermost dimension, from element `at` to element `to`.
+static void moveRow(LoopBuilder &e, const Buffer &x, Value memory, Value at, Value to, int64_t size, int64_t fromStride,
+                    int64_t toStride) {
+  if (toStride == 1 && fromStride == 1)
+    return e.vectors(size, kBlock, [&](Value place, int64_t active) {
+      e.store(loadReals(e, x, e.add(at, place), kBlock, active), memory, e.add(to, place), active);
+    });
+  if (toStride == 1 && fromStride == 0) {
+    Value same = e.ops(kBlock).splat(VectorOps::F{e.loadScalar(x.memory, at)}).v;
+    return e.vectors(size, kBlock, [&](Value place, int64_t active) { e.store(same, memory, e.add(to, place), active); });
+  }
+  e.loop(e.index(0), e.index(size), 1, [&](Value i) {
+    Value value = e.loadScalar(x.memory, e.add(at, e.mul(i, fromStride)));
+    e.storeScalar(value, memory, e.add(to, e.mul(i, toStride)));
+  });
+}
+
+/// Loops over dimensions d, d + 1 … of the move, at the given places of the buffers.
+static void moveFrom(LoopBuilder &e, const Move &move, size_t d, const Buffer &x, Value memory, Value at, Value to) {
+  if (d + 1 == move.shape.size())
+    return moveRow(e, x, memory, at, to, move.shape[d], move.from[d], move.to[d]);
+  auto body = [&](Value i) {
+    moveFrom(e, move, d + 1, x, memory, e.add(at, e.mul(i, move.from[d])), e.add(to, e.mul(i, move.to[d])));
+  };
+  if (d > 0)
+    return e.loop(e.index(0), e.index(move.shape[d]), 1, body);
+  int64_t work = 1;
+  for (int64_t size : ArrayRef(move.shape).drop_front())
+    work *= size;
+  e.parallel(move.shape[0], work, body);
+}
+
+static void emitMove(LoopBuilder &e, const Move &move, const Buffer &x, Value memory) {
+  Value at = e.index(move.fromBase), to = e.index(move.toBase);
+  if (move.shape.empty())
+    return e.storeScalar(e.loadScalar(x.memory, at), memory, to);
+  int64_t size = move.shape.back(), whole = size / kBlock * kBlock;
+  if (move.shape.size() == 1 && move.from[0] == 1 && move.to[0] == 1 && whole > kChunkElements) {
+    e.flat(whole, kBlock, [&](Value place) { e.store(loadReals(e, x, e.add(at, place), kBlock), memory, e.add(to, place)); });
+    if (size > whole)
+      e.store(loadReals(e, x, e.add(at, whole), kBlock, size - whole), memory, e.add(to, whole), size - whole);
+    return;
+  }
+  moveFrom(e, move, 0, x, memory, at, to);
+}
+
+static LogicalResult emit(Group &g, nn::TransposeOp op, const Buffer &x, Value memory) {
+  Move move;
+  SmallVector<int64_t> from = rowMajor(x.shape());
+  ArrayRef<int64_t> shape = op.getResult().getType().getShape();
+  SmallVector<int64_t> to = rowMajor(shape);
+  for (auto [d, source] : llvm::enumerate(op.getPerm()))
+    move.append(shape[d], from[source], to[d]);
+  emitMove(g.e, move, x, memory);
+  return success();
+}
+
+static LogicalResult emit(Group &g, nn::BroadcastOp op, const Buffer &x, Value memory) {
+  Move move;
+  ArrayRef<int64_t> shape = op.getResult().getType().getShape();
+  SmallVector<int64_t> from = rowMajor(x.shape()), to = rowMajor(shape);
+  size_t missing = shape.size() - x.shape().size();
+  for (size_t d = 0; d < shape.size(); ++d) {
+    bool repeats = d < missing || x.shape()[d - missing] == 1;
+    move.append(shape[d], repeats ? 0 : from[d - missing], to[d]);
+  }
+  emitMove(g.e, move, x, memory);
+  return success();
+}
+
+/// The box of `part` seen in a tensor of shape `whole`: base and strides of element starts + i·steps.
+static SmallVector<int64_t> sliceStrides(ArrayRef<int64_t> whole, ArrayRef<int64_t> starts, ArrayRef<int64_t> steps, int64_t &base) {
+  SmallVector<int64_t> strides = rowMajor(whole);
+  for (size_t d = 0; d < strides.size(); ++d) {
+    base += starts[d] * strides[d];
+    strides[d] *= steps[d];
+  }
+  return strides;
+}
+
+static LogicalResult emit(Group &g, nn::SliceOp op, const Buffer &x, Value memory) {
+  Move move;
+  ArrayRef<int64_t> shape = op.getResult().getType().getShape();
+  SmallVector<int64_t> from = sliceStrides(x.shape(), op.getStarts(), op.getSteps(), move.fromBase), to = rowMajor(shape);
+  for (size_t d = 0; d < shape.size(); ++d)
+    move.append(shape[d], from[d], to[d]);
+  emitMove(g.e, move, x, memory);
+  return success();
+}
+
+static LogicalResult emit(Group &g, nn::UnsliceOp op, const Buffer &x, Value memory) {
+  LoopBuilder &e = g.e;
+  Buffer y = g.out(op.getResult());
+  Value zero = e.ops(kBlock).constF(0).v;
+  e.flat(y.count(), kBlock, [&](Value at) { e.store(zero, memory, at); });
+  Move move;
+  SmallVector<int64_t> from = rowMajor(x.shape());
+  SmallVector<int64_t> to = sliceStrides(y.shape(), op.getStarts(), op.getSteps(), move.toBase);
+  for (size_t d = 0; d < from.size(); ++d)
+    move.append(x.shape()[d], from[d], to[d]);
+  emitMove(e, move, x, memory);
+  return success();
+}
+
+static LogicalResult emitConcat(Group &g, nn::ConcatOp op) {
+  Buffer y = g.out(op.getResult());
+  SmallVector<int64_t> to = rowMajor(y.shape());
+  int64_t base = 0;
+  for (Value part : op.getParts()) {
+    Buffer x = g.in(part);
+    if (!x.memory)
+      return op.emitOpError("joins a constant, which has no buffer");
+    Move move;
+    move.toBase = base;
+    SmallVector<int64_t> from = rowMajor(x.shape());
+    for (size_t d = 0; d < from.size(); ++d)
+      move.append(x.shape()[d], from[d], to[d]);
+    emitMove(g.e, move, x, y.memory);
+    base += x.shape()[op.getAxis()] * to[op.getAxis()];
+  }
+  return success();
+}
+
+Emitted nibble::codegen::emitShape(Group &group, Operation *op) {
+  return TypeSwitch<Operation *, Emitted>(op)
+      .Case<nn::TransposeOp, nn::BroadcastOp, nn::SliceOp, nn::UnsliceOp>([&](auto typed) -> LogicalResult {
+        Buffer x = group.in(typed.getX());
+        Value memory = group.out(typed.getResult()).memory;
+        if (!memory)
+          return success();
+        if (!x.memory)
+          return typed.emitOpError("moves a constant, which has no buffer");
+        return emit(group, typed, x, memory);
+      })
+      .Case<nn::ConcatOp>([&](nn::ConcatOp concat) -> LogicalResult {
+        return group.out(concat.getResult()).memory ? emitConcat(group, concat) : success();
+      })
+      .Default([](Operation *) { return std::nullopt; });
+}
