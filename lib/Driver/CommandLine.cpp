@@ -1,5 +1,6 @@
 //===- CommandLine.cpp - the table of options as a command line ----------------------===//
 #include "nibble/Driver/CommandLine.h"
+#include "nibble/Driver/Register.h"
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/MLIRContext.h"
@@ -58,7 +59,8 @@ void nibble::printError(const Status &status) {
 }
 
 std::optional<int> nibble::parseCommandLine(int argc, char **argv, Tools tool, const char *overview, ToolOptions &options) {
-  // The stock flags first: they are the same on every tool.
+  // The stock flags first: they are the same on every tool. Some name passes (--mlir-print-ir-after=share-codes).
+  registerAllPasses();
   mlir::registerMLIRContextCLOptions();
   mlir::registerPassManagerCLOptions();
   mlir::registerDefaultTimingManagerCLOptions();
