@@ -39,14 +39,20 @@ int64_t ScratchLayout::reserve(int64_t n) {
 }
 
 Value Emit::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
-Value Emit::i64(int64_t value) { return arith::ConstantIntOp::create(b, loc, b.getI64Type(), value); }
+Value Emit::i64(int64_t value) {
+  return arith::ConstantIntOp::create(b, loc, b.getI64Type(), value);
+}
 Value Emit::toI64(Value v) { return arith::IndexCastOp::create(b, loc, b.getI64Type(), v); }
 Value Emit::toIndex(Value v) { return arith::IndexCastOp::create(b, loc, b.getIndexType(), v); }
 Value Emit::add(Value x, Value y) { return arith::AddIOp::create(b, loc, x, y); }
 Value Emit::add(Value x, int64_t y) { return y == 0 ? x : add(x, index(y)); }
 Value Emit::sub(Value x, Value y) { return arith::SubIOp::create(b, loc, x, y); }
-Value Emit::mul(Value x, int64_t y) { return y == 1 ? x : arith::MulIOp::create(b, loc, x, index(y)).getResult(); }
-Value Emit::div(Value x, int64_t y) { return y == 1 ? x : arith::DivUIOp::create(b, loc, x, index(y)).getResult(); }
+Value Emit::mul(Value x, int64_t y) {
+  return y == 1 ? x : arith::MulIOp::create(b, loc, x, index(y)).getResult();
+}
+Value Emit::div(Value x, int64_t y) {
+  return y == 1 ? x : arith::DivUIOp::create(b, loc, x, index(y)).getResult();
+}
 Value Emit::rem(Value x, int64_t y) { return arith::RemUIOp::create(b, loc, x, index(y)); }
 Value Emit::ceilDiv(Value x, int64_t y) { return div(add(x, y - 1), y); }
 Value Emit::min(Value x, Value y) { return arith::MinSIOp::create(b, loc, x, y); }
@@ -111,19 +117,21 @@ Value Emit::view(int64_t byteOffset, int64_t elements, Type type) {
 Value Emit::flat(Value memref, int64_t elements) {
   auto type = cast<MemRefType>(memref.getType());
   auto flatType = MemRefType::get({elements}, type.getElementType());
-  return memref::ReinterpretCastOp::create(b, loc, flatType, memref, /*offset=*/int64_t(0), ArrayRef<int64_t>{elements},
-                                           ArrayRef<int64_t>{1});
+  return memref::ReinterpretCastOp::create(b, loc, flatType, memref, /*offset=*/int64_t(0),
+                                           ArrayRef<int64_t>{elements}, ArrayRef<int64_t>{1});
 }
 
 Value Emit::pointer(Value memref) {
   Value address = memref::ExtractAlignedPointerAsIndexOp::create(b, loc, memref);
-  return LLVM::IntToPtrOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()), toI64(address));
+  return LLVM::IntToPtrOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()),
+                                  toI64(address));
 }
 
 Value Emit::at(Value pointer, Value offset, Type element) {
   if (offset.getType().isIndex())
     offset = toI64(offset);
-  return LLVM::GEPOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()), element, pointer, ValueRange{offset});
+  return LLVM::GEPOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()), element, pointer,
+                             ValueRange{offset});
 }
 
 mlir::ModuleOp Emit::module() {

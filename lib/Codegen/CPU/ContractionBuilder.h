@@ -1,7 +1,7 @@
 //===- ContractionBuilder.h - vocabulary of the contraction emitter -*- C++ -*-===//
 //
-// Short names for the loops, index arithmetic and memory views that all parts of the emitter write, and IndexMap, the form
-// in which every operand's addressing is stated.
+// Short names for the loops, index arithmetic and memory views that all parts of the emitter write,
+// and IndexMap, the form in which every operand's addressing is stated.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -16,8 +16,9 @@ namespace nibble::contraction {
 
 using namespace mlir;
 
-/// A mixed-radix linear map: a flat number is split into digits (levels, outermost first) and each of the map's outputs is
-/// base + sum of digit · stride. Row, segment and column addresses of all products are such maps.
+/// A mixed-radix linear map: a flat number is split into digits (levels, outermost first) and each
+/// of the map's outputs is base + sum of digit · stride. Row, segment and column addresses of all
+/// products are such maps.
 struct IndexMap {
   struct Level {
     int64_t size;
@@ -31,7 +32,8 @@ struct IndexMap {
   void append(int64_t size, ArrayRef<int64_t> strides);
 };
 
-/// Where the parts of a contraction's scratch lie; the same code decides bytes needed and addresses.
+/// Where the parts of a contraction's scratch lie; the same code decides bytes needed and
+/// addresses.
 struct ScratchLayout {
   int64_t bytes = 0;
   /// Reserves n bytes (128-byte aligned, one vector of slack behind them); returns the offset.

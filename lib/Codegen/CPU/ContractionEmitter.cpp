@@ -16,13 +16,17 @@ int64_t nibble::contractionScratchBytes(Operation *op, const CpuTarget &target) 
   if (failed(c))
     return 0;
   if (c->isFloat())
-    return c->isWindow ? planWindowFloat(*c, target).scratch.bytes : planPixelFloat(*c, target).scratch.bytes;
-  return c->isWindow ? planWindowPairs(*c, target).scratch.bytes : planPixelPairs(*c, target).scratch.bytes;
+    return c->isWindow ? planWindowFloat(*c, target).scratch.bytes
+                       : planPixelFloat(*c, target).scratch.bytes;
+  return c->isWindow ? planWindowPairs(*c, target).scratch.bytes
+                     : planPixelPairs(*c, target).scratch.bytes;
 }
 
 /// The whole factor (s_left·s_right)·gain and the zero points.
 static void loadScalars(Emit &e, const Contraction &c, ArrayRef<Value> inputs, Buffers &buffers) {
-  auto scalar = [&](int number) -> Value { return memref::LoadOp::create(e.b, e.loc, inputs[number], ValueRange()); };
+  auto scalar = [&](int number) -> Value {
+    return memref::LoadOp::create(e.b, e.loc, inputs[number], ValueRange());
+  };
   buffers.scale = arith::MulFOp::create(e.b, e.loc, scalar(c.left.scale), scalar(c.right.scale));
   if (c.gain >= 0)
     buffers.scale = arith::MulFOp::create(e.b, e.loc, buffers.scale, scalar(c.gain));
@@ -35,8 +39,8 @@ static void loadScalars(Emit &e, const Contraction &c, ArrayRef<Value> inputs, B
   buffers.rightZero = zeroPoint(c.right);
 }
 
-LogicalResult nibble::emitContraction(Operation *op, ArrayRef<Value> inputs, Value output, Value scratch, OpBuilder &builder,
-                                      const CpuTarget &target) {
+LogicalResult nibble::emitContraction(Operation *op, ArrayRef<Value> inputs, Value output,
+                                      Value scratch, OpBuilder &builder, const CpuTarget &target) {
   FailureOr<Contraction> c = readContraction(op);
   if (failed(c))
     return failure();

@@ -1,23 +1,27 @@
 //===- ContractionKernel.h - the micro-kernels ---------------------*- C++ -*-===//
 //
-// A micro-kernel is a private function of the module: a register tile of `rows` x (`vectors` x lanes) accumulators that
-// runs over the whole contraction and writes its tile once. As a function of its own it is compiled once for all products
-// of a program and its registers are not disturbed by what surrounds it (kernels.md, "Register allocation decides").
+// A micro-kernel is a private function of the module: a register tile of `rows` x (`vectors` x
+// lanes) accumulators that runs over the whole contraction and writes its tile once. As a function
+// of its own it is compiled once for all products of a program and its registers are not disturbed
+// by what surrounds it (kernels.md, "Register allocation decides").
 //
 // Pairs (codes), with 16-bit elements and 32-bit accumulators:
 //   for m = rowBegin; m < rowEnd; m += rows:
 //     acc[r][j] = 0
-//     for s in segBegin ... segEnd:   a' = a + rowTable[m + r].a + segTable[s].a,   b' = b + segTable[s].b
+//     for s in segBegin ... segEnd:   a' = a + rowTable[m + r].a + segTable[s].a,   b' = b +
+//     segTable[s].b
 //       for p in 0 ... pairs:
 //         acc[r][j] += a'[p·aStep] · b'[p·bStep + 2·j] + a'[p·aStep + 1] · b'[p·bStep + 2·j + 1]
-//     out[rowTable[m + r].out + j] = f32(acc[r][j]) · scale,  or  out += acc,      for m + r < rowEnd, j < columns
-// Steps and offsets count elements. Tables are pairs of i64; the row table is readable up to a multiple of `rows`, its
-// spare entries naming readable memory. Reads of `b` cover whole vectors.
+//     out[rowTable[m + r].out + j] = f32(acc[r][j]) · scale,  or  out += acc,      for m + r <
+//     rowEnd, j < columns
+// Steps and offsets count elements. Tables are pairs of i64; the row table is readable up to a
+// multiple of `rows`, its spare entries naming readable memory. Reads of `b` cover whole vectors.
 //
 // Floats, one f32 accumulator an output from +0 and one fma a term, in the order of the loops:
 //   acc[r][j] = 0
 //   for i1 < n1:  for i2 < n2:  for i3 < n3:
-//     acc[r][j] = fma(a[r'·aRow + i1·a1 + i2·a2 + i3·a3], b[i1·b1 + i2·b2 + i3·b3 + j], acc[r][j]),  r' = min(r, rowCount - 1)
+//     acc[r][j] = fma(a[r'·aRow + i1·a1 + i2·a2 + i3·a3], b[i1·b1 + i2·b2 + i3·b3 + j], acc[r][j]),
+//     r' = min(r, rowCount - 1)
 //   out[r·outRow + j] = acc[r][j]    for r < rowCount, j < columns
 // `masked` kernels read no column of b beyond the last.
 //
@@ -29,14 +33,16 @@
 
 namespace nibble::contraction {
 
-/// The module's private function of that name, made with `body` where there is none. Returns nothing.
-func::FuncOp kernelFunction(Emit &e, StringRef name, TypeRange arguments, function_ref<void(ValueRange)> body);
+/// The module's private function of that name, made with `body` where there is none. Returns
+/// nothing.
+func::FuncOp kernelFunction(Emit &e, StringRef name, TypeRange arguments,
+                            function_ref<void(ValueRange)> body);
 
 /// What the pair kernel does with the exact sums.
 enum class Epilogue { StoreF32, AddI32, AddI64 };
 
-/// One instruction sequence for "accumulate products of 16-bit pairs". To add a unit: a row in the table in
-/// ContractionKernelPairs.cpp.
+/// One instruction sequence for "accumulate products of 16-bit pairs". To add a unit: a row in the
+/// table in ContractionKernelPairs.cpp.
 struct PairUnit {
   StringRef name;
   int vectorBits;
@@ -50,7 +56,8 @@ struct PairUnit {
 /// The best unit of the target.
 const PairUnit &pairUnit(const CpuTarget &target);
 
-/// Arguments of a call of the pair kernel. Pointers; i64 numbers; f32 scale (any value for the adding epilogues).
+/// Arguments of a call of the pair kernel. Pointers; i64 numbers; f32 scale (any value for the
+/// adding epilogues).
 struct PairCall {
   Value a, b, rowTable, segTable, out;
   Value rowBegin, rowEnd, segBegin, segEnd, pairs, aStep, bStep, columns;

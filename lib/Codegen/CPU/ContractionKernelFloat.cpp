@@ -9,9 +9,12 @@
 using namespace nibble;
 using namespace nibble::contraction;
 
-// 6 x 4 vectors leave 8 of AVX-512's 32 registers for panel and broadcast; 6 x 2 leaves 4 of AVX2's 16. Without fma a term
-// is a library call, and a large tile would only be spilled around it.
-int64_t contraction::floatVectors(const CpuTarget &t) { return !t.fma ? 1 : t.vectorBits >= 512 ? 4 : 2; }
+// 6 x 4 vectors leave 8 of AVX-512's 32 registers for panel and broadcast; 6 x 2 leaves 4 of
+// AVX2's 16. Without fma a term is a library call, and a large tile would only be spilled around
+// it.
+int64_t contraction::floatVectors(const CpuTarget &t) {
+  return !t.fma ? 1 : t.vectorBits >= 512 ? 4 : 2;
+}
 int64_t contraction::floatRows(const CpuTarget &t, int64_t vectors) {
   if (!t.fma)
     return 2;
@@ -35,12 +38,14 @@ struct FloatKernelBody {
 
   void makeMasks() {
     auto i32Type = VectorType::get({lanes}, e.b.getI32Type());
-    Value limit = vector::BroadcastOp::create(e.b, e.loc, i32Type, arith::TruncIOp::create(e.b, e.loc, e.b.getI32Type(), arg.columns));
+    Value limit = vector::BroadcastOp::create(
+        e.b, e.loc, i32Type, arith::TruncIOp::create(e.b, e.loc, e.b.getI32Type(), arg.columns));
     for (int64_t j = 0; j < vectors; ++j) {
       SmallVector<int32_t> numbers;
       for (int64_t lane = 0; lane < lanes; ++lane)
         numbers.push_back(int32_t(j * lanes + lane));
-      Value iota = arith::ConstantOp::create(e.b, e.loc, DenseElementsAttr::get(i32Type, ArrayRef<int32_t>(numbers)));
+      Value iota = arith::ConstantOp::create(
+          e.b, e.loc, DenseElementsAttr::get(i32Type, ArrayRef<int32_t>(numbers)));
       masks.push_back(arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, iota, limit));
     }
   }
@@ -50,7 +55,8 @@ struct FloatKernelBody {
     if (!masked)
       return LLVM::LoadOp::create(e.b, e.loc, type, at, 4);
     Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(type));
-    return LLVM::MaskedLoadOp::create(e.b, e.loc, type, at, masks[j], zero, e.b.getI32IntegerAttr(4));
+    return LLVM::MaskedLoadOp::create(e.b, e.loc, type, at, masks[j], zero,
+                                      e.b.getI32IntegerAttr(4));
   }
 
   SmallVector<Value> term(ArrayRef<Value> rowAt, Value aOffset, Value b, ValueRange sums) {
@@ -69,19 +75,22 @@ struct FloatKernelBody {
   }
 
   /// A loop of `n` steps over sums and two offsets that grow by `aStep` and `bStep`.
-  SmallVector<Value> loop(Value n, Value aStep, Value bStep, Value aFrom, Value bFrom, ValueRange sums,
+  SmallVector<Value> loop(Value n, Value aStep, Value bStep, Value aFrom, Value bFrom,
+                          ValueRange sums,
                           function_ref<SmallVector<Value>(Value, Value, ValueRange)> body) {
     SmallVector<Value> init(sums);
     init.append({aFrom, bFrom});
-    auto op = scf::ForOp::create(e.b, e.loc, e.i64(0), n, e.i64(1), init,
-                                 [&](OpBuilder &b, Location loc, Value, ValueRange state) {
-                                   OpBuilder::InsertionGuard guard(e.b);
-                                   e.b.setInsertionPoint(b.getInsertionBlock(), b.getInsertionPoint());
-                                   size_t m = state.size() - 2;
-                                   SmallVector<Value> next = body(state[m], state[m + 1], state.take_front(m));
-                                   next.append({e.add(state[m], aStep), e.add(state[m + 1], bStep)});
-                                   scf::YieldOp::create(e.b, loc, next);
-                                 });
+    auto op =
+        scf::ForOp::create(e.b, e.loc, e.i64(0), n, e.i64(1), init,
+                           [&](OpBuilder &b, Location loc, Value, ValueRange state) {
+                             OpBuilder::InsertionGuard guard(e.b);
+                             e.b.setInsertionPoint(b.getInsertionBlock(), b.getInsertionPoint());
+                             size_t m = state.size() - 2;
+                             SmallVector<Value> next =
+                                 body(state[m], state[m + 1], state.take_front(m));
+                             next.append({e.add(state[m], aStep), e.add(state[m + 1], bStep)});
+                             scf::YieldOp::create(e.b, loc, next);
+                           });
     return SmallVector<Value>(op.getResults().drop_back(2));
   }
 
@@ -92,12 +101,16 @@ struct FloatKernelBody {
       rowAt.push_back(r == 0 ? arg.a : e.at(arg.a, mulI64(e.min(e.i64(r), last), arg.aRow), f32));
     Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(type)), none = e.i64(0);
     SmallVector<Value> sums(rows * vectors, zero);
-    return loop(arg.n1, arg.a1, arg.b1, none, none, sums, [&](Value a1, Value b1, ValueRange sums1) {
-      return loop(arg.n2, arg.a2, arg.b2, a1, b1, sums1, [&](Value a2, Value b2, ValueRange sums2) {
-        return loop(arg.n3, arg.a3, arg.b3, a2, b2, sums2,
-                    [&](Value a3, Value b3, ValueRange sums3) { return term(rowAt, a3, e.at(arg.b, b3, f32), sums3); });
-      });
-    });
+    return loop(arg.n1, arg.a1, arg.b1, none, none, sums,
+                [&](Value a1, Value b1, ValueRange sums1) {
+                  return loop(arg.n2, arg.a2, arg.b2, a1, b1, sums1,
+                              [&](Value a2, Value b2, ValueRange sums2) {
+                                return loop(arg.n3, arg.a3, arg.b3, a2, b2, sums2,
+                                            [&](Value a3, Value b3, ValueRange sums3) {
+                                              return term(rowAt, a3, e.at(arg.b, b3, f32), sums3);
+                                            });
+                              });
+                });
   }
 
   void emit() {
@@ -107,27 +120,34 @@ struct FloatKernelBody {
       auto store = [&] {
         Value out = e.at(arg.out, mulI64(e.i64(r), arg.outRow), f32);
         for (int64_t j = 0; j < vectors; ++j)
-          LLVM::MaskedStoreOp::create(e.b, e.loc, sums[r * vectors + j], e.at(out, e.i64(j * lanes), f32), masks[j],
+          LLVM::MaskedStoreOp::create(e.b, e.loc, sums[r * vectors + j],
+                                      e.at(out, e.i64(j * lanes), f32), masks[j],
                                       e.b.getI32IntegerAttr(4));
       };
       if (r == 0)
         store();
       else
-        e.ifThen(arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::sgt, arg.rowCount, e.i64(r)), store);
+        e.ifThen(
+            arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::sgt, arg.rowCount, e.i64(r)),
+            store);
     }
   }
 };
 } // namespace
 
-void contraction::callFloatKernel(Emit &e, int64_t rows, int64_t vectors, bool masked, const FloatCall &c) {
-  std::string name = ("nibble_float_" + Twine(e.target.vectorBits) + "_" + Twine(rows) + "x" + Twine(vectors) + (masked ? "_masked" : "")).str();
-  SmallVector<Value> operands{c.a,  c.b,  c.out,  c.rowCount, c.columns, c.n1, c.n2, c.n3,
-                              c.aRow, c.a1, c.a2, c.a3,     c.b1,      c.b2, c.b3, c.outRow};
+void contraction::callFloatKernel(Emit &e, int64_t rows, int64_t vectors, bool masked,
+                                  const FloatCall &c) {
+  std::string name = ("nibble_float_" + Twine(e.target.vectorBits) + "_" + Twine(rows) + "x" +
+                      Twine(vectors) + (masked ? "_masked" : ""))
+                         .str();
+  SmallVector<Value> operands{c.a,    c.b,  c.out, c.rowCount, c.columns, c.n1, c.n2, c.n3,
+                              c.aRow, c.a1, c.a2,  c.a3,       c.b1,      c.b2, c.b3, c.outRow};
   for (Value &operand : operands)
     if (operand.getType().isIndex())
       operand = e.toI64(operand);
   auto function = kernelFunction(e, name, TypeRange(ValueRange(operands)), [&](ValueRange v) {
-    FloatCall arg{v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15]};
+    FloatCall arg{v[0], v[1], v[2],  v[3],  v[4],  v[5],  v[6],  v[7],
+                  v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15]};
     FloatKernelBody{e, rows, vectors, masked, arg}.emit();
   });
   func::CallOp::create(e.b, e.loc, function, operands);

@@ -13,7 +13,8 @@ using namespace nibble::contraction;
 //===----------------------------------------------------------------------===//
 
 static Value intrinsic(Emit &e, StringRef name, Type result, ValueRange operands) {
-  return LLVM::CallIntrinsicOp::create(e.b, e.loc, result, e.b.getStringAttr(name), operands).getResults();
+  return LLVM::CallIntrinsicOp::create(e.b, e.loc, result, e.b.getStringAttr(name), operands)
+      .getResults();
 }
 
 static Value dotVnni512(Emit &e, Value acc, Value a, Value b) {
@@ -25,27 +26,26 @@ static Value dotMadd512(Emit &e, Value acc, Value a, Value b) {
 static Value dotMadd256(Emit &e, Value acc, Value a, Value b) {
   return e.add(acc, intrinsic(e, "llvm.x86.avx2.pmadd.wd", acc.getType(), {a, b}));
 }
-/// The two halves of every pair are widened by shifts of the 32-bit lanes that hold them.
+/// All products of 16-bit elements, widened, neighbours added: the form that instruction selection
+/// turns into pmaddwd on SSE2.
 static Value dotGeneric(Emit &e, Value acc, Value a, Value b) {
-  auto type = cast<VectorType>(acc.getType());
-  Value sixteen = arith::ConstantOp::create(e.b, e.loc, DenseElementsAttr::get(type, e.b.getI32IntegerAttr(16)));
-  auto halves = [&](Value v) -> std::pair<Value, Value> {
-    Value lanes = vector::BitCastOp::create(e.b, e.loc, type, v);
-    Value low = arith::ShLIOp::create(e.b, e.loc, lanes, sixteen);
-    return {arith::ShRSIOp::create(e.b, e.loc, low, sixteen), arith::ShRSIOp::create(e.b, e.loc, lanes, sixteen)};
-  };
-  auto [a0, a1] = halves(a);
-  auto [b0, b1] = halves(b);
-  acc = e.add(acc, arith::MulIOp::create(e.b, e.loc, a0, b0).getResult());
-  return e.add(acc, arith::MulIOp::create(e.b, e.loc, a1, b1).getResult());
+  auto type =
+      VectorType::get({2 * cast<VectorType>(acc.getType()).getDimSize(0)}, e.b.getI32Type());
+  auto widen = [&](Value v) -> Value { return arith::ExtSIOp::create(e.b, e.loc, type, v); };
+  Value products = arith::MulIOp::create(e.b, e.loc, widen(a), widen(b));
+  auto parts = vector::DeinterleaveOp::create(e.b, e.loc, products);
+  return e.add(acc, e.add(parts.getRes1(), parts.getRes2()));
 }
 
-// Best first. 8 x 2 vectors of 512 bits keep two multipliers busy and leave room for panel and broadcast registers; with 16
-// registers and pmaddwd's temporary, 4 x 2 is what fits.
+// Best first. 8 x 2 vectors of 512 bits keep two multipliers busy and leave room for panel and
+// broadcast registers; with 16 registers and pmaddwd's temporary, 4 x 2 is what fits.
 static const PairUnit kPairUnits[] = {
-    {"vnni512", 512, 8, 2, [](const CpuTarget &t) { return t.vectorBits >= 512 && t.avx512vnni; }, dotVnni512},
-    {"madd512", 512, 8, 2, [](const CpuTarget &t) { return t.vectorBits >= 512 && t.avx512bw; }, dotMadd512},
-    {"madd256", 256, 4, 2, [](const CpuTarget &t) { return t.vectorBits >= 256 && t.avx2; }, dotMadd256},
+    {"vnni512", 512, 8, 2, [](const CpuTarget &t) { return t.vectorBits >= 512 && t.avx512vnni; },
+     dotVnni512},
+    {"madd512", 512, 8, 2, [](const CpuTarget &t) { return t.vectorBits >= 512 && t.avx512bw; },
+     dotMadd512},
+    {"madd256", 256, 4, 2, [](const CpuTarget &t) { return t.vectorBits >= 256 && t.avx2; },
+     dotMadd256},
     {"generic128", 128, 4, 2, [](const CpuTarget &) { return true; }, dotGeneric},
 };
 
@@ -73,8 +73,9 @@ struct PairKernelBody {
   int lanes;
 
   PairKernelBody(Emit &e, const PairUnit &unit, int vectors, Epilogue epilogue, const PairCall &arg)
-      : e(e), unit(unit), vectors(vectors), epilogue(epilogue), arg(arg), i16(e.b.getI16Type()), i32(e.b.getI32Type()),
-        i64(e.b.getI64Type()), accType(VectorType::get({unit.vectorBits / 32}, i32)),
+      : e(e), unit(unit), vectors(vectors), epilogue(epilogue), arg(arg), i16(e.b.getI16Type()),
+        i32(e.b.getI32Type()), i64(e.b.getI64Type()),
+        accType(VectorType::get({unit.vectorBits / 32}, i32)),
         pairType(VectorType::get({unit.vectorBits / 16}, i16)), lanes(unit.vectorBits / 32) {}
 
   Value load(Type type, Value pointer, unsigned alignment) {
@@ -88,15 +89,18 @@ struct PairKernelBody {
   Value offset(Value pointer, int64_t elements, Type type) {
     return elements == 0 ? pointer : e.at(pointer, e.i64(elements), type);
   }
-  scf::ForOp forLoop(Value begin, Value end, int64_t step, ValueRange init, function_ref<SmallVector<Value>(Value, ValueRange)> body) {
-    return scf::ForOp::create(e.b, e.loc, begin, end, e.i64(step), init, [&](OpBuilder &b, Location loc, Value iv, ValueRange state) {
-      OpBuilder::InsertionGuard guard(e.b);
-      e.b.setInsertionPoint(b.getInsertionBlock(), b.getInsertionPoint());
-      scf::YieldOp::create(e.b, loc, body(iv, state));
-    });
+  scf::ForOp forLoop(Value begin, Value end, int64_t step, ValueRange init,
+                     function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+    return scf::ForOp::create(e.b, e.loc, begin, end, e.i64(step), init,
+                              [&](OpBuilder &b, Location loc, Value iv, ValueRange state) {
+                                OpBuilder::InsertionGuard guard(e.b);
+                                e.b.setInsertionPoint(b.getInsertionBlock(), b.getInsertionPoint());
+                                scf::YieldOp::create(e.b, loc, body(iv, state));
+                              });
   }
 
-  /// One step of the contraction: a pair of every row with `vectors` vectors of pairs of the columns.
+  /// One step of the contraction: a pair of every row with `vectors` vectors of pairs of the
+  /// columns.
   SmallVector<Value> step(ArrayRef<Value> rows, Value b, ValueRange state) {
     size_t n = state.size() - 2;
     Value aOffset = state[n], bOffset = state[n + 1];
@@ -131,7 +135,8 @@ struct PairKernelBody {
         rows.push_back(e.at(base, aSegment, i16));
       state.push_back(e.i64(0));
       state.push_back(e.i64(0));
-      auto pairs = forLoop(e.i64(0), arg.pairs, 1, state, [&](Value, ValueRange inner) { return step(rows, b, inner); });
+      auto pairs = forLoop(e.i64(0), arg.pairs, 1, state,
+                           [&](Value, ValueRange inner) { return step(rows, b, inner); });
       return SmallVector<Value>(pairs.getResults().drop_back(2));
     });
     return SmallVector<Value>(segments.getResults());
@@ -142,7 +147,8 @@ struct PairKernelBody {
     SmallVector<int32_t> numbers;
     for (int lane = 0; lane < lanes; ++lane)
       numbers.push_back(j * lanes + lane);
-    Value iota = arith::ConstantOp::create(e.b, e.loc, DenseElementsAttr::get(accType, ArrayRef<int32_t>(numbers)));
+    Value iota = arith::ConstantOp::create(
+        e.b, e.loc, DenseElementsAttr::get(accType, ArrayRef<int32_t>(numbers)));
     Value columns = arith::TruncIOp::create(e.b, e.loc, i32, arg.columns);
     Value limit = vector::BroadcastOp::create(e.b, e.loc, accType, columns);
     return arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, iota, limit);
@@ -152,7 +158,8 @@ struct PairKernelBody {
     auto type = VectorType::get({lanes}, e.b.getF32Type());
     Value value = arith::SIToFPOp::create(e.b, e.loc, type, sum);
     value = arith::MulFOp::create(e.b, e.loc, value, scale);
-    LLVM::MaskedStoreOp::create(e.b, e.loc, value, offset(out, j * lanes, e.b.getF32Type()), mask, e.b.getI32IntegerAttr(4));
+    LLVM::MaskedStoreOp::create(e.b, e.loc, value, offset(out, j * lanes, e.b.getF32Type()), mask,
+                                e.b.getI32IntegerAttr(4));
   }
 
   void addTo(Value sum, Value out, int j, Value mask, Type element) {
@@ -162,15 +169,20 @@ struct PairKernelBody {
       sum = arith::ExtSIOp::create(e.b, e.loc, type, sum);
     Value pointer = offset(out, j * lanes, element);
     Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(type));
-    Value old = LLVM::MaskedLoadOp::create(e.b, e.loc, type, pointer, mask, zero, e.b.getI32IntegerAttr(bytes));
-    LLVM::MaskedStoreOp::create(e.b, e.loc, e.add(old, sum), pointer, mask, e.b.getI32IntegerAttr(bytes));
+    Value old = LLVM::MaskedLoadOp::create(e.b, e.loc, type, pointer, mask, zero,
+                                           e.b.getI32IntegerAttr(bytes));
+    LLVM::MaskedStoreOp::create(e.b, e.loc, e.add(old, sum), pointer, mask,
+                                e.b.getI32IntegerAttr(bytes));
   }
 
   void write(Value m, ArrayRef<Value> sums, ArrayRef<Value> masks) {
-    Type element = epilogue == Epilogue::StoreF32 ? Type(e.b.getF32Type()) : epilogue == Epilogue::AddI32 ? i32 : i64;
+    Type element = epilogue == Epilogue::StoreF32 ? Type(e.b.getF32Type())
+                   : epilogue == Epilogue::AddI32 ? i32
+                                                  : i64;
     Value scale;
     if (epilogue == Epilogue::StoreF32)
-      scale = vector::BroadcastOp::create(e.b, e.loc, VectorType::get({lanes}, e.b.getF32Type()), arg.scale);
+      scale = vector::BroadcastOp::create(e.b, e.loc, VectorType::get({lanes}, e.b.getF32Type()),
+                                          arg.scale);
     for (int r = 0; r < unit.rows; ++r) {
       Value row = e.add(m, e.i64(r));
       Value inside = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, row, arg.rowEnd);
@@ -200,7 +212,7 @@ struct PairKernelBody {
 } // namespace
 
 static SmallVector<Value> callOperands(const PairCall &c) {
-  return {c.a,      c.b,      c.rowTable, c.segTable, c.out,   c.rowBegin, c.rowEnd,
+  return {c.a,        c.b,      c.rowTable, c.segTable, c.out,   c.rowBegin, c.rowEnd,
           c.segBegin, c.segEnd, c.pairs,    c.aStep,    c.bStep, c.columns,  c.scale};
 }
 
@@ -209,16 +221,20 @@ static PairCall callOf(ValueRange v) {
 }
 
 static StringRef suffix(Epilogue epilogue) {
-  return epilogue == Epilogue::StoreF32 ? "store" : epilogue == Epilogue::AddI32 ? "add32" : "add64";
+  return epilogue == Epilogue::StoreF32 ? "store"
+         : epilogue == Epilogue::AddI32 ? "add32"
+                                        : "add64";
 }
 
-func::FuncOp contraction::kernelFunction(Emit &e, StringRef name, TypeRange arguments, function_ref<void(ValueRange)> body) {
+func::FuncOp contraction::kernelFunction(Emit &e, StringRef name, TypeRange arguments,
+                                         function_ref<void(ValueRange)> body) {
   ModuleOp module = e.module();
   if (auto found = module.lookupSymbol<func::FuncOp>(name))
     return found;
   OpBuilder::InsertionGuard guard(e.b);
   e.b.setInsertionPointToEnd(module.getBody());
-  auto function = func::FuncOp::create(e.b, module.getLoc(), name, e.b.getFunctionType(arguments, {}));
+  auto function =
+      func::FuncOp::create(e.b, module.getLoc(), name, e.b.getFunctionType(arguments, {}));
   function.setPrivate();
   // Inlined, the tile would compete with its surroundings for registers, once for every product.
   function->setAttr("passthrough", e.b.getStrArrayAttr({"noinline"}));
@@ -231,10 +247,13 @@ func::FuncOp contraction::kernelFunction(Emit &e, StringRef name, TypeRange argu
 
 void contraction::callPairKernel(Emit &e, int vectors, Epilogue epilogue, const PairCall &call) {
   const PairUnit &unit = pairUnit(e.target);
-  std::string name = ("nibble_pairs_" + unit.name + "_" + Twine(unit.rows) + "x" + Twine(vectors) + "_" + suffix(epilogue)).str();
+  std::string name = ("nibble_pairs_" + unit.name + "_" + Twine(unit.rows) + "x" + Twine(vectors) +
+                      "_" + suffix(epilogue))
+                         .str();
   SmallVector<Value> operands = callOperands(call);
-  auto function = kernelFunction(e, name, TypeRange(ValueRange(operands)), [&](ValueRange arguments) {
-    PairKernelBody(e, unit, vectors, epilogue, callOf(arguments)).emit();
-  });
+  auto function =
+      kernelFunction(e, name, TypeRange(ValueRange(operands)), [&](ValueRange arguments) {
+        PairKernelBody(e, unit, vectors, epilogue, callOf(arguments)).emit();
+      });
   func::CallOp::create(e.b, e.loc, function, operands);
 }

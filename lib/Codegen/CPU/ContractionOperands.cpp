@@ -43,8 +43,10 @@ static Value nibbleValue(Emit &e, const CodeFormat &format, Value nibbles, Value
   return e.sub(arith::XOrIOp::create(e.b, e.loc, magnitude, sign).getResult(), sign);
 }
 
-void contraction::decode(Emit &e, const CodeFormat &format, Value source, Value zeroPoint, Value begin, Value count, Value target) {
-  int64_t blocks = llvm::divideCeil(format.elements, 32), blockBytes = format.kind == CodeFormat::Int8 ? 32 : 16;
+void contraction::decode(Emit &e, const CodeFormat &format, Value source, Value zeroPoint,
+                         Value begin, Value count, Value target) {
+  int64_t blocks = llvm::divideCeil(format.elements, 32),
+          blockBytes = format.kind == CodeFormat::Int8 ? 32 : 16;
   Value bytes = e.flat(source, blocks * blockBytes);
   auto half = i16Vector(e, 16);
   Value offset = splat(e, half, format.kind == CodeFormat::Int4 ? 8 : 0);
@@ -63,8 +65,9 @@ void contraction::decode(Emit &e, const CodeFormat &format, Value source, Value 
           value = e.sub(arith::ExtSIOp::create(e.b, e.loc, half, value).getResult(), offset);
         } else {
           value = arith::ExtUIOp::create(e.b, e.loc, half, load(e, byteType, bytes, in));
-          value = part == 0 ? arith::AndIOp::create(e.b, e.loc, value, splat(e, half, 15)).getResult()
-                            : arith::ShRUIOp::create(e.b, e.loc, value, splat(e, half, 4)).getResult();
+          value = part == 0
+                      ? arith::AndIOp::create(e.b, e.loc, value, splat(e, half, 15)).getResult()
+                      : arith::ShRUIOp::create(e.b, e.loc, value, splat(e, half, 4)).getResult();
           value = nibbleValue(e, format, value, offset);
         }
         store(e, value, target, e.add(out, part * 16));
@@ -77,28 +80,35 @@ void contraction::decode(Emit &e, const CodeFormat &format, Value source, Value 
 // Padding
 //===----------------------------------------------------------------------===//
 
-/// Copies n (static) i16. The last vector overlaps the one before it, so that nothing behind the run is written.
+/// Copies n (static) i16. The last vector overlaps the one before it, so that nothing behind the
+/// run is written.
 static void copyRun(Emit &e, Value source, Value from, Value target, Value to, int64_t n) {
-  int64_t width = std::min<int64_t>(llvm::bit_floor(static_cast<uint64_t>(n)), 32), whole = n / width * width;
+  int64_t width = std::min<int64_t>(llvm::bit_floor(static_cast<uint64_t>(n)), 32),
+          whole = n / width * width;
   auto type = i16Vector(e, width);
-  auto copy = [&](Value i) { store(e, load(e, type, source, e.add(from, i)), target, e.add(to, i)); };
+  auto copy = [&](Value i) {
+    store(e, load(e, type, source, e.add(from, i)), target, e.add(to, i));
+  };
   e.loop(e.index(0), e.index(whole), width, copy);
   if (whole != n)
     copy(e.index(n - width));
 }
 
-void contraction::pad(Emit &e, const PadSpec &s, Value source, Value begin, Value images, Value target) {
+void contraction::pad(Emit &e, const PadSpec &s, Value source, Value begin, Value images,
+                      Value target) {
   int64_t row = s.width * s.channels;
   e.chunks(e.mul(images, s.height), std::max<int64_t>(1, 8192 / row), [&](Value from, Value to) {
     e.loop(from, to, 1, [&](Value imageRow) {
-      Value n = e.div(imageRow, s.height), h = s.height == 1 ? e.index(0) : e.rem(imageRow, s.height);
+      Value n = e.div(imageRow, s.height),
+            h = s.height == 1 ? e.index(0) : e.rem(imageRow, s.height);
       Value toRow = e.add(e.add(e.mul(n, s.paddedHeight), e.mul(h, s.dilationH)), s.top);
       Value to = e.mul(e.add(e.mul(toRow, s.paddedWidth), s.left), s.channels);
       Value from = e.add(begin, e.mul(imageRow, row));
       if (s.dilationW == 1)
         return copyRun(e, source, from, target, to, row);
       e.loop(e.index(0), e.index(s.width), 1, [&](Value w) {
-        copyRun(e, source, e.add(from, e.mul(w, s.channels)), target, e.add(to, e.mul(w, s.channels * s.dilationW)), s.channels);
+        copyRun(e, source, e.add(from, e.mul(w, s.channels)), target,
+                e.add(to, e.mul(w, s.channels * s.dilationW)), s.channels);
       });
     });
   });
@@ -179,7 +189,8 @@ struct Packer {
 };
 } // namespace
 
-void contraction::pack(Emit &e, const PackSpec &spec, Value source, Value sourceBase, Value segmentCount, Value length, Value target) {
+void contraction::pack(Emit &e, const PackSpec &spec, Value source, Value sourceBase,
+                       Value segmentCount, Value length, Value target) {
   e.parallel({e.index(spec.tiles.count()), segmentCount}, [&](ValueRange ids) {
     SmallVector<Value> tile = e.apply(spec.tiles, ids[0]), segment = e.apply(spec.segments, ids[1]);
     Packer packer{e, spec, source, target, length, {}, {}, {}, {}};
@@ -191,12 +202,14 @@ void contraction::pack(Emit &e, const PackSpec &spec, Value source, Value source
   });
 }
 
-void contraction::overlapPairs(Emit &e, Value source, Value base, int64_t distance, Value count, Value target) {
+void contraction::overlapPairs(Emit &e, Value source, Value base, int64_t distance, Value count,
+                               Value target) {
   auto type = i16Vector(e, 16);
   e.chunks(e.ceilDiv(count, 16), 256, [&](Value from, Value to) {
     e.loop(from, to, 1, [&](Value i) {
       Value at = e.add(base, e.mul(i, 16));
-      Value pairs = vector::InterleaveOp::create(e.b, e.loc, load(e, type, source, at), load(e, type, source, e.add(at, distance)));
+      Value pairs = vector::InterleaveOp::create(e.b, e.loc, load(e, type, source, at),
+                                                 load(e, type, source, e.add(at, distance)));
       store(e, pairs, target, e.mul(i, 32));
     });
   });

@@ -18,14 +18,16 @@ PixelFloatPlan contraction::planPixelFloat(const Contraction &c, const CpuTarget
     s.width = s.outWidth = plan.p.totalPixels;
   }
   int64_t channels = s.channels / s.groups;
-  plan.vectors = std::min(floatVectors(target), int64_t(llvm::divideCeil(channels, target.lanes())));
+  plan.vectors =
+      std::min(floatVectors(target), int64_t(llvm::divideCeil(channels, target.lanes())));
   plan.rows = floatRows(target, plan.vectors);
   plan.packed = plan.p.columnsTransposed;
   FloatPackSpec &k = plan.columns;
   k.terms = s.outWidth, k.termStride = 1, k.columnStride = s.outWidth;
   k.tileColumns = plan.vectors * target.lanes(), k.blockColumns = channels;
   k.tiles.base = {0, 0};
-  k.tiles.append(llvm::divideCeil(channels, k.tileColumns), {k.tileColumns * s.outWidth, k.tileColumns});
+  k.tiles.append(llvm::divideCeil(channels, k.tileColumns),
+                 {k.tileColumns * s.outWidth, k.tileColumns});
   k.outer.base = {0};
   plan.panel = plan.packed ? plan.scratch.reserve(4 * k.elements()) : 0;
   return plan;
@@ -39,8 +41,10 @@ struct PixelFloat {
   const nn::ConvShape &s = plan.p.s;
   Type f32 = e.b.getF32Type();
 
-  /// For every kernel position of an axis [first result pixel, result pixels, input coordinate] that lie inside.
-  Value rangeTable(int64_t kernel, int64_t size, int64_t outSize, int64_t stride, int64_t padding, int64_t dilation) {
+  /// For every kernel position of an axis [first result pixel, result pixels, input coordinate]
+  /// that lie inside.
+  Value rangeTable(int64_t kernel, int64_t size, int64_t outSize, int64_t stride, int64_t padding,
+                   int64_t dilation) {
     SmallVector<int64_t> numbers;
     for (int64_t k = 0; k < kernel; ++k) {
       int64_t first = 0, count = 0, in = 0;
@@ -55,23 +59,29 @@ struct PixelFloat {
   }
 
   Value entry(Value table, Value row, int64_t column) {
-    return e.toIndex(memref::LoadOp::create(e.b, e.loc, table, ValueRange{e.add(e.mul(row, 3), column)}));
+    return e.toIndex(
+        memref::LoadOp::create(e.b, e.loc, table, ValueRange{e.add(e.mul(row, 3), column)}));
   }
 
   void emit() {
-    int64_t channels = s.channels / s.groups, rows = s.outChannels / s.groups, tile = plan.columns.tileColumns;
-    int64_t columnTiles = llvm::divideCeil(channels, tile), rowTiles = llvm::divideCeil(rows, plan.rows);
+    int64_t channels = s.channels / s.groups, rows = s.outChannels / s.groups,
+            tile = plan.columns.tileColumns;
+    int64_t columnTiles = llvm::divideCeil(channels, tile),
+            rowTiles = llvm::divideCeil(rows, plan.rows);
     int64_t taps = s.kernelHeight * s.kernelWidth;
     bool masked = !plan.packed && channels % tile != 0;
     Value rowOperand = e.pointer(plan.p.rowsAreRight ? buffers.right : buffers.left);
-    Value columnOperand = e.pointer(plan.p.rowsAreRight ? buffers.left : buffers.right), output = e.pointer(buffers.output);
+    Value columnOperand = e.pointer(plan.p.rowsAreRight ? buffers.left : buffers.right),
+          output = e.pointer(buffers.output);
     if (plan.packed) {
       Value panel = e.view(plan.panel, plan.columns.elements(), f32);
       packFloat(e, plan.columns, buffers.right, s.channels * s.outWidth, panel);
       columnOperand = e.pointer(panel);
     }
-    Value rangesH = rangeTable(s.kernelHeight, s.height, s.outHeight, s.strideH, s.padTop, s.dilationH);
-    Value rangesW = rangeTable(s.kernelWidth, s.width, s.outWidth, s.strideW, s.padLeft, s.dilationW);
+    Value rangesH =
+        rangeTable(s.kernelHeight, s.height, s.outHeight, s.strideH, s.padTop, s.dilationH);
+    Value rangesW =
+        rangeTable(s.kernelWidth, s.width, s.outWidth, s.strideW, s.padLeft, s.dilationW);
     IndexMap blocks; // -> (group, kernel row, kernel column, column tile)
     blocks.base = {0, 0, 0, 0};
     blocks.append(s.groups, {1, 0, 0, 0});
@@ -84,18 +94,24 @@ struct PixelFloat {
       FloatCall call;
       call.rowCount = e.min(e.sub(e.index(rows), row), e.index(plan.rows));
       call.columns = e.min(e.sub(e.index(channels), column), e.index(tile));
-      call.n1 = e.index(s.batch), call.n2 = entry(rangesH, block[1], 1), call.n3 = entry(rangesW, block[2], 1);
+      call.n1 = e.index(s.batch), call.n2 = entry(rangesH, block[1], 1),
+      call.n3 = entry(rangesW, block[2], 1);
       call.aRow = e.index(1);
-      call.a1 = e.index(s.outHeight * s.outWidth * s.outChannels), call.a2 = e.index(s.outWidth * s.outChannels);
+      call.a1 = e.index(s.outHeight * s.outWidth * s.outChannels),
+      call.a2 = e.index(s.outWidth * s.outChannels);
       call.a3 = e.index(s.outChannels);
-      call.b1 = e.index(s.height * s.width * s.channels), call.b2 = e.index(s.strideH * s.width * s.channels);
+      call.b1 = e.index(s.height * s.width * s.channels),
+      call.b2 = e.index(s.strideH * s.width * s.channels);
       call.b3 = e.index(plan.packed ? tile : s.strideW * s.channels);
       call.outRow = e.index(taps * channels);
       Value groupRow = e.add(e.mul(group, rows), row);
-      Value pixel = e.add(e.mul(entry(rangesH, block[1], 0), s.outWidth), entry(rangesW, block[2], 0));
+      Value pixel =
+          e.add(e.mul(entry(rangesH, block[1], 0), s.outWidth), entry(rangesW, block[2], 0));
       call.a = e.at(rowOperand, e.add(e.mul(pixel, s.outChannels), groupRow), f32);
       Value in = e.add(e.mul(entry(rangesH, block[1], 2), s.width), entry(rangesW, block[2], 2));
-      Value columnAt = plan.packed ? e.mul(column, s.outWidth) : e.add(e.mul(in, s.channels), e.add(e.mul(group, channels), column));
+      Value columnAt = plan.packed
+                           ? e.mul(column, s.outWidth)
+                           : e.add(e.mul(in, s.channels), e.add(e.mul(group, channels), column));
       call.b = e.at(columnOperand, columnAt, f32);
       Value tap = e.add(e.mul(block[1], s.kernelWidth), block[2]);
       Value out = e.add(e.mul(e.add(e.mul(groupRow, taps), tap), channels), column);

@@ -1,7 +1,7 @@
 //===- ContractionPlans.h - how each form of product is laid out ---*- C++ -*-===//
 //
-// A plan holds every size and scratch offset of one contraction on one target. It is made without a builder, so that the
-// scratch that is stated and the scratch that is used come from the same code.
+// A plan holds every size and scratch offset of one contraction on one target. It is made without a
+// builder, so that the scratch that is stated and the scratch that is used come from the same code.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -17,42 +17,47 @@ inline constexpr int64_t kGroupBytes = 2 << 20;
 
 /// The buffers and scalars of an op at emission.
 struct Buffers {
-  Value left, right, output, scale, leftZero, rightZero; // scale f32 (the whole factor), zero points i16 or null
+  Value left, right, output, scale, leftZero,
+      rightZero; // scale f32 (the whole factor), zero points i16 or null
 };
 
-/// WindowProduct on codes: images are decoded a group at a time and zero-padded, the weights packed once.
+/// WindowProduct on codes: images are decoded a group at a time and zero-padded, the weights packed
+/// once.
 struct WindowPairsPlan {
   struct Class {
     PairProduct product;
     PackSpec weights;
-    int64_t length;                // terms of a run of contiguous input
-    int64_t panel;                 // scratch offsets
+    int64_t length; // terms of a run of contiguous input
+    int64_t panel;  // scratch offsets
   };
   WindowProduct w;
   PadSpec pad;
-  bool padded, wide;               // wide: sums in 64 bits
-  int64_t group;                   // images a pass
+  bool padded, wide; // wide: sums in 64 bits
+  int64_t group;     // images a pass
   std::vector<Class> classes;
   int64_t imagesFlat, imagesPadded, weightsFlat, sums, slack;
   ScratchLayout scratch;
 };
 WindowPairsPlan planWindowPairs(const Contraction &c, const CpuTarget &target);
-void emitWindowPairs(Emit &e, const Contraction &c, const WindowPairsPlan &plan, const Buffers &buffers);
+void emitWindowPairs(Emit &e, const Contraction &c, const WindowPairsPlan &plan,
+                     const Buffers &buffers);
 
-/// PixelSum on codes: both operands become panels of pairs of neighbouring pixels, a group of images at a time.
+/// PixelSum on codes: both operands become panels of pairs of neighbouring pixels, a group of
+/// images at a time.
 struct PixelPairsPlan {
   PixelSum p;
   PairProduct product;
-  PackSpec rows, columns;          // columns: where the kernel is one column wide
-  bool overlap, padded;            // overlap: pairs of all pixels, for every tap at once
+  PackSpec rows, columns; // columns: where the kernel is one column wide
+  bool overlap, padded;   // overlap: pairs of all pixels, for every tap at once
   PadSpec pad;
-  int64_t group, imagePixels;      // images a pass; pixels of the row operand an image
+  int64_t group, imagePixels; // images a pass; pixels of the row operand an image
   Epilogue epilogue;
   int64_t rowsFlat, rowsPanel, columnsFlat, columnsPadded, columnsPanel, sums, slack;
   ScratchLayout scratch;
 };
 PixelPairsPlan planPixelPairs(const Contraction &c, const CpuTarget &target);
-void emitPixelPairs(Emit &e, const Contraction &c, const PixelPairsPlan &plan, const Buffers &buffers);
+void emitPixelPairs(Emit &e, const Contraction &c, const PixelPairsPlan &plan,
+                    const Buffers &buffers);
 
 /// Panels of f32: [tile][outer][term][tileColumns], columns beyond the last unspecified.
 struct FloatPackSpec {
@@ -62,7 +67,8 @@ struct FloatPackSpec {
   int64_t elements() const { return tiles.count() * outer.count() * terms * tileColumns; }
 };
 
-/// WindowProduct in f32: the left operand is read in place, the weights are packed into panels [tile][kh][kw][term][columns].
+/// WindowProduct in f32: the left operand is read in place, the weights are packed into panels
+/// [tile][kh][kw][term][columns].
 struct WindowFloatPlan {
   WindowProduct w;
   FloatPackSpec weights;
@@ -71,9 +77,11 @@ struct WindowFloatPlan {
   ScratchLayout scratch;
 };
 WindowFloatPlan planWindowFloat(const Contraction &c, const CpuTarget &target);
-void emitWindowFloat(Emit &e, const Contraction &c, const WindowFloatPlan &plan, const Buffers &buffers);
+void emitWindowFloat(Emit &e, const Contraction &c, const WindowFloatPlan &plan,
+                     const Buffers &buffers);
 
-/// PixelSum in f32: both operands are read in place (but a transposed right one of a matrix product, which is packed).
+/// PixelSum in f32: both operands are read in place (but a transposed right one of a matrix
+/// product, which is packed).
 struct PixelFloatPlan {
   PixelSum p;
   FloatPackSpec columns;

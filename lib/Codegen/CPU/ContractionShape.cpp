@@ -34,13 +34,15 @@ static WindowProduct forwardWindow(const nn::ConvShape &s) {
   p.weightGroup = p.weightElements / s.groups;
   p.weightRow = s.kernelWidth * channels, p.weightColumn = channels;
   p.weightTerm = 1, p.weightResult = taps * channels;
-  p.classes.push_back({{s.outHeight, 0, 1, -s.padTop, s.strideH, s.kernelHeight, 0, 1, s.dilationH},
-                       {s.outWidth, 0, 1, -s.padLeft, s.strideW, s.kernelWidth, 0, 1, s.dilationW}});
+  p.classes.push_back(
+      {{s.outHeight, 0, 1, -s.padTop, s.strideH, s.kernelHeight, 0, 1, s.dilationH},
+       {s.outWidth, 0, 1, -s.padLeft, s.strideW, s.kernelWidth, 0, 1, s.dilationW}});
   return p;
 }
 
 /// The classes of one axis of an input gradient: position + pad = tap·dilation (mod stride).
-static SmallVector<WindowAxis> gradientAxis(int64_t size, int64_t padding, int64_t stride, int64_t kernel, int64_t dilation) {
+static SmallVector<WindowAxis> gradientAxis(int64_t size, int64_t padding, int64_t stride,
+                                            int64_t kernel, int64_t dilation) {
   SmallVector<WindowAxis> classes;
   for (int64_t residue = 0; residue < stride; ++residue) {
     int64_t first = ((residue - padding) % stride + stride) % stride;
@@ -49,7 +51,8 @@ static SmallVector<WindowAxis> gradientAxis(int64_t size, int64_t padding, int64
     int64_t tapStep = stride / std::gcd(stride, dilation), tap = 0;
     while (tap < kernel && (first + padding - tap * dilation) % stride != 0)
       ++tap;
-    WindowAxis axis{(size - first + stride - 1) / stride, first, stride, 0, 1, 0, tap, tapStep, -(tapStep * dilation / stride)};
+    WindowAxis axis{(size - first + stride - 1) / stride, first, stride, 0, 1, 0, tap, tapStep,
+                    -(tapStep * dilation / stride)};
     if (tap < kernel) {
       axis.taps = (kernel - tap + tapStep - 1) / tapStep;
       axis.inFirst = (first + padding - tap * dilation) / stride;
@@ -66,8 +69,10 @@ static WindowProduct gradientWindow(const nn::ConvShape &s) {
   std::swap(p.inChannels, p.outChannels);
   std::swap(p.weightTerm, p.weightResult);
   p.classes.clear();
-  for (const WindowAxis &h : gradientAxis(s.height, s.padTop, s.strideH, s.kernelHeight, s.dilationH))
-    for (const WindowAxis &w : gradientAxis(s.width, s.padLeft, s.strideW, s.kernelWidth, s.dilationW))
+  for (const WindowAxis &h :
+       gradientAxis(s.height, s.padTop, s.strideH, s.kernelHeight, s.dilationH))
+    for (const WindowAxis &w :
+         gradientAxis(s.width, s.padLeft, s.strideW, s.kernelWidth, s.dilationW))
       p.classes.push_back({h, w});
   return p;
 }
@@ -92,7 +97,8 @@ static void readMatMul(Operation *op, Contraction &c) {
   }
   // The contraction is the pixels of a row of one image; long ones are cut into images.
   int64_t pixels = k <= 1024 ? (k + 1) / 2 * 2 : 512;
-  nn::ConvShape s{(k + pixels - 1) / pixels, 1, pixels, n, 1, pixels, m, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1};
+  nn::ConvShape s{
+      (k + pixels - 1) / pixels, 1, pixels, n, 1, pixels, m, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1};
   c.pixels = {s, k, /*rowsAreRight=*/false, transposeB};
 }
 
@@ -112,8 +118,12 @@ static LogicalResult readFormat(Operation *op, Value value, OperandInfo &info) {
   return TypeSwitch<Type, LogicalResult>(type.getElementType())
       .Case<q4::Int4Type>([&](auto) { return f.kind = CodeFormat::Int4, success(); })
       .Case<q4::Int8Type>([&](auto) { return f.kind = CodeFormat::Int8, success(); })
-      .Case<q4::LogType>([&](q4::LogType log) { return f.kind = CodeFormat::Log, f.radix = log.getRadix(), success(); })
-      .Default([&](Type other) { return op->emitOpError() << "has no product on codes of type " << other; });
+      .Case<q4::LogType>([&](q4::LogType log) {
+        return f.kind = CodeFormat::Log, f.radix = log.getRadix(), success();
+      })
+      .Default([&](Type other) {
+        return op->emitOpError() << "has no product on codes of type " << other;
+      });
 }
 
 /// Numbers of the operands in the list of those that are present.
@@ -124,7 +134,8 @@ static void readOperandNumbers(Operation *op, Contraction &c) {
     segments = dyn_cast<DenseI32ArrayAttr>(*inherent);
   if (!segments)
     return;
-  int *const slots[] = {&c.left.input, &c.right.input, &c.left.scale, &c.right.scale, &c.left.zeroPoint, &c.right.zeroPoint, &c.gain};
+  int *const slots[] = {&c.left.input,     &c.right.input,     &c.left.scale, &c.right.scale,
+                        &c.left.zeroPoint, &c.right.zeroPoint, &c.gain};
   int number = 0;
   for (auto [slot, size] : llvm::zip(slots, segments.asArrayRef()))
     *slot = size ? number++ : -1;
@@ -133,7 +144,8 @@ static void readOperandNumbers(Operation *op, Contraction &c) {
 FailureOr<Contraction> contraction::readContraction(Operation *op) {
   Contraction c;
   readOperandNumbers(op, c);
-  if (failed(readFormat(op, op->getOperand(0), c.left)) || failed(readFormat(op, op->getOperand(1), c.right)))
+  if (failed(readFormat(op, op->getOperand(0), c.left)) ||
+      failed(readFormat(op, op->getOperand(1), c.right)))
     return failure();
   if (c.left.isFloat != c.right.isFloat)
     return op->emitOpError() << "multiplies codes with floats";

@@ -2,11 +2,13 @@
 //
 // The ops reduced to two forms, for codes and floats alike:
 //
-// WindowProduct (forward, input gradient, matrix product with the left operand stored row by row): every result pixel is a
-//   sum over the taps of a window of the left feature map times a weight. The input gradient of a strided convolution falls
-//   into classes of result pixels (by residue of their position modulo the stride) that see the same taps; each class is
-//   a window product of its own.
-// PixelSum (weight gradient, matrix product with the left operand stored column by column): every result is a sum over
+// WindowProduct (forward, input gradient, matrix product with the left operand stored row by row):
+// every result pixel is a
+//   sum over the taps of a window of the left feature map times a weight. The input gradient of a
+//   strided convolution falls into classes of result pixels (by residue of their position modulo
+//   the stride) that see the same taps; each class is a window product of its own.
+// PixelSum (weight gradient, matrix product with the left operand stored column by column): every
+// result is a sum over
 //   the pixels of all images.
 //
 //===----------------------------------------------------------------------===//
@@ -17,9 +19,10 @@
 
 namespace nibble::contraction {
 
-/// One axis (height or width) of a class of a window product. Result pixel i = 0 ... pixels-1 is result coordinate
-/// outFirst + i·outStep; tap t = 0 ... taps-1 is kernel position tapFirst + t·tapStep and input coordinate
-/// inFirst + i·inStep + t·inTapStep, which is no term where it lies outside the input.
+/// One axis (height or width) of a class of a window product. Result pixel i = 0 ... pixels-1 is
+/// result coordinate outFirst + i·outStep; tap t = 0 ... taps-1 is kernel position tapFirst +
+/// t·tapStep and input coordinate inFirst + i·inStep + t·inTapStep, which is no term where it lies
+/// outside the input.
 struct WindowAxis {
   int64_t pixels, outFirst, outStep, inFirst, inStep, taps, tapFirst, tapStep, inTapStep;
 
@@ -29,7 +32,8 @@ struct WindowAxis {
 
 struct WindowProduct {
   int64_t images, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, groups;
-  // Element strides of the weights by group, kernel row, kernel column, contracted channel and result channel.
+  // Element strides of the weights by group, kernel row, kernel column, contracted channel and
+  // result channel.
   int64_t weightElements, weightGroup, weightRow, weightColumn, weightTerm, weightResult;
   struct Class {
     WindowAxis h, w;
@@ -42,18 +46,20 @@ struct WindowProduct {
   int64_t outImage() const { return outHeight * outWidth * outChannels; }
 };
 
-/// result[o, kh, kw, c] = sum over n, oh, ow of rows[n, oh, ow, o] · columns[n, oh·s + kh·d - p, ow·s + kw·d - p, c].
-/// A matrix product is images of one row; the last image may be partial (totalPixels counts).
+/// result[o, kh, kw, c] = sum over n, oh, ow of rows[n, oh, ow, o] · columns[n, oh·s + kh·d - p,
+/// ow·s + kw·d - p, c]. A matrix product is images of one row; the last image may be partial
+/// (totalPixels counts).
 struct PixelSum {
   nn::ConvShape s;
-  int64_t totalPixels;  // N·OH·OW
-  bool rowsAreRight;    // is the operand that gives rows (dY) the op's right one?
+  int64_t totalPixels;            // N·OH·OW
+  bool rowsAreRight;              // is the operand that gives rows (dY) the op's right one?
   bool columnsTransposed = false; // matrix product: columns stored (N, K)
 
   bool partial() const { return totalPixels != s.batch * s.outHeight * s.outWidth; }
 };
 
-/// One operand: its number in the op's operand list and how its elements lie. `format` is meaningless for f32.
+/// One operand: its number in the op's operand list and how its elements lie. `format` is
+/// meaningless for f32.
 struct OperandInfo {
   int input = 0, scale = -1, zeroPoint = -1;
   bool isFloat = true;

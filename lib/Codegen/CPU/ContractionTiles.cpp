@@ -33,7 +33,8 @@ static void emitTable(Emit &e, const IndexMap &map, int64_t offset, int64_t entr
     e.loop(from, to, 1, [&](Value i) {
       SmallVector<Value> values = e.apply(map, e.min(i, last));
       for (int column = 0; column < 2; ++column)
-        memref::StoreOp::create(e.b, e.loc, e.toI64(values[column]), table, ValueRange{e.add(e.mul(i, 2), column)});
+        memref::StoreOp::create(e.b, e.loc, e.toI64(values[column]), table,
+                                ValueRange{e.add(e.mul(i, 2), column)});
     });
   });
 }
@@ -43,18 +44,22 @@ void contraction::emitTables(Emit &e, const PairProduct &p) {
   emitTable(e, p.segments, p.segTable, p.segments.count());
 }
 
-/// Rows that one task takes through one tile of columns: their part of `a` stays in the cache while the panel streams.
+/// Rows that one task takes through one tile of columns: their part of `a` stays in the cache while
+/// the panel streams.
 static int64_t rowsATask(const PairProduct &p, int64_t tileRows) {
   int64_t rows = 65536 / std::max<int64_t>(1, p.terms());
   return llvm::alignTo(std::clamp<int64_t>(rows, 32, 1024), tileRows);
 }
 
-void contraction::emitTiles(Emit &e, const PairProduct &p, Value a, Value b, Value out, Value rowCount, Value segmentCount,
-                            Epilogue epilogue, Value scale) {
+void contraction::emitTiles(Emit &e, const PairProduct &p, Value a, Value b, Value out,
+                            Value rowCount, Value segmentCount, Epilogue epilogue, Value scale) {
   const PairUnit &unit = pairUnit(e.target);
   Type i16 = e.b.getI16Type(), f32 = e.b.getF32Type();
-  Type element = epilogue == Epilogue::StoreF32 ? f32 : epilogue == Epilogue::AddI32 ? e.b.getI32Type() : Type(e.b.getI64Type());
-  Value rowTable = e.pointer(e.view(p.rowTable, 2, e.b.getI64Type())), segTable = e.pointer(e.view(p.segTable, 2, e.b.getI64Type()));
+  Type element = epilogue == Epilogue::StoreF32 ? f32
+                 : epilogue == Epilogue::AddI32 ? e.b.getI32Type()
+                                                : Type(e.b.getI64Type());
+  Value rowTable = e.pointer(e.view(p.rowTable, 2, e.b.getI64Type())),
+        segTable = e.pointer(e.view(p.segTable, 2, e.b.getI64Type()));
   if (!scale)
     scale = arith::ConstantOp::create(e.b, e.loc, e.b.getF32FloatAttr(0));
   Value pairs = e.i64(p.pairs), aStep = e.i64(p.aStep), bStep = e.i64(p.bStep);
@@ -63,8 +68,20 @@ void contraction::emitTiles(Emit &e, const PairProduct &p, Value a, Value b, Val
     Value begin = e.mul(ids[0], task), end = e.min(e.add(begin, task), rowCount);
     SmallVector<Value> tile = e.apply(p.columns, ids[1]);
     Value columns = e.min(e.sub(e.index(p.blockColumns), tile[3]), e.index(p.tileColumns));
-    PairCall call{e.at(a, tile[0], i16), e.at(b, tile[1], i16), rowTable, segTable, e.at(out, tile[2], element),
-                  e.toI64(begin), e.toI64(end), {}, {}, pairs, aStep, bStep, e.toI64(columns), scale};
+    PairCall call{e.at(a, tile[0], i16),
+                  e.at(b, tile[1], i16),
+                  rowTable,
+                  segTable,
+                  e.at(out, tile[2], element),
+                  e.toI64(begin),
+                  e.toI64(end),
+                  {},
+                  {},
+                  pairs,
+                  aStep,
+                  bStep,
+                  e.toI64(columns),
+                  scale};
     auto callWith = [&](Value from, Value to) {
       call.segBegin = e.toI64(from);
       call.segEnd = e.toI64(to);
@@ -72,7 +89,8 @@ void contraction::emitTiles(Emit &e, const PairProduct &p, Value a, Value b, Val
       if (p.vectors == 1 || lastColumns > lanes)
         return callPairKernel(e, p.vectors, epilogue, call);
       // A last tile that one vector covers.
-      Value narrow = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::sle, columns, e.index(lanes));
+      Value narrow =
+          arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::sle, columns, e.index(lanes));
       auto either = scf::IfOp::create(e.b, e.loc, narrow, /*withElseRegion=*/true);
       OpBuilder::InsertionGuard guard(e.b);
       e.b.setInsertionPoint(either.thenBlock()->getTerminator());
@@ -87,10 +105,12 @@ void contraction::emitTiles(Emit &e, const PairProduct &p, Value a, Value b, Val
   });
 }
 
-void contraction::emitScale(Emit &e, Value sums, Value target, Value targetBase, Value count, Value scale) {
+void contraction::emitScale(Emit &e, Value sums, Value target, Value targetBase, Value count,
+                            Value scale) {
   Type element = cast<MemRefType>(sums.getType()).getElementType();
   int64_t lanes = e.target.lanes();
-  auto sumType = VectorType::get({lanes}, element), floatType = VectorType::get({lanes}, e.b.getF32Type());
+  auto sumType = VectorType::get({lanes}, element),
+       floatType = VectorType::get({lanes}, e.b.getF32Type());
   auto i32Type = VectorType::get({lanes}, e.b.getI32Type());
   e.chunks(e.ceilDiv(count, lanes), 512, [&](Value from, Value to) {
     Value factor = vector::BroadcastOp::create(e.b, e.loc, floatType, scale);

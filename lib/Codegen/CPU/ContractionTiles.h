@@ -5,15 +5,16 @@
 
 namespace nibble::contraction {
 
-/// A product of pairs as the kernel sees it. Offsets into `a` and `b` count i16 elements, into the output elements.
+/// A product of pairs as the kernel sees it. Offsets into `a` and `b` count i16 elements, into the
+/// output elements.
 struct PairProduct {
   IndexMap rows;     // row -> (a, out)
   IndexMap segments; // segment -> (a, b)
   IndexMap columns;  // tile of columns -> (a, b, out, first column within its block)
   int64_t pairs = 0, aStep = 0, bStep = 0;
   int64_t vectors = 1, tileColumns = 0, blockColumns = 0;
-  int64_t termsASegment = 0;  // true terms (zero padding excluded) of a segment, at most
-  int64_t maxSegments = 0;    // whose sums fit 32 bits
+  int64_t termsASegment = 0;          // true terms (zero padding excluded) of a segment, at most
+  int64_t maxSegments = 0;            // whose sums fit 32 bits
   int64_t rowTable = 0, segTable = 0; // scratch offsets
 
   int64_t terms() const { return termsASegment * segments.count(); }
@@ -27,12 +28,13 @@ void chooseTile(PairProduct &p, int64_t columns, const CpuTarget &target);
 void reserveTables(PairProduct &p, ScratchLayout &scratch, const CpuTarget &target);
 /// Fills the tables; once a call, before the tiles.
 void emitTables(Emit &e, const PairProduct &p);
-/// All tiles of `rowCount` rows over `segmentCount` segments (index values). `out` points at elements of the epilogue's
-/// type. Beyond maxSegments the sum is added in several parts, which needs the AddI64 epilogue.
-void emitTiles(Emit &e, const PairProduct &p, Value a, Value b, Value out, Value rowCount, Value segmentCount, Epilogue epilogue,
-               Value scale);
-/// target[targetBase + i] = f32(sums[i]) · scale for i in [0, count) and up to the end of a vector. Sums are i64, or i32 that lie in an
-/// f32 memref, which may then be the target itself.
+/// All tiles of `rowCount` rows over `segmentCount` segments (index values). `out` points at
+/// elements of the epilogue's type. Beyond maxSegments the sum is added in several parts, which
+/// needs the AddI64 epilogue.
+void emitTiles(Emit &e, const PairProduct &p, Value a, Value b, Value out, Value rowCount,
+               Value segmentCount, Epilogue epilogue, Value scale);
+/// target[targetBase + i] = f32(sums[i]) · scale for i in [0, count) and up to the end of a vector.
+/// Sums are i64, or i32 that lie in an f32 memref, which may then be the target itself.
 void emitScale(Emit &e, Value sums, Value target, Value targetBase, Value count, Value scale);
 
 } // namespace nibble::contraction

@@ -1,7 +1,8 @@
 //===- ContractionWindowFloat.cpp - forward and input gradient in f32 ---------===//
 //
-// Taps outside the image are no terms, so a register tile takes result pixels of one row that see the same taps: the
-// pixels of a row fall into a few runs (left border pixel by pixel, interior, right border), which a constant table lists.
+// Taps outside the image are no terms, so a register tile takes result pixels of one row that see
+// the same taps: the pixels of a row fall into a few runs (left border pixel by pixel, interior,
+// right border), which a constant table lists.
 //
 //===----------------------------------------------------------------------===//
 #include "ContractionPlans.h"
@@ -20,7 +21,8 @@ using namespace nibble::contraction;
 // Panels and tables
 //===----------------------------------------------------------------------===//
 
-void contraction::packFloat(Emit &e, const FloatPackSpec &s, Value source, int64_t elements, Value target) {
+void contraction::packFloat(Emit &e, const FloatPackSpec &s, Value source, int64_t elements,
+                            Value target) {
   Value from = e.flat(source, elements);
   auto type = VectorType::get({s.tileColumns}, e.b.getF32Type());
   Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(type));
@@ -34,12 +36,14 @@ void contraction::packFloat(Emit &e, const FloatPackSpec &s, Value source, int64
     e.loop(e.index(0), e.index(s.terms), 1, [&](Value k) {
       Value at = e.add(base, e.mul(k, s.termStride)), out = e.add(to, e.mul(k, s.tileColumns));
       if (s.columnStride == 1) {
-        Value row = vector::MaskedLoadOp::create(e.b, e.loc, type, from, ValueRange{at}, mask, zero);
+        Value row =
+            vector::MaskedLoadOp::create(e.b, e.loc, type, from, ValueRange{at}, mask, zero);
         vector::StoreOp::create(e.b, e.loc, row, target, ValueRange{out});
         return;
       }
       e.loop(e.index(0), columns, 1, [&](Value j) {
-        Value x = memref::LoadOp::create(e.b, e.loc, from, ValueRange{e.add(at, e.mul(j, s.columnStride))});
+        Value x = memref::LoadOp::create(e.b, e.loc, from,
+                                         ValueRange{e.add(at, e.mul(j, s.columnStride))});
         memref::StoreOp::create(e.b, e.loc, x, target, ValueRange{e.add(out, j)});
       });
     });
@@ -48,14 +52,17 @@ void contraction::packFloat(Emit &e, const FloatPackSpec &s, Value source, int64
 
 Value contraction::constantTable(Emit &e, ArrayRef<int64_t> numbers) {
   ArrayRef<uint8_t> bytes(reinterpret_cast<const uint8_t *>(numbers.data()), numbers.size() * 8);
-  std::string name = "nibble_table_" + llvm::utohexstr(llvm::xxh3_64bits(bytes), /*LowerCase=*/true);
+  std::string name =
+      "nibble_table_" + llvm::utohexstr(llvm::xxh3_64bits(bytes), /*LowerCase=*/true);
   auto type = MemRefType::get({int64_t(numbers.size())}, e.b.getI64Type());
   ModuleOp module = e.module();
   if (!module.lookupSymbol(name)) {
     OpBuilder::InsertionGuard guard(e.b);
     e.b.setInsertionPointToStart(module.getBody());
-    auto value = DenseElementsAttr::get(RankedTensorType::get(type.getShape(), type.getElementType()), numbers);
-    memref::GlobalOp::create(e.b, module.getLoc(), name, e.b.getStringAttr("private"), type, value, /*constant=*/true, IntegerAttr());
+    auto value = DenseElementsAttr::get(
+        RankedTensorType::get(type.getShape(), type.getElementType()), numbers);
+    memref::GlobalOp::create(e.b, module.getLoc(), name, e.b.getStringAttr("private"), type, value,
+                             /*constant=*/true, IntegerAttr());
   }
   return memref::GetGlobalOp::create(e.b, e.loc, type, name);
 }
@@ -72,7 +79,8 @@ static void collapse(WindowProduct &w) {
   auto identity = [](const WindowAxis &a, int64_t size) {
     return a.taps == 1 && a.inFirst == 0 && a.pixels == size && (a.inStep == 1 || size == 1);
   };
-  if (!identity(h, w.inHeight) || !identity(x, w.inWidth) || w.outHeight != w.inHeight || w.outWidth != w.inWidth)
+  if (!identity(h, w.inHeight) || !identity(x, w.inWidth) || w.outHeight != w.inHeight ||
+      w.outWidth != w.inWidth)
     return;
   w.inWidth = w.outWidth = x.pixels = w.images * w.inHeight * w.inWidth;
   w.images = w.inHeight = w.outHeight = h.pixels = 1;
@@ -87,14 +95,16 @@ WindowFloatPlan contraction::planWindowFloat(const Contraction &c, const CpuTarg
   plan.kernelW = w.weightRow / w.weightColumn;
   int64_t filter = w.weightElements / (w.termChannels() * w.resultChannels() * w.groups);
   plan.kernelH = filter / plan.kernelW;
-  plan.vectors = std::min(floatVectors(target), int64_t(llvm::divideCeil(w.resultChannels(), target.lanes())));
+  plan.vectors =
+      std::min(floatVectors(target), int64_t(llvm::divideCeil(w.resultChannels(), target.lanes())));
   plan.rows = floatRows(target, plan.vectors);
   FloatPackSpec &k = plan.weights;
   k.terms = w.termChannels(), k.termStride = w.weightTerm, k.columnStride = w.weightResult;
   k.tileColumns = plan.vectors * target.lanes(), k.blockColumns = w.resultChannels();
   k.tiles.base = {0, 0};
   k.tiles.append(w.groups, {w.weightGroup, 0});
-  k.tiles.append(llvm::divideCeil(k.blockColumns, k.tileColumns), {k.tileColumns * w.weightResult, k.tileColumns});
+  k.tiles.append(llvm::divideCeil(k.blockColumns, k.tileColumns),
+                 {k.tileColumns * w.weightResult, k.tileColumns});
   k.outer.base = {0};
   k.outer.append(plan.kernelH, {w.weightRow});
   k.outer.append(plan.kernelW, {w.weightColumn});
@@ -130,7 +140,8 @@ struct WindowFloat {
   Value left, panel, output;
 
   Value entry(Value table, Value row, int64_t width, int64_t column) {
-    return e.toIndex(memref::LoadOp::create(e.b, e.loc, table, ValueRange{e.add(e.mul(row, width), column)}));
+    return e.toIndex(
+        memref::LoadOp::create(e.b, e.loc, table, ValueRange{e.add(e.mul(row, width), column)}));
   }
 
   /// Rows of [first tap, taps, input coordinate].
@@ -159,15 +170,18 @@ struct WindowFloat {
   }
 
   /// Everything of a call but rows and addresses.
-  FloatCall callOf(const WindowProduct::Class &axes, Value rowTaps, Value columnTaps, Value columns) {
+  FloatCall callOf(const WindowProduct::Class &axes, Value rowTaps, Value columnTaps,
+                   Value columns) {
     const WindowAxis &h = axes.h, &x = axes.w;
     int64_t terms = w.termChannels(), pixel = w.inChannels, tile = plan.weights.tileColumns;
     FloatCall call;
     call.columns = columns;
     call.n1 = rowTaps, call.n2 = columnTaps, call.n3 = e.index(terms);
     call.aRow = e.index(x.inStep * pixel);
-    call.a1 = e.index(h.inTapStep * w.inWidth * pixel), call.a2 = e.index(x.inTapStep * pixel), call.a3 = e.index(1);
-    call.b1 = e.index(h.tapStep * plan.kernelW * terms * tile), call.b2 = e.index(x.tapStep * terms * tile), call.b3 = e.index(tile);
+    call.a1 = e.index(h.inTapStep * w.inWidth * pixel), call.a2 = e.index(x.inTapStep * pixel),
+    call.a3 = e.index(1);
+    call.b1 = e.index(h.tapStep * plan.kernelW * terms * tile),
+    call.b2 = e.index(x.tapStep * terms * tile), call.b3 = e.index(tile);
     call.outRow = e.index(x.outStep * w.outChannels);
     if (w.groups == 1 && x.inTapStep == 1 && x.tapStep == 1) { // a row of taps is one run
       call.n3 = e.mul(columnTaps, terms);
@@ -177,22 +191,28 @@ struct WindowFloat {
   }
 
   /// One result row (of image n, pixel row i) for one tile of columns, result pixels [begin, end).
-  void row(const WindowProduct::Class &axes, Value rows, Value runs, int64_t runCount, Value tileId, Value n, Value i, Value begin,
-           Value end) {
+  void row(const WindowProduct::Class &axes, Value rows, Value runs, int64_t runCount, Value tileId,
+           Value n, Value i, Value begin, Value end) {
     const WindowAxis &h = axes.h, &x = axes.w;
     int64_t tile = plan.weights.tileColumns, terms = w.termChannels();
     int64_t tiles = llvm::divideCeil(w.resultChannels(), tile);
-    Value group = w.groups == 1 ? e.index(0) : e.div(tileId, tiles), inGroup = w.groups == 1 ? tileId : e.rem(tileId, tiles);
-    Value column = e.mul(inGroup, tile), columns = e.min(e.sub(e.index(w.resultChannels()), column), e.index(tile));
+    Value group = w.groups == 1 ? e.index(0) : e.div(tileId, tiles),
+          inGroup = w.groups == 1 ? tileId : e.rem(tileId, tiles);
+    Value column = e.mul(inGroup, tile),
+          columns = e.min(e.sub(e.index(w.resultChannels()), column), e.index(tile));
     Value panelTile = e.mul(tileId, plan.kernelH * plan.kernelW * terms * tile);
-    Value outRow = e.add(e.mul(e.add(e.mul(n, w.outHeight), e.add(e.mul(i, h.outStep), h.outFirst)), w.outWidth), x.outFirst);
+    Value outRow = e.add(
+        e.mul(e.add(e.mul(n, w.outHeight), e.add(e.mul(i, h.outStep), h.outFirst)), w.outWidth),
+        x.outFirst);
     Value tapH = entry(rows, i, 3, 0), tapsH = entry(rows, i, 3, 1);
     Value inRow = e.mul(e.add(e.mul(n, w.inHeight), entry(rows, i, 3, 2)), w.inWidth);
     e.loop(e.index(0), e.index(runCount), 1, [&](Value run) {
       Value first = entry(runs, run, 5, 0), last = e.add(first, entry(runs, run, 5, 1));
-      Value tapW = entry(runs, run, 5, 2), tapsW = entry(runs, run, 5, 3), in = entry(runs, run, 5, 4);
+      Value tapW = entry(runs, run, 5, 2), tapsW = entry(runs, run, 5, 3),
+            in = entry(runs, run, 5, 4);
       FloatCall call = callOf(axes, tapsH, tapsW, columns);
-      Value kernelRow = e.add(e.mul(tapH, h.tapStep), h.tapFirst), kernelColumn = e.add(e.mul(tapW, x.tapStep), x.tapFirst);
+      Value kernelRow = e.add(e.mul(tapH, h.tapStep), h.tapFirst),
+            kernelColumn = e.add(e.mul(tapW, x.tapStep), x.tapFirst);
       Value position = e.add(e.mul(kernelRow, plan.kernelW), kernelColumn);
       call.b = e.at(panel, e.add(panelTile, e.mul(position, terms * tile)), f32);
       Value from = e.max(first, begin), to = e.min(last, end);
@@ -200,13 +220,15 @@ struct WindowFloat {
         Value pixel = e.add(inRow, e.add(in, e.mul(e.sub(j, first), x.inStep)));
         call.a = e.at(left, e.add(e.mul(pixel, w.inChannels), e.mul(group, terms)), f32);
         Value outPixel = e.mul(e.add(outRow, e.mul(j, x.outStep)), w.outChannels);
-        call.out = e.at(output, e.add(outPixel, e.add(e.mul(group, w.resultChannels()), column)), f32);
+        call.out =
+            e.at(output, e.add(outPixel, e.add(e.mul(group, w.resultChannels()), column)), f32);
         call.rowCount = count;
         callFloatKernel(e, rows, plan.vectors, /*masked=*/false, call);
       };
       e.loop(from, to, plan.rows, [&](Value j) {
         Value count = e.min(e.sub(to, j), e.index(plan.rows));
-        Value single = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, count, e.index(1));
+        Value single =
+            arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, count, e.index(1));
         auto either = scf::IfOp::create(e.b, e.loc, single, /*withElseRegion=*/true);
         OpBuilder::InsertionGuard guard(e.b);
         e.b.setInsertionPoint(either.thenBlock()->getTerminator());
@@ -221,12 +243,14 @@ struct WindowFloat {
     int64_t runCount = 0;
     Value rows = rowTable(axes.h), runs = runTable(axes.w, runCount);
     // Pixels of a row that one task takes: all, but for the long rows of matrix products.
-    int64_t task = plan.rows * 8, tasks = axes.w.pixels <= 2 * task ? 1 : llvm::divideCeil(axes.w.pixels, task);
+    int64_t task = plan.rows * 8,
+            tasks = axes.w.pixels <= 2 * task ? 1 : llvm::divideCeil(axes.w.pixels, task);
     if (tasks == 1)
       task = axes.w.pixels;
     Value lines = e.index(w.images * axes.h.pixels);
     e.parallel({e.index(plan.weights.tiles.count()), lines, e.index(tasks)}, [&](ValueRange ids) {
-      Value n = e.div(ids[1], axes.h.pixels), i = axes.h.pixels == 1 ? e.index(0) : e.rem(ids[1], axes.h.pixels);
+      Value n = e.div(ids[1], axes.h.pixels),
+            i = axes.h.pixels == 1 ? e.index(0) : e.rem(ids[1], axes.h.pixels);
       Value begin = e.mul(ids[2], task), end = e.min(e.add(begin, task), e.index(axes.w.pixels));
       row(axes, rows, runs, runCount, ids[0], n, i, begin, end);
     });
@@ -244,6 +268,7 @@ struct WindowFloat {
 };
 } // namespace
 
-void contraction::emitWindowFloat(Emit &e, const Contraction &, const WindowFloatPlan &plan, const Buffers &buffers) {
+void contraction::emitWindowFloat(Emit &e, const Contraction &, const WindowFloatPlan &plan,
+                                  const Buffers &buffers) {
   WindowFloat{e, plan, buffers, plan.w, e.b.getF32Type(), {}, {}, {}}.emit();
 }

@@ -12,21 +12,25 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/OpenMP/OpenMPDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/OpenMP/OpenMPToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
+#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include <chrono>
 #include <cstdlib>
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 using namespace mlir;
@@ -38,21 +42,28 @@ using namespace nibble::test;
 //===----------------------------------------------------------------------===//
 
 void test::registerDialects(MLIRContext &context) {
-  context.loadDialect<nn::NNDialect, q4::Q4Dialect, arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
-                      memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
+  context.loadDialect<nn::NNDialect, q4::Q4Dialect, arith::ArithDialect, func::FuncDialect,
+                      LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
+                      vector::VectorDialect>();
   registerBuiltinDialectTranslation(context);
   registerLLVMDialectTranslation(context);
+  registerOpenMPDialectTranslation(context);
 }
 
 static Type elementType(OpBuilder &b, Kind kind) {
   MLIRContext *context = b.getContext();
   switch (kind) {
-  case Kind::F32: return b.getF32Type();
+  case Kind::F32:
+    return b.getF32Type();
   case Kind::Int4:
-  case Kind::Int4Zero: return q4::Int4Type::get(context);
-  case Kind::Int8: return q4::Int8Type::get(context);
-  case Kind::Log2: return q4::LogType::get(context, 2);
-  case Kind::Log4: return q4::LogType::get(context, 4);
+  case Kind::Int4Zero:
+    return q4::Int4Type::get(context);
+  case Kind::Int8:
+    return q4::Int8Type::get(context);
+  case Kind::Log2:
+    return q4::LogType::get(context, 2);
+  case Kind::Log4:
+    return q4::LogType::get(context, 4);
   }
   return {};
 }
@@ -72,11 +83,11 @@ static MemRefType bufferType(OpBuilder &b, Kind kind, const std::vector<int64_t>
   return MemRefType::get(shape, kind == Kind::F32 ? Type(b.getF32Type()) : b.getI8Type());
 }
 
-/// Builds the tensor op on fresh block arguments of `block`.
-static Operation *buildOp(OpBuilder &b, Block *block, const Case &c) {
+Operation *test::buildOp(OpBuilder &b, Block *block, const Case &c) {
   Location loc = b.getUnknownLoc();
   bool isFloat = c.left == Kind::F32;
-  static const char *const names[] = {"matmul", "conv2d", "conv2d_input_grad", "conv2d_weight_grad"};
+  static const char *const names[] = {"matmul", "conv2d", "conv2d_input_grad",
+                                      "conv2d_weight_grad"};
   OperationState state(loc, std::string(isFloat ? "nn." : "q4.") + names[c.op]);
   auto operand = [&](Type type) { state.addOperands(block->addArgument(type, loc)); };
   operand(RankedTensorType::get(c.leftShape(), elementType(b, c.left)));
@@ -91,8 +102,9 @@ static Operation *buildOp(OpBuilder &b, Block *block, const Case &c) {
       operand(scalar(b.getI32Type()));
     if (c.gain)
       operand(scalar(b.getF32Type()));
-    state.addAttribute("operandSegmentSizes", b.getDenseI32ArrayAttr({1, 1, 1, 1, c.left == Kind::Int4Zero,
-                                                                      c.right == Kind::Int4Zero, c.gain}));
+    state.addAttribute("operandSegmentSizes",
+                       b.getDenseI32ArrayAttr({1, 1, 1, 1, c.left == Kind::Int4Zero,
+                                               c.right == Kind::Int4Zero, c.gain}));
   }
   if (c.op == Case::MatMul) {
     if (c.transposeA)
@@ -109,7 +121,8 @@ static Operation *buildOp(OpBuilder &b, Block *block, const Case &c) {
   return b.create(state);
 }
 
-OwningOpRef<ModuleOp> test::emitModule(MLIRContext &context, const std::vector<Case> &cases, const CpuTarget &target,
+OwningOpRef<ModuleOp> test::emitModule(MLIRContext &context, const std::vector<Case> &cases,
+                                       const CpuTarget &target,
                                        std::vector<int64_t> &scratchBytes) {
   OpBuilder b(&context);
   Location loc = b.getUnknownLoc();
@@ -133,12 +146,15 @@ OwningOpRef<ModuleOp> test::emitModule(MLIRContext &context, const std::vector<C
     types.push_back(MemRefType::get(c.resultShape(), b.getF32Type()));
     types.push_back(MemRefType::get({std::max<int64_t>(bytes, 1)}, b.getI8Type()));
     b.setInsertionPointToEnd(module->getBody());
-    auto function = func::FuncOp::create(b, loc, "run" + std::to_string(number), b.getFunctionType(types, {}));
+    auto function =
+        func::FuncOp::create(b, loc, "run" + std::to_string(number), b.getFunctionType(types, {}));
     function->setAttr("llvm.emit_c_interface", b.getUnitAttr());
     b.setInsertionPointToStart(function.addEntryBlock());
     SmallVector<Value> arguments(function.getArguments());
     Value scratch = arguments.pop_back_val(), output = arguments.pop_back_val();
-    EXPECT_TRUE(succeeded(emitContraction(op, arguments, output, bytes ? scratch : Value(), b, target))) << c.text();
+    EXPECT_TRUE(
+        succeeded(emitContraction(op, arguments, output, bytes ? scratch : Value(), b, target)))
+        << c.text();
     func::ReturnOp::create(b, loc);
     op->erase();
   }
@@ -150,7 +166,25 @@ OwningOpRef<ModuleOp> test::emitModule(MLIRContext &context, const std::vector<C
 // Compilation
 //===----------------------------------------------------------------------===//
 
-static LogicalResult lower(ModuleOp module) {
+/// Parallel loops to OpenMP. The scopes that this puts around their bodies (nothing allocates) take
+/// one block only: away.
+static LogicalResult lowerThreads(ModuleOp module) {
+  PassManager manager(module.getContext());
+  manager.addPass(createConvertSCFToOpenMPPass());
+  if (failed(manager.run(module)))
+    return failure();
+  module.walk([](memref::AllocaScopeOp scope) {
+    Block &body = scope.getBodyRegion().front();
+    body.getTerminator()->erase();
+    scope->getBlock()->getOperations().splice(scope->getIterator(), body.getOperations());
+    scope.erase();
+  });
+  return success();
+}
+
+static LogicalResult lower(ModuleOp module, bool threads) {
+  if (threads && failed(lowerThreads(module)))
+    return failure();
   PassManager manager(module.getContext());
   manager.addPass(createSCFToControlFlowPass());
   manager.addPass(memref::createExpandStridedMetadataPass());
@@ -161,6 +195,8 @@ static LogicalResult lower(ModuleOp module) {
   manager.addPass(createFinalizeMemRefToLLVMConversionPass());
   manager.addPass(createConvertControlFlowToLLVMPass());
   manager.addPass(createConvertFuncToLLVMPass());
+  if (threads)
+    manager.addPass(createConvertOpenMPToLLVMPass());
   manager.addPass(createReconcileUnrealizedCastsPass());
   return manager.run(module);
 }
@@ -199,43 +235,86 @@ struct Compiled::Impl {
 };
 Compiled::~Compiled() = default;
 
-std::unique_ptr<Compiled> Compiled::make(const std::vector<Case> &cases, const CpuTarget &target, bool dump) {
+bool test::loadOpenMP(int threads) {
+  setenv("KMP_BLOCKTIME", "0", /*overwrite=*/1); // idle threads sleep: tests run beside others
+  void *library = dlopen("libomp.so.5", RTLD_NOW | RTLD_GLOBAL);
+  auto set =
+      library ? reinterpret_cast<void (*)(int)>(dlsym(library, "omp_set_num_threads")) : nullptr;
+  if (set)
+    set(threads);
+  return set;
+}
+
+namespace {
+/// A module of the cases as optimized LLVM IR.
+struct LlvmCases {
+  std::unique_ptr<llvm::LLVMContext> context = std::make_unique<llvm::LLVMContext>();
+  std::unique_ptr<llvm::Module> module;
+  std::unique_ptr<llvm::TargetMachine> machine;
+  std::vector<int64_t> scratchBytes;
+};
+} // namespace
+
+static bool makeLlvm(const std::vector<Case> &cases, const CpuTarget &target, bool threads,
+                     LlvmCases &result) {
   llvm::InitializeNativeTarget();
   llvm::InitializeNativeTargetAsmPrinter();
-  auto start = std::chrono::steady_clock::now();
-  std::unique_ptr<Compiled> compiled(new Compiled);
-  compiled->impl = std::make_unique<Impl>();
   MLIRContext context(MLIRContext::Threading::DISABLED);
   registerDialects(context);
-  auto module = emitModule(context, cases, target, compiled->impl->scratchBytes);
-  if (dump)
-    module->print(llvm::errs());
-  if (testing::Test::HasFailure() || failed(lower(*module)))
-    return ADD_FAILURE() << "emission or lowering failed", nullptr;
-  auto llvmContext = std::make_unique<llvm::LLVMContext>();
-  auto llvmModule = translateModuleToLLVMIR(*module, *llvmContext);
+  auto module = emitModule(context, cases, target, result.scratchBytes);
+  if (testing::Test::HasFailure() || failed(lower(*module, threads)))
+    return false;
+  result.module = translateModuleToLLVMIR(*module, *result.context);
   auto builder = machine(target);
   auto tm = builder ? builder->createTargetMachine() : builder.takeError();
-  if (!llvmModule || !tm)
-    return ADD_FAILURE() << "no LLVM module or target", nullptr;
-  llvmModule->setDataLayout((*tm)->createDataLayout());
-  llvmModule->setTargetTriple((*tm)->getTargetTriple());
-  optimize(*llvmModule, tm->get());
+  if (!result.module || !tm)
+    return false;
+  result.machine = std::move(*tm);
+  result.module->setDataLayout(result.machine->createDataLayout());
+  result.module->setTargetTriple(result.machine->getTargetTriple());
+  optimize(*result.module, result.machine.get());
   if (const char *path = getenv("NIBBLE_TEST_DUMP")) {
     std::error_code error;
     llvm::raw_fd_ostream stream(path, error);
-    llvmModule->print(stream, nullptr);
+    result.module->print(stream, nullptr);
   }
-  auto jit = llvm::orc::LLJITBuilder().setJITTargetMachineBuilder(*builder).create();
+  return true;
+}
+
+std::string test::assembly(const std::vector<Case> &cases, const CpuTarget &target) {
+  LlvmCases llvmCases;
+  llvm::SmallString<0> text;
+  llvm::raw_svector_ostream stream(text);
+  llvm::legacy::PassManager manager;
+  if (!makeLlvm(cases, target, /*threads=*/false, llvmCases) ||
+      llvmCases.machine->addPassesToEmitFile(manager, stream, nullptr,
+                                             llvm::CodeGenFileType::AssemblyFile))
+    return {};
+  manager.run(*llvmCases.module);
+  return text.str().str();
+}
+
+std::unique_ptr<Compiled> Compiled::make(const std::vector<Case> &cases, const CpuTarget &target,
+                                         bool threads) {
+  auto start = std::chrono::steady_clock::now();
+  std::unique_ptr<Compiled> compiled(new Compiled);
+  compiled->impl = std::make_unique<Impl>();
+  LlvmCases llvmCases;
+  if (!makeLlvm(cases, target, threads, llvmCases))
+    return ADD_FAILURE() << "emission or lowering failed", nullptr;
+  compiled->impl->scratchBytes = llvmCases.scratchBytes;
+  auto jit = llvm::orc::LLJITBuilder().setJITTargetMachineBuilder(*machine(target)).create();
   if (!jit)
     return ADD_FAILURE() << llvm::toString(jit.takeError()), nullptr;
-  if (auto error = (*jit)->addIRModule(llvm::orc::ThreadSafeModule(std::move(llvmModule), std::move(llvmContext))))
+  llvm::orc::ThreadSafeModule module(std::move(llvmCases.module), std::move(llvmCases.context));
+  if (auto error = (*jit)->addIRModule(std::move(module)))
     return ADD_FAILURE() << llvm::toString(std::move(error)), nullptr;
   compiled->impl->jit = std::move(*jit);
   auto symbol = compiled->impl->jit->lookup("_mlir_ciface_run0");
   if (!symbol)
     return ADD_FAILURE() << llvm::toString(symbol.takeError()), nullptr;
-  compiled->compileSeconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  compiled->compileSeconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return compiled;
 }
 
@@ -291,7 +370,8 @@ struct Invocation {
       descriptors.push_back(descriptor(memory.back().data, std::move(shape)));
     };
     auto tensor = [&](const Tensor &t, Kind kind) {
-      add(t.bytes.data(), t.bytes.size(), t.bytes.size(), packed(kind) ? std::vector<int64_t>{int64_t(t.bytes.size())} : t.shape);
+      add(t.bytes.data(), t.bytes.size(), t.bytes.size(),
+          packed(kind) ? std::vector<int64_t>{int64_t(t.bytes.size())} : t.shape);
     };
     tensor(in.left, c.left);
     tensor(in.right, c.right);
@@ -313,7 +393,8 @@ struct Invocation {
     void *a[9] = {};
     for (size_t i = 0; i < descriptors.size(); ++i)
       a[i] = descriptors[i].data();
-    using Function = void (*)(void *, void *, void *, void *, void *, void *, void *, void *, void *);
+    using Function =
+        void (*)(void *, void *, void *, void *, void *, void *, void *, void *, void *);
     reinterpret_cast<Function>(address)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8]);
   }
 };
@@ -328,7 +409,8 @@ std::vector<float> Compiled::run(size_t number, const Case &c, Inputs &in) {
   Invocation invocation(find(*impl->jit, number), c, in, impl->scratchBytes[number]);
   invocation.call();
   for (const Memory &memory : invocation.memory)
-    EXPECT_TRUE(memory.marginIntact()) << "wrote outside buffer " << &memory - invocation.memory.data() << " of " << c.text();
+    EXPECT_TRUE(memory.marginIntact())
+        << "wrote outside buffer " << &memory - invocation.memory.data() << " of " << c.text();
   std::vector<float> result(count(c.resultShape()));
   memcpy(result.data(), invocation.memory[invocation.output].data, 4 * result.size());
   return result;
@@ -340,7 +422,8 @@ double Compiled::seconds(size_t number, const Case &c, Inputs &in, int repetitio
   for (int i = 0; i < repetitions; ++i) {
     auto start = std::chrono::steady_clock::now();
     invocation.call();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(
+        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   return best;
 }

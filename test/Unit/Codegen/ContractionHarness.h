@@ -15,7 +15,8 @@ namespace nibble::test {
 /// How an operand of a case is stored.
 enum class Kind { F32, Int4, Int4Zero, Int8, Log2, Log4 };
 
-/// One contraction with random operands. A matrix product's sizes are m, n, k; a convolution's those of ConvShape.
+/// One contraction with random operands. A matrix product's sizes are m, n, k; a convolution's
+/// those of ConvShape.
 struct Case {
   enum Op { MatMul, Forward, InputGrad, WeightGrad } op = MatMul;
   Kind left = Kind::F32, right = Kind::F32;
@@ -26,8 +27,12 @@ struct Case {
   int64_t groups = 1;
   bool extreme = false; // every code at its largest magnitude
 
-  int64_t outHeight() const { return (height + pads[0] + pads[2] - dilations[0] * (kernelH - 1) - 1) / strides[0] + 1; }
-  int64_t outWidth() const { return (width + pads[1] + pads[3] - dilations[1] * (kernelW - 1) - 1) / strides[1] + 1; }
+  int64_t outHeight() const {
+    return (height + pads[0] + pads[2] - dilations[0] * (kernelH - 1) - 1) / strides[0] + 1;
+  }
+  int64_t outWidth() const {
+    return (width + pads[1] + pads[3] - dilations[1] * (kernelW - 1) - 1) / strides[1] + 1;
+  }
   std::vector<int64_t> leftShape() const, rightShape() const, resultShape() const;
   std::string text() const;
 };
@@ -35,8 +40,9 @@ struct Case {
 /// An operand's buffer, and its elements as what they stand for.
 struct Tensor {
   std::vector<int64_t> shape;
-  std::vector<uint8_t> bytes; // as the generated code reads it, padded to 128
-  std::vector<int32_t> integers;
+  std::vector<uint8_t> bytes;    // as the generated code reads it, padded to 128
+  std::vector<int32_t> codes;    // as the interpreter holds them: code or nibble
+  std::vector<int32_t> integers; // code - zero point, or the logarithmic number
   std::vector<float> floats;
 };
 
@@ -50,10 +56,14 @@ Inputs makeInputs(const Case &c, std::mt19937 &random);
 /// The naive loops of ContractionEmitter.h.
 std::vector<float> naive(const Case &c, const Inputs &in);
 
+/// Does Interpreter<float> give the bits of the naive loops?
+bool interpreterAgrees(const Case &c, const Inputs &in);
+
 /// All cases of one target, compiled as one module. Null where that fails (with a test failure).
 class Compiled {
 public:
-  static std::unique_ptr<Compiled> make(const std::vector<Case> &cases, const CpuTarget &target, bool dump = false);
+  static std::unique_ptr<Compiled> make(const std::vector<Case> &cases, const CpuTarget &target,
+                                        bool threads = false);
   ~Compiled();
   std::vector<float> run(size_t number, const Case &c, Inputs &in);
   double seconds(size_t number, const Case &c, Inputs &in, int repetitions);
@@ -64,8 +74,20 @@ private:
   std::unique_ptr<Impl> impl;
 };
 
+/// Loads the OpenMP run time and sets its number of threads; false where there is none.
+bool loadOpenMP(int threads);
+
+/// Assembly of all cases for a target, which the host need not be able to run. Empty where that
+/// fails.
+std::string assembly(const std::vector<Case> &cases, const CpuTarget &target);
+
+/// The op of a case, on new arguments of `block`, at the builder's insertion point.
+mlir::Operation *buildOp(mlir::OpBuilder &b, mlir::Block *block, const Case &c);
+
 /// The module of the cases before lowering: functions run0, run1, ...
-mlir::OwningOpRef<mlir::ModuleOp> emitModule(mlir::MLIRContext &context, const std::vector<Case> &cases, const CpuTarget &target,
+mlir::OwningOpRef<mlir::ModuleOp> emitModule(mlir::MLIRContext &context,
+                                             const std::vector<Case> &cases,
+                                             const CpuTarget &target,
                                              std::vector<int64_t> &scratchBytes);
 void registerDialects(mlir::MLIRContext &context);
 

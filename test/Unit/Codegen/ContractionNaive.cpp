@@ -26,10 +26,14 @@ std::vector<int64_t> Case::rightShape() const {
 }
 std::vector<int64_t> Case::resultShape() const {
   switch (op) {
-  case MatMul: return {m, n};
-  case Forward: return {batch, outHeight(), outWidth(), outChannels};
-  case InputGrad: return {batch, height, width, channels};
-  case WeightGrad: return {outChannels, kernelH, kernelW, channels / groups};
+  case MatMul:
+    return {m, n};
+  case Forward:
+    return {batch, outHeight(), outWidth(), outChannels};
+  case InputGrad:
+    return {batch, height, width, channels};
+  case WeightGrad:
+    return {outChannels, kernelH, kernelW, channels / groups};
   }
   return {};
 }
@@ -42,9 +46,10 @@ std::string Case::text() const {
   if (op == MatMul) {
     s << ' ' << m << 'x' << n << 'x' << k << (transposeA ? " ta" : "") << (transposeB ? " tb" : "");
   } else {
-    s << " n" << batch << " h" << height << " w" << width << " c" << channels << " o" << outChannels << " k" << kernelH << 'x'
-      << kernelW << " s" << strides[0] << ',' << strides[1] << " p" << pads[0] << ',' << pads[1] << ',' << pads[2] << ','
-      << pads[3] << " d" << dilations[0] << ',' << dilations[1] << " g" << groups;
+    s << " n" << batch << " h" << height << " w" << width << " c" << channels << " o" << outChannels
+      << " k" << kernelH << 'x' << kernelW << " s" << strides[0] << ',' << strides[1] << " p"
+      << pads[0] << ',' << pads[1] << ',' << pads[2] << ',' << pads[3] << " d" << dilations[0]
+      << ',' << dilations[1] << " g" << groups;
   }
   if (gain)
     s << " gain";
@@ -55,7 +60,8 @@ std::string Case::text() const {
 // Operands
 //===----------------------------------------------------------------------===//
 
-static Tensor makeTensor(Kind kind, std::vector<int64_t> shape, int zero, bool extreme, std::mt19937 &random) {
+static Tensor makeTensor(Kind kind, std::vector<int64_t> shape, int zero, bool extreme,
+                         std::mt19937 &random) {
   Tensor t;
   int64_t n = 1;
   for (int64_t d : shape)
@@ -71,7 +77,8 @@ static Tensor makeTensor(Kind kind, std::vector<int64_t> shape, int zero, bool e
     bytes(4 * n);
     for (int64_t i = 0; i < n; ++i) {
       // A wide range of exponents, so that another order of additions shows.
-      float value = std::ldexp(std::uniform_real_distribution<float>(-1, 1)(random), int(random() % 12));
+      float value =
+          std::ldexp(std::uniform_real_distribution<float>(-1, 1)(random), int(random() % 12));
       if (random() % 61 == 0)
         value = random() % 2 ? -0.0f : std::ldexp(-1.0f, -100);
       t.floats.push_back(value);
@@ -83,6 +90,7 @@ static Tensor makeTensor(Kind kind, std::vector<int64_t> shape, int zero, bool e
     bytes(n);
     for (int64_t i = 0; i < n; ++i) {
       int code = draw(-127, 127);
+      t.codes.push_back(code);
       t.integers.push_back(code);
       t.bytes[i] = uint8_t(int8_t(code));
     }
@@ -94,9 +102,11 @@ static Tensor makeTensor(Kind kind, std::vector<int64_t> shape, int zero, bool e
     if (kind == Kind::Int4 || kind == Kind::Int4Zero) {
       int code = draw(kind == Kind::Int4 ? -7 : -8, 7);
       nibble = numerics::nibbleOfCode(code);
+      t.codes.push_back(code);
       t.integers.push_back(code - zero);
     } else {
       nibble = extreme ? 7 : unsigned(draw(0, 15));
+      t.codes.push_back(int(nibble));
       t.integers.push_back(numerics::decodeLog(nibble, kind == Kind::Log4 ? 4 : 2));
     }
     numerics::setPackedNibble(t.bytes.data(), size_t(i), nibble);
@@ -106,7 +116,9 @@ static Tensor makeTensor(Kind kind, std::vector<int64_t> shape, int zero, bool e
 
 Inputs test::makeInputs(const Case &c, std::mt19937 &random) {
   Inputs in;
-  auto zeroPoint = [&](Kind kind) { return kind != Kind::Int4Zero ? 0 : c.extreme ? -8 : -8 + int(random() % 16); };
+  auto zeroPoint = [&](Kind kind) {
+    return kind != Kind::Int4Zero ? 0 : c.extreme ? -8 : -8 + int(random() % 16);
+  };
   in.leftZero = zeroPoint(c.left);
   in.rightZero = zeroPoint(c.right);
   in.left = makeTensor(c.left, c.leftShape(), in.leftZero, c.extreme, random);
@@ -151,7 +163,8 @@ static std::vector<float> naiveMatMul(const Case &c, const Inputs &in) {
     for (int64_t n = 0; n < c.n; ++n) {
       Sum sum{c, in};
       for (int64_t k = 0; k < c.k; ++k)
-        sum.term(c.transposeA ? k * c.m + m : m * c.k + k, c.transposeB ? n * c.k + k : k * c.n + n);
+        sum.term(c.transposeA ? k * c.m + m : m * c.k + k,
+                 c.transposeB ? n * c.k + k : k * c.n + n);
       result.push_back(sum.value());
     }
   return result;
@@ -160,17 +173,21 @@ static std::vector<float> naiveMatMul(const Case &c, const Inputs &in) {
 std::vector<float> test::naive(const Case &c, const Inputs &in) {
   if (c.op == Case::MatMul)
     return naiveMatMul(c, in);
-  int64_t oh = c.outHeight(), ow = c.outWidth(), cg = c.channels / c.groups, og = c.outChannels / c.groups;
+  int64_t oh = c.outHeight(), ow = c.outWidth(), cg = c.channels / c.groups,
+          og = c.outChannels / c.groups;
   std::vector<int64_t> shape = c.resultShape();
   std::vector<Sum> sums(shape[0] * shape[1] * shape[2] * shape[3], Sum{c, in});
-  // In the order of terms of all three products: n, oh, ow for the weight gradient; kh, kw, channel for the others.
+  // In the order of terms of all three products: n, oh, ow for the weight gradient; kh, kw, channel
+  // for the others.
   auto visit = [&](int64_t n, int64_t y, int64_t x, int64_t o, int64_t kh, int64_t kw, int64_t i) {
-    int64_t h = y * c.strides[0] + kh * c.dilations[0] - c.pads[0], w = x * c.strides[1] + kw * c.dilations[1] - c.pads[1];
+    int64_t h = y * c.strides[0] + kh * c.dilations[0] - c.pads[0],
+            w = x * c.strides[1] + kw * c.dilations[1] - c.pads[1];
     if (h < 0 || h >= c.height || w < 0 || w >= c.width)
       return;
     int64_t channel = o / og * cg + i;
     int64_t xi = ((n * c.height + h) * c.width + w) * c.channels + channel;
-    int64_t wi = ((o * c.kernelH + kh) * c.kernelW + kw) * cg + i, yi = ((n * oh + y) * ow + x) * c.outChannels + o;
+    int64_t wi = ((o * c.kernelH + kh) * c.kernelW + kw) * cg + i,
+            yi = ((n * oh + y) * ow + x) * c.outChannels + o;
     if (c.op == Case::Forward)
       sums[yi].term(xi, wi);
     else if (c.op == Case::InputGrad)
@@ -196,9 +213,13 @@ std::vector<float> test::naive(const Case &c, const Inputs &in) {
         visit(n, y, x, o, kh, kw, i);
   };
   if (pixelsOutside)
-    pixels([&](int64_t n, int64_t y, int64_t x) { taps([&](int64_t kh, int64_t kw) { channels(n, y, x, kh, kw); }); });
+    pixels([&](int64_t n, int64_t y, int64_t x) {
+      taps([&](int64_t kh, int64_t kw) { channels(n, y, x, kh, kw); });
+    });
   else
-    taps([&](int64_t kh, int64_t kw) { pixels([&](int64_t n, int64_t y, int64_t x) { channels(n, y, x, kh, kw); }); });
+    taps([&](int64_t kh, int64_t kw) {
+      pixels([&](int64_t n, int64_t y, int64_t x) { channels(n, y, x, kh, kw); });
+    });
   std::vector<float> result;
   for (const Sum &sum : sums)
     result.push_back(sum.value());

@@ -1,6 +1,7 @@
 //===- ContractionEmitter.h - code of all products -----------------*- C++ -*-===//
 //
-// The generator of matrix products and convolutions, forward and both gradients, in f32 (`nn`) and on codes (`q4`).
+// The generator of matrix products and convolutions, forward and both gradients, in f32 (`nn`) and
+// on codes (`q4`).
 //
 // What it computes, as the naive loop (convolution; a matrix product is the 1x1 case):
 //
@@ -9,20 +10,24 @@
 //     for kh, kw, c:  if (oh·s + kh·d - p, ow·s + kw·d - p) is inside the image
 //       sum += x[n, oh·s + kh·d - p, ow·s + kw·d - p, c] · w[o, kh, kw, c]
 //     y[n, oh, ow, o] = sum
-//   dx[n, h, w, c]    = sum over kh, kw, o  of dy[n, oh, ow, o] · w[o, kh, kw, c]      // left dy, right w
-//   dw[o, kh, kw, c]  = sum over n, oh, ow  of x[n, ih, iw, c] · dy[n, oh, ow, o]      // left x, right dy
+//   dx[n, h, w, c]    = sum over kh, kw, o  of dy[n, oh, ow, o] · w[o, kh, kw, c]      // left dy,
+//   right w dw[o, kh, kw, c]  = sum over n, oh, ow  of x[n, ih, iw, c] · dy[n, oh, ow, o]      //
+//   left x, right dy
 //
-// f32: terms in the order written (numerics.md, section 5), each an fma on one accumulator from +0. Codes: the sum of
-// (left - Z_left)·(right - Z_right) is exact (32-bit accumulators within the bound that is proved from the element types
-// and the shapes, 64-bit beyond it), converted once to f32 (nearest even), times (s_left·s_right)·gain.
+// f32: terms in the order written (numerics.md, section 5), each an fma on one accumulator from +0.
+// Codes: the sum of (left - Z_left)·(right - Z_right) is exact (32-bit accumulators within the
+// bound that is proved from the element types and the shapes, 64-bit beyond it), converted once to
+// f32 (nearest even), times (s_left·s_right)·gain.
 //
-// Buffers (Plan dialect): dense, row-major, padded to a multiple of 128 bytes; f32 as memref of the tensor's shape; 4-bit
-// codes packed in flat blocks of 32 elements (low nibbles elements 0-15, high nibbles 16-31; int4 stored as code + 8,
-// logarithmic codes as sign<<3 | e); int8 one byte; scale, gain: memref<f32>; zero point: memref<i32>. The output is
-// overwritten. Feature maps are N,H,W,C and weights O,KH,KW,C/groups.
+// Buffers (Plan dialect): dense, row-major, padded to a multiple of 128 bytes; f32 as memref of the
+// tensor's shape; 4-bit codes packed in flat blocks of 32 elements (low nibbles elements 0-15, high
+// nibbles 16-31; int4 stored as code + 8, logarithmic codes as sign<<3 | e); int8 one byte; scale,
+// gain: memref<f32>; zero point: memref<i32>. The output is overwritten. Feature maps are N,H,W,C
+// and weights O,KH,KW,C/groups.
 //
-// The code is `scf.parallel` over disjoint tiles of the output; what it needs beyond its operands is in `scratch`.
-// Micro-kernels are private functions of the module (ContractionKernel.h), shared by all contractions.
+// The code is `scf.parallel` over disjoint tiles of the output; what it needs beyond its operands
+// is in `scratch`. Micro-kernels are private functions of the module (ContractionKernel.h), shared
+// by all contractions.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -39,11 +44,13 @@ bool isContraction(mlir::Operation *op);
 /// Bytes of scratch that `emitContraction` needs for the op on this target (0: none).
 int64_t contractionScratchBytes(mlir::Operation *tensorOp, const CpuTarget &target);
 
-/// Emits the op's code at the builder's insertion point, which must be inside a module. `inputs` are the operands' buffers in
-/// operand order (optional operands that are absent have no entry), `output` the result's buffer, `scratch` a
-/// memref<bytes x i8>, 64-byte aligned, of at least contractionScratchBytes, or null where that is 0.
-/// Fails with an error on `tensorOp` for element types without a product rule (e2m1).
-mlir::LogicalResult emitContraction(mlir::Operation *tensorOp, llvm::ArrayRef<mlir::Value> inputs, mlir::Value output,
-                                    mlir::Value scratch, mlir::OpBuilder &builder, const CpuTarget &target);
+/// Emits the op's code at the builder's insertion point, which must be inside a module. `inputs`
+/// are the operands' buffers in operand order (optional operands that are absent have no entry),
+/// `output` the result's buffer, `scratch` a memref<bytes x i8>, 64-byte aligned, of at least
+/// contractionScratchBytes, or null where that is 0. Fails with an error on `tensorOp` for element
+/// types without a product rule (e2m1).
+mlir::LogicalResult emitContraction(mlir::Operation *tensorOp, llvm::ArrayRef<mlir::Value> inputs,
+                                    mlir::Value output, mlir::Value scratch,
+                                    mlir::OpBuilder &builder, const CpuTarget &target);
 
 } // namespace nibble

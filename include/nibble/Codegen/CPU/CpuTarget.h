@@ -1,7 +1,7 @@
 //===- CpuTarget.h - what the generated code may use of a processor -*- C++ -*-===//
 //
-// A CpuTarget decides vector widths and intrinsics, never numbers: every target computes the same bits
-// (numerics.md, section 8). Names accepted by `parse`, as pass and driver options write them:
+// A CpuTarget decides vector widths and intrinsics, never numbers: every target computes the same
+// bits (numerics.md, section 8). Names accepted by `parse`, as pass and driver options write them:
 //
 //   avx512vnni   512-bit vectors, vpdpwssd on 16-bit pairs            (Ice Lake, Zen 4 and later)
 //   avx512       512-bit vectors with AVX-512BW, pmaddwd and an add   (Skylake server)
