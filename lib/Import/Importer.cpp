@@ -69,10 +69,9 @@ bool nibble::parseShape(llvm::StringRef text, std::vector<int64_t> &shape) {
 // Reporting
 //===----------------------------------------------------------------------===//
 
-Importer::Importer(OnnxFile &file, const ImportOptions &options, MLIRContext &context,
+Importer::Importer(const Graph &graph, const ImportOptions &options, MLIRContext &context,
                    ImportNotes &notes)
-    : options(options), graph(file.graph()), builder(&context), file(file), context(context),
-      notes(notes) {}
+    : options(options), graph(graph), builder(&context), context(context), notes(notes) {}
 
 void Importer::problem(Problem problem) { problems.push_back(std::move(problem)); }
 void Importer::problem(const Node &node, std::string reason, std::string advice) {
@@ -126,22 +125,37 @@ void Importer::collectNeeded() {
 // Nodes
 //===----------------------------------------------------------------------===//
 
-/// After a node that could not be converted: go on with a stand-in of the type that ONNX infers, so
-/// that what comes later is looked at too. Values without a known type silence what depends on
-/// them.
-void Importer::afterFailure(const Node &node) {
-  if (!triedInference) {
-    triedInference = true;
-    inferred = file.inferTypes(inputs);
+/// The recorded shape of a value, with the present batch and bound dimensions; nothing where that
+/// is not all known.
+std::optional<Shape> Importer::recordedShape(const std::string &value) {
+  auto found = graph.recorded.find(value);
+  if (found == graph.recorded.end() || !isFloat(found->second.type))
+    return std::nullopt;
+  ValueInfo info = found->second;
+  for (size_t i = 0; i < info.dims.size(); ++i) {
+    Dimension &dim = info.dims[i];
+    auto given = options.shapes.find(dim.symbol);
+    if (i == 0 && hasBatch && batchWasFixed && dim.value == oldBatch)
+      dim.value = newBatch;
+    else if (dim.value < 0 && !dim.symbol.empty() && dim.symbol == batchSymbol)
+      dim.value = newBatch;
+    else if (dim.value < 0 && given != options.shapes.end() && given->second.size() == 1)
+      dim.value = given->second[0];
   }
+  return info.staticShape();
+}
+
+/// After a node that could not be converted: go on with a stand-in of the type that the file
+/// records, so that what comes later is looked at too. Values without a known type silence what
+/// depends on them.
+void Importer::afterFailure(const Node &node) {
   for (const std::string &output : node.outputs) {
     if (output.empty())
       continue;
     Slot &slot = slots[output];
     slot = Slot();
-    auto found = inferred.find(output);
-    auto shape = found == inferred.end() ? std::nullopt : found->second.staticShape();
-    if (!shape || !isFloat(found->second.type)) {
+    auto shape = recordedShape(output);
+    if (!shape) {
       slot.failed = "comes from a node that could not be imported";
       continue;
     }
@@ -336,5 +350,5 @@ OwningOpRef<ModuleOp> nibble::importOnnx(llvm::StringRef path, const ImportOptio
     return {};
   }
   ImportNotes ignored;
-  return Importer(*file, options, context, notes ? *notes : ignored).run();
+  return Importer(file->graph(), options, context, notes ? *notes : ignored).run();
 }

@@ -84,7 +84,7 @@ struct Parameter {
 
 class Importer {
 public:
-  Importer(OnnxFile &file, const ImportOptions &options, mlir::MLIRContext &context,
+  Importer(const Graph &graph, const ImportOptions &options, mlir::MLIRContext &context,
            ImportNotes &notes);
   mlir::OwningOpRef<mlir::ModuleOp> run();
 
@@ -128,6 +128,7 @@ private:
   void convertNode(const Node &node);
   const Node &alignOperand(const Node &node, Node &rewritten);
   void reportUnknown(const Node &node);
+  std::optional<Shape> recordedShape(const std::string &value);
   void afterFailure(const Node &node);
   bool finishOutput();
   void finishModule(mlir::Value output);
@@ -139,17 +140,14 @@ private:
                                    const Layout &layout);
   mlir::Value viewParameter(const Parameter &parameter, const Layout &wanted, mlir::Location loc);
 
-  OnnxFile &file;
   mlir::MLIRContext &context;
   ImportNotes &notes;
   std::vector<Problem> problems;
-  std::vector<ValueInfo> inputs; // bound
+  std::string batchSymbol; // name of the input's leading dimension
   std::string outputName;
   llvm::StringSet<> needed; // values that the output depends on
   llvm::StringMap<Parameter> parameters;
   llvm::StringSet<> symbols, layers, exported;
-  std::map<std::string, ValueInfo> inferred;
-  bool triedInference = false;
   std::vector<std::string> plainConstants;
   friend class NodeContext;
 };

@@ -123,7 +123,7 @@ bool Importer::bindInputs() {
                     "inputs: " + names(graph.inputs)}),
            false;
 
-  std::string batchSymbol = primary->dims.empty() ? "" : primary->dims.front().symbol;
+  batchSymbol = primary->dims.empty() ? "" : primary->dims.front().symbol;
   ValueInfo first = *primary;
   bool good = bindInput(first, true);
   for (const ValueInfo &original : graph.inputs) {
@@ -144,7 +144,6 @@ bool Importer::bindInputs() {
       continue;
     }
     good &= bindInput(info, false) && bindSymbols(*this, info, batchSymbol, newBatch);
-    inputs.push_back(info);
     auto shape = info.staticShape();
     if (good && !shape)
       problem({"", "", "input '" + info.name + "' is too large", ""}), good = false;

@@ -68,6 +68,9 @@ struct Graph {
   std::vector<ValueInfo> inputs; // without those that are initializers too
   std::vector<ValueInfo> outputs;
   std::map<std::string, std::shared_ptr<const HostTensor>> initializers;
+  /// Types that the file records of values between nodes, with the file's own batch size; not
+  /// checked.
+  std::map<std::string, ValueInfo> recorded;
 };
 
 /// One loaded file. External data is read and local functions are inlined.
@@ -81,17 +84,8 @@ public:
 
   const Graph &graph() const { return contents; }
 
-  /// ONNX's shape inference with the inputs as given: what is known of each value's type, by name.
-  /// Empty where inference fails. Only used to go on after the first unsupported node, so that one
-  /// report names all of them.
-  std::map<std::string, ValueInfo> inferTypes(const std::vector<ValueInfo> &inputs);
-
-  ~OnnxFile();
-
 private:
-  struct Proto; // the protobuf message, without the bulk of its data
-  explicit OnnxFile(std::unique_ptr<Proto> proto);
-  std::unique_ptr<Proto> proto;
+  OnnxFile() = default;
   Graph contents;
 };
 

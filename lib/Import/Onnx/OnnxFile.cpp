@@ -8,7 +8,6 @@
 #include "onnx/checker.h"
 #include "onnx/defs/schema.h"
 #include "onnx/inliner/inliner.h"
-#include "onnx/shape_inference/implementation.h"
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/stubs/logging.h>
@@ -20,13 +19,6 @@
 
 using namespace nibble::importer;
 namespace fs = std::filesystem;
-
-struct OnnxFile::Proto {
-  onnx::ModelProto model;
-};
-
-OnnxFile::OnnxFile(std::unique_ptr<Proto> proto) : proto(std::move(proto)) {}
-OnnxFile::~OnnxFile() = default;
 
 void nibble::importer::parseMessage(const std::string &path,
                                     google::protobuf::MessageLite &message) {
@@ -116,8 +108,10 @@ static void checkNames(const onnx::GraphProto &graph, std::vector<Problem> &prob
 }
 
 static void fillGraph(onnx::ModelProto &model, Graph &graph) {
-  for (const auto &tensor : model.graph().initializer())
+  for (auto &tensor : *model.mutable_graph()->mutable_initializer()) {
     graph.initializers[tensor.name()] = std::make_shared<HostTensor>(decodeTensor(tensor));
+    tensor.clear_raw_data(); // never two copies of all weights at once
+  }
   for (const auto &input : model.graph().input())
     if (!graph.initializers.count(input.name()))
       graph.inputs.push_back(convertValueInfo(input));
@@ -125,10 +119,10 @@ static void fillGraph(onnx::ModelProto &model, Graph &graph) {
     graph.outputs.push_back(convertValueInfo(output));
   for (const auto &node : model.graph().node())
     graph.nodes.push_back(convertNode(node));
-  // Types are all that is needed of large tensors from here on.
-  for (auto &tensor : *model.mutable_graph()->mutable_initializer())
-    if (tensor.raw_data().size() > 1024)
-      tensor.clear_raw_data();
+  for (const auto &info : model.graph().value_info())
+    graph.recorded[info.name()] = convertValueInfo(info);
+  for (const ValueInfo &output : graph.outputs)
+    graph.recorded[output.name] = output;
 }
 
 /// Checker and inlining of local functions. ONNX's version converter is not used:
@@ -159,14 +153,13 @@ static void normalize(onnx::ModelProto &model, std::vector<Problem> &problems) {
 }
 
 std::unique_ptr<OnnxFile> OnnxFile::load(const std::string &path, std::vector<Problem> &problems) {
-  auto proto = std::make_unique<Proto>();
-  auto &model = proto->model;
+  onnx::ModelProto model;
   if (!guarded(problems, "", "", [&] {
         parseModel(path, model);
         readExternalData(model, fs::path(path).parent_path().string());
       }))
     return nullptr;
-  std::unique_ptr<OnnxFile> file(new OnnxFile(std::move(proto)));
+  std::unique_ptr<OnnxFile> file(new OnnxFile);
   checkNames(model.graph(), problems);
   normalize(model, problems);
   Graph &graph = file->contents;
@@ -189,32 +182,4 @@ std::string nibble::importer::readTensorFile(const std::string &path, HostTensor
   } catch (const std::exception &e) {
     return path + ": " + e.what();
   }
-}
-
-std::map<std::string, ValueInfo> OnnxFile::inferTypes(const std::vector<ValueInfo> &inputs) {
-  std::map<std::string, ValueInfo> types;
-  std::vector<Problem> ignored;
-  guarded(ignored, "", "", [&] {
-    onnx::ModelProto model = proto->model;
-    auto *graph = model.mutable_graph();
-    graph->clear_value_info(); // of the old batch size
-    for (auto &output : *graph->mutable_output())
-      if (output.type().has_tensor_type())
-        output.mutable_type()->mutable_tensor_type()->clear_shape();
-    for (auto &input : *graph->mutable_input())
-      for (const ValueInfo &bound : inputs)
-        if (bound.name == input.name() && input.type().has_tensor_type()) {
-          auto *shape = input.mutable_type()->mutable_tensor_type()->mutable_shape();
-          shape->clear_dim();
-          for (const Dimension &dim : bound.dims)
-            shape->add_dim()->set_dim_value(dim.value);
-        }
-    onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(),
-                                       onnx::ShapeInferenceOptions(false, 0, true));
-    for (const auto &info : graph->value_info())
-      types[info.name()] = convertValueInfo(info);
-    for (const auto &info : graph->output())
-      types[info.name()] = convertValueInfo(info);
-  });
-  return types;
 }
