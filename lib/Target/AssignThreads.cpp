@@ -1,6 +1,8 @@
 //===- AssignThreads.cpp - which loops get threads -----------------------------===//
 #include "nibble/Target/Passes.h"
 
+#include "WorkEstimate.h"
+
 #include "mlir/Dialect/SCF/Transforms/Transforms.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/PatternMatch.h"
@@ -29,7 +31,7 @@ struct AssignThreadsPass : nibble::impl::AssignThreadsBase<AssignThreadsPass> {
   void runOnOperation() override {
     SmallVector<scf::ParallelOp> sequential;
     getOperation().walk([&](scf::ParallelOp loop) {
-      if (threads <= 1 || runsOnce(loop) || loop->getParentOfType<scf::ParallelOp>())
+      if (threads <= 1 || runsOnce(loop) || loop->getParentOfType<scf::ParallelOp>() || nibble::estimateWork(loop) < leastWork)
         sequential.push_back(loop);
     });
     IRRewriter rewriter(&getContext());

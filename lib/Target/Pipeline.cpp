@@ -23,6 +23,7 @@ void nibble::buildTargetPipeline(OpPassManager &manager, const TargetPipelineOpt
   // Threads first: afterwards the loops are blocks and branches, and nobody can tell which was parallel.
   AssignThreadsOptions assign;
   assign.threads = options.threads;
+  assign.leastWork = options.leastWork;
   manager.addPass(createAssignThreads(assign));
   if (options.threads > 1) {
     ConvertSCFToOpenMPPassOptions openmp;

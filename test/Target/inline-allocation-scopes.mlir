@@ -1,6 +1,6 @@
 // Allocation scopes around the bodies of parallel loops disappear, also where the body calls a function (which the canonicalizer leaves).
 // RUN: nibble-opt %s --convert-scf-to-openmp --inline-allocation-scopes | FileCheck %s
-// RUN: nibble-opt %s --nibble-target-pipeline=threads=2 | FileCheck %s --check-prefix=LOWERED
+// RUN: nibble-opt %s --nibble-target-pipeline="threads=2 least-work=1" | FileCheck %s --check-prefix=LOWERED
 
 func.func private @kernel(%i: index) {
   return

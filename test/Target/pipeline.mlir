@@ -1,5 +1,5 @@
 // Room 6 as a whole: buffers arrive as plain pointers, threads as an OpenMP region of the asked size, vector.fma stays one operation.
-// RUN: nibble-opt %s --nibble-target-pipeline=threads=2 | FileCheck %s
+// RUN: nibble-opt %s --nibble-target-pipeline="threads=2 least-work=1" | FileCheck %s
 // RUN: nibble-opt %s --nibble-target-pipeline | FileCheck %s --check-prefix=ONE
 
 // CHECK-LABEL: llvm.func @step(

@@ -1,5 +1,5 @@
 // A branch and a call inside a parallel loop: the OpenMP region then has several blocks.
-// RUN: nibble-opt %s --nibble-target-pipeline=threads=2 | FileCheck %s
+// RUN: nibble-opt %s --nibble-target-pipeline="threads=2 least-work=1" | FileCheck %s
 
 func.func private @clear(%x: memref<128xf32>, %i: index) {
   %zero = arith.constant 0.0 : f32

@@ -7,7 +7,8 @@ def AssignThreads : Pass<"assign-threads", "::mlir::ModuleOp"> {
   let summary = "Decides which parallel loops get threads; the others become sequential";
   let description = [{
     *Strategy.* Only an outermost `scf.parallel` with more than one iteration may have threads: a team inside a team costs a fork and
-    gains nothing, and neither does a loop of one iteration. With `threads=1` no loop has any, and the object does not call the
+    gains nothing, and neither does a loop of one iteration, nor one that is over before a team has met (a fork and a barrier are some
+    microseconds, longer on a busy machine; work is estimated in operations, `least-work`). With `threads=1` no loop has any, and the object does not call the
     OpenMP runtime. All other parallel loops become nests of `scf.for`, which compute the same values: iterations of a
     parallel loop write disjoint places and hand nothing on, so the number of threads never shows in a result.
 
@@ -15,7 +16,10 @@ def AssignThreads : Pass<"assign-threads", "::mlir::ModuleOp"> {
 
     *Living example:* test/Target/assign-threads.mlir.
   }];
-  let options = [Option<"threads", "threads", "unsigned", "1", "Size of the team; 1: no threads">];
+  let options = [
+    Option<"threads", "threads", "unsigned", "1", "Size of the team; 1: no threads">,
+    Option<"leastWork", "least-work", "int64_t", "40000", "Operations below which a loop is not worth a team">
+  ];
   let dependentDialects = ["::mlir::scf::SCFDialect"];
 }
 

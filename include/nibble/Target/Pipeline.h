@@ -10,6 +10,8 @@ namespace nibble {
 struct TargetPipelineOptions : public mlir::PassPipelineOptions<TargetPipelineOptions> {
   Option<unsigned> threads{*this, "threads", llvm::cl::desc("Size of the team that runs parallel loops; 1: no threads"),
                            llvm::cl::init(1)};
+  Option<int64_t> leastWork{*this, "least-work", llvm::cl::desc("Operations below which a loop is not worth a team"),
+                            llvm::cl::init(40000)};
 };
 
 /// Room 6, its part in MLIR: `loops` in, LLVM dialect (and `omp`) out. Runs on a module.

@@ -26,6 +26,7 @@ inline llvm::Expected<ObjectBytes> compileLoops(llvm::StringRef text, unsigned t
   mlir::PassManager manager(&context);
   TargetPipelineOptions options;
   options.threads = threads;
+  options.leastWork = 1; // threads wherever the text asks for them
   buildTargetPipeline(manager, options);
   if (mlir::failed(manager.run(*module)))
     return llvm::createStringError(errors);
