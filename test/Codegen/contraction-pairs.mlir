@@ -31,17 +31,17 @@
 // CHECK-NEXT: llvm.intr.masked.store
 // CHECK-NOT: func.func private @nibble_pairs_{{.*}}_{{.*}}x2_store
 
-func.func @two_products(%x: memref<1024xi8>, %w: memref<2048xi8>, %s: memref<f32>, %z: memref<i32>, %y: memref<32x64xf32>,
-                        %v: memref<32x64xf32>, %scratch: memref<65536xi8>) {
-  plan.group ins(%x : memref<1024xi8> as %a : tensor<32x64x!q4.int4>, %w : memref<2048xi8> as %b : tensor<64x64x!q4.int4>, %s : memref<f32> as %c : tensor<f32>, %z : memref<i32> as %d : tensor<i32>) outs(%y : memref<32x64xf32>) scratch(%scratch : memref<65536xi8>) {
+func.func @two_products(%x: memref<16384xi8>, %w: memref<8192xi8>, %s: memref<f32>, %z: memref<i32>, %y: memref<512x256xf32>,
+                        %v: memref<512x256xf32>, %scratch: memref<1048576xi8>) {
+  plan.group ins(%x : memref<16384xi8> as %a : tensor<512x64x!q4.int4>, %w : memref<8192xi8> as %b : tensor<256x64x!q4.int4>, %s : memref<f32> as %c : tensor<f32>, %z : memref<i32> as %d : tensor<i32>) outs(%y : memref<512x256xf32>) scratch(%scratch : memref<1048576xi8>) {
     %r = q4.matmul %a, %b scales(%c, %c) left_zero_point(%d) {layer = "fc1", transpose_b}
-        : (tensor<32x64x!q4.int4>, tensor<64x64x!q4.int4>, tensor<f32>, tensor<f32>, tensor<i32>) -> tensor<32x64xf32>
-    plan.yield %r : tensor<32x64xf32>
+        : (tensor<512x64x!q4.int4>, tensor<256x64x!q4.int4>, tensor<f32>, tensor<f32>, tensor<i32>) -> tensor<512x256xf32>
+    plan.yield %r : tensor<512x256xf32>
   }
-  plan.group ins(%x : memref<1024xi8> as %a : tensor<32x64x!q4.log<4>>, %w : memref<2048xi8> as %b : tensor<64x64x!q4.int4>, %s : memref<f32> as %c : tensor<f32>) outs(%v : memref<32x64xf32>) scratch(%scratch : memref<65536xi8>) {
+  plan.group ins(%x : memref<16384xi8> as %a : tensor<512x64x!q4.log<4>>, %w : memref<8192xi8> as %b : tensor<64x256x!q4.int4>, %s : memref<f32> as %c : tensor<f32>) outs(%v : memref<512x256xf32>) scratch(%scratch : memref<1048576xi8>) {
     %r = q4.matmul %a, %b scales(%c, %c) {layer = "fc1"}
-        : (tensor<32x64x!q4.log<4>>, tensor<64x64x!q4.int4>, tensor<f32>, tensor<f32>) -> tensor<32x64xf32>
-    plan.yield %r : tensor<32x64xf32>
+        : (tensor<512x64x!q4.log<4>>, tensor<64x256x!q4.int4>, tensor<f32>, tensor<f32>) -> tensor<512x256xf32>
+    plan.yield %r : tensor<512x256xf32>
   }
   return
 }

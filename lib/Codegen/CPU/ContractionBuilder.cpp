@@ -80,12 +80,25 @@ SmallVector<Value> Emit::apply(const IndexMap &map, Value flatNumber) {
   return results;
 }
 
-void Emit::parallel(ArrayRef<Value> sizes, function_ref<void(ValueRange)> body) {
-  SmallVector<Value> lower(sizes.size(), index(0)), step(sizes.size(), index(1));
-  auto op = scf::ParallelOp::create(b, loc, lower, SmallVector<Value>(sizes), step);
+// A fork and join of an OpenMP team costs one to a few microseconds.
+static constexpr int64_t kForkNanoseconds = 4000;
+
+void Emit::parallel(ArrayRef<Value> sizes, int64_t nanoseconds,
+                    function_ref<void(ValueRange)> body) {
   OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPoint(op.getBody()->getTerminator());
-  body(op.getInductionVars());
+  if (nanoseconds >= 2 * kForkNanoseconds) {
+    SmallVector<Value> lower(sizes.size(), index(0)), step(sizes.size(), index(1));
+    auto op = scf::ParallelOp::create(b, loc, lower, SmallVector<Value>(sizes), step);
+    b.setInsertionPoint(op.getBody()->getTerminator());
+    return body(op.getInductionVars());
+  }
+  SmallVector<Value> ivs;
+  for (Value size : sizes) {
+    auto op = scf::ForOp::create(b, loc, index(0), size, index(1));
+    b.setInsertionPoint(op.getBody()->getTerminator());
+    ivs.push_back(op.getInductionVar());
+  }
+  body(ivs);
 }
 
 void Emit::loop(Value begin, Value end, int64_t step, function_ref<void(Value)> body) {
@@ -102,8 +115,11 @@ void Emit::ifThen(Value condition, function_ref<void()> body) {
   body();
 }
 
-void Emit::chunks(Value count, int64_t chunk, function_ref<void(Value, Value)> body) {
-  parallel({ceilDiv(count, chunk)}, [&](ValueRange ivs) {
+void Emit::chunks(Value count, int64_t chunk, int64_t nanoseconds,
+                  function_ref<void(Value, Value)> body) {
+  if (nanoseconds < 2 * kForkNanoseconds)
+    return body(index(0), count);
+  parallel({ceilDiv(count, chunk)}, nanoseconds, [&](ValueRange ivs) {
     Value begin = mul(ivs[0], chunk);
     body(begin, min(add(begin, chunk), count));
   });

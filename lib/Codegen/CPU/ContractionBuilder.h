@@ -63,11 +63,14 @@ struct Emit {
   /// The outputs of `map` at `flat` (an index); only those asked for by `outputs` bits.
   SmallVector<Value> apply(const IndexMap &map, Value flat);
 
-  void parallel(ArrayRef<Value> sizes, function_ref<void(ValueRange)> body);
+  /// Loops over sizes, with threads where the whole is worth a fork: `nanoseconds` is what it takes
+  /// on one core, roughly and at most.
+  void parallel(ArrayRef<Value> sizes, int64_t nanoseconds, function_ref<void(ValueRange)> body);
   void loop(Value begin, Value end, int64_t step, function_ref<void(Value)> body);
   void ifThen(Value condition, function_ref<void()> body);
-  /// Parallel over [0, count) in chunks: body(begin, end).
-  void chunks(Value count, int64_t chunk, function_ref<void(Value, Value)> body);
+  /// `parallel` over [0, count) in chunks: body(begin, end).
+  void chunks(Value count, int64_t chunk, int64_t nanoseconds,
+              function_ref<void(Value, Value)> body);
 
   /// `elements` elements of `type` at a byte offset of the scratch.
   Value view(int64_t byteOffset, int64_t elements, Type type);

@@ -18,6 +18,7 @@ static Value splat(Emit &e, VectorType type, int64_t value) {
 static Value load(Emit &e, VectorType type, Value memref, Value at) {
   return vector::LoadOp::create(e.b, e.loc, type, memref, ValueRange{at});
 }
+static int64_t sizeOf(Value memref) { return cast<MemRefType>(memref.getType()).getNumElements(); }
 static void store(Emit &e, Value value, Value memref, Value at) {
   vector::StoreOp::create(e.b, e.loc, value, memref, ValueRange{at});
 }
@@ -53,8 +54,8 @@ void contraction::decode(Emit &e, const CodeFormat &format, Value source, Value 
   if (zeroPoint)
     offset = e.add(offset, vector::BroadcastOp::create(e.b, e.loc, half, zeroPoint).getResult());
   Value first = e.div(begin, 32), last = e.ceilDiv(e.add(begin, count), 32);
-  constexpr int64_t kBlocksATask = 128;
-  e.chunks(e.sub(last, first), kBlocksATask, [&](Value from, Value to) {
+  constexpr int64_t kBlocksATask = 512;
+  e.chunks(e.sub(last, first), kBlocksATask, sizeOf(target) / 16, [&](Value from, Value to) {
     e.loop(from, to, 1, [&](Value block) {
       Value in = e.mul(e.add(first, block), blockBytes), out = e.mul(block, 32);
       auto byteType = VectorType::get({16}, e.b.getI8Type());
@@ -97,21 +98,22 @@ static void copyRun(Emit &e, Value source, Value from, Value target, Value to, i
 void contraction::pad(Emit &e, const PadSpec &s, Value source, Value begin, Value images,
                       Value target) {
   int64_t row = s.width * s.channels;
-  e.chunks(e.mul(images, s.height), std::max<int64_t>(1, 8192 / row), [&](Value from, Value to) {
-    e.loop(from, to, 1, [&](Value imageRow) {
-      Value n = e.div(imageRow, s.height),
-            h = s.height == 1 ? e.index(0) : e.rem(imageRow, s.height);
-      Value toRow = e.add(e.add(e.mul(n, s.paddedHeight), e.mul(h, s.dilationH)), s.top);
-      Value to = e.mul(e.add(e.mul(toRow, s.paddedWidth), s.left), s.channels);
-      Value from = e.add(begin, e.mul(imageRow, row));
-      if (s.dilationW == 1)
-        return copyRun(e, source, from, target, to, row);
-      e.loop(e.index(0), e.index(s.width), 1, [&](Value w) {
-        copyRun(e, source, e.add(from, e.mul(w, s.channels)), target,
-                e.add(to, e.mul(w, s.channels * s.dilationW)), s.channels);
-      });
-    });
-  });
+  e.chunks(e.mul(images, s.height), std::max<int64_t>(1, 16384 / row), sizeOf(target) / 8,
+           [&](Value from, Value to) {
+             e.loop(from, to, 1, [&](Value imageRow) {
+               Value n = e.div(imageRow, s.height),
+                     h = s.height == 1 ? e.index(0) : e.rem(imageRow, s.height);
+               Value toRow = e.add(e.add(e.mul(n, s.paddedHeight), e.mul(h, s.dilationH)), s.top);
+               Value to = e.mul(e.add(e.mul(toRow, s.paddedWidth), s.left), s.channels);
+               Value from = e.add(begin, e.mul(imageRow, row));
+               if (s.dilationW == 1)
+                 return copyRun(e, source, from, target, to, row);
+               e.loop(e.index(0), e.index(s.width), 1, [&](Value w) {
+                 copyRun(e, source, e.add(from, e.mul(w, s.channels)), target,
+                         e.add(to, e.mul(w, s.channels * s.dilationW)), s.channels);
+               });
+             });
+           });
 }
 
 void contraction::fillZero(Emit &e, Value memref, int64_t n) {
@@ -119,7 +121,7 @@ void contraction::fillZero(Emit &e, Value memref, int64_t n) {
   int64_t width = 512 / element.getIntOrFloatBitWidth();
   auto type = VectorType::get({width}, element);
   Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(type));
-  e.chunks(e.index(llvm::divideCeil(n, width)), 1024, [&](Value from, Value to) {
+  e.chunks(e.index(llvm::divideCeil(n, width)), 1024, n / width, [&](Value from, Value to) {
     e.loop(from, to, 1, [&](Value i) { store(e, zero, memref, e.mul(i, width)); });
   });
 }
@@ -191,7 +193,8 @@ struct Packer {
 
 void contraction::pack(Emit &e, const PackSpec &spec, Value source, Value sourceBase,
                        Value segmentCount, Value length, Value target) {
-  e.parallel({e.index(spec.tiles.count()), segmentCount}, [&](ValueRange ids) {
+  int64_t nanoseconds = spec.elements() / (spec.columnStride == 1 ? 8 : 2);
+  e.parallel({e.index(spec.tiles.count()), segmentCount}, nanoseconds, [&](ValueRange ids) {
     SmallVector<Value> tile = e.apply(spec.tiles, ids[0]), segment = e.apply(spec.segments, ids[1]);
     Packer packer{e, spec, source, target, length, {}, {}, {}, {}};
     packer.from = e.add(sourceBase, e.add(tile[0], segment[0]));
@@ -205,7 +208,7 @@ void contraction::pack(Emit &e, const PackSpec &spec, Value source, Value source
 void contraction::overlapPairs(Emit &e, Value source, Value base, int64_t distance, Value count,
                                Value target) {
   auto type = i16Vector(e, 16);
-  e.chunks(e.ceilDiv(count, 16), 256, [&](Value from, Value to) {
+  e.chunks(e.ceilDiv(count, 16), 1024, sizeOf(target) / 16, [&](Value from, Value to) {
     e.loop(from, to, 1, [&](Value i) {
       Value at = e.add(base, e.mul(i, 16));
       Value pairs = vector::InterleaveOp::create(e.b, e.loc, load(e, type, source, at),

@@ -88,36 +88,40 @@ struct PixelFloat {
     blocks.append(s.kernelHeight, {0, 1, 0, 0});
     blocks.append(s.kernelWidth, {0, 0, 1, 0});
     blocks.append(columnTiles, {0, 0, 0, 1});
-    e.parallel({e.index(s.groups * taps * columnTiles), e.index(rowTiles)}, [&](ValueRange ids) {
-      SmallVector<Value> block = e.apply(blocks, ids[0]);
-      Value group = block[0], column = e.mul(block[3], tile), row = e.mul(ids[1], plan.rows);
-      FloatCall call;
-      call.rowCount = e.min(e.sub(e.index(rows), row), e.index(plan.rows));
-      call.columns = e.min(e.sub(e.index(channels), column), e.index(tile));
-      call.n1 = e.index(s.batch), call.n2 = entry(rangesH, block[1], 1),
-      call.n3 = entry(rangesW, block[2], 1);
-      call.aRow = e.index(1);
-      call.a1 = e.index(s.outHeight * s.outWidth * s.outChannels),
-      call.a2 = e.index(s.outWidth * s.outChannels);
-      call.a3 = e.index(s.outChannels);
-      call.b1 = e.index(s.height * s.width * s.channels),
-      call.b2 = e.index(s.strideH * s.width * s.channels);
-      call.b3 = e.index(plan.packed ? tile : s.strideW * s.channels);
-      call.outRow = e.index(taps * channels);
-      Value groupRow = e.add(e.mul(group, rows), row);
-      Value pixel =
-          e.add(e.mul(entry(rangesH, block[1], 0), s.outWidth), entry(rangesW, block[2], 0));
-      call.a = e.at(rowOperand, e.add(e.mul(pixel, s.outChannels), groupRow), f32);
-      Value in = e.add(e.mul(entry(rangesH, block[1], 2), s.width), entry(rangesW, block[2], 2));
-      Value columnAt = plan.packed
-                           ? e.mul(column, s.outWidth)
-                           : e.add(e.mul(in, s.channels), e.add(e.mul(group, channels), column));
-      call.b = e.at(columnOperand, columnAt, f32);
-      Value tap = e.add(e.mul(block[1], s.kernelWidth), block[2]);
-      Value out = e.add(e.mul(e.add(e.mul(groupRow, taps), tap), channels), column);
-      call.out = e.at(output, out, f32);
-      callFloatKernel(e, plan.rows, plan.vectors, masked, call);
-    });
+    int64_t multiplyAdds = rows * s.channels * taps * plan.p.totalPixels;
+    e.parallel(
+        {e.index(s.groups * taps * columnTiles), e.index(rowTiles)}, multiplyAdds / 64,
+        [&](ValueRange ids) {
+          SmallVector<Value> block = e.apply(blocks, ids[0]);
+          Value group = block[0], column = e.mul(block[3], tile), row = e.mul(ids[1], plan.rows);
+          FloatCall call;
+          call.rowCount = e.min(e.sub(e.index(rows), row), e.index(plan.rows));
+          call.columns = e.min(e.sub(e.index(channels), column), e.index(tile));
+          call.n1 = e.index(s.batch), call.n2 = entry(rangesH, block[1], 1),
+          call.n3 = entry(rangesW, block[2], 1);
+          call.aRow = e.index(1);
+          call.a1 = e.index(s.outHeight * s.outWidth * s.outChannels),
+          call.a2 = e.index(s.outWidth * s.outChannels);
+          call.a3 = e.index(s.outChannels);
+          call.b1 = e.index(s.height * s.width * s.channels),
+          call.b2 = e.index(s.strideH * s.width * s.channels);
+          call.b3 = e.index(plan.packed ? tile : s.strideW * s.channels);
+          call.outRow = e.index(taps * channels);
+          Value groupRow = e.add(e.mul(group, rows), row);
+          Value pixel =
+              e.add(e.mul(entry(rangesH, block[1], 0), s.outWidth), entry(rangesW, block[2], 0));
+          call.a = e.at(rowOperand, e.add(e.mul(pixel, s.outChannels), groupRow), f32);
+          Value in =
+              e.add(e.mul(entry(rangesH, block[1], 2), s.width), entry(rangesW, block[2], 2));
+          Value columnAt =
+              plan.packed ? e.mul(column, s.outWidth)
+                          : e.add(e.mul(in, s.channels), e.add(e.mul(group, channels), column));
+          call.b = e.at(columnOperand, columnAt, f32);
+          Value tap = e.add(e.mul(block[1], s.kernelWidth), block[2]);
+          Value out = e.add(e.mul(e.add(e.mul(groupRow, taps), tap), channels), column);
+          call.out = e.at(output, out, f32);
+          callFloatKernel(e, plan.rows, plan.vectors, masked, call);
+        });
   }
 };
 } // namespace

@@ -29,7 +29,7 @@ void contraction::reserveTables(PairProduct &p, ScratchLayout &scratch, const Cp
 
 static void emitTable(Emit &e, const IndexMap &map, int64_t offset, int64_t entries) {
   Value table = e.view(offset, entries * 2, e.b.getI64Type()), last = e.index(map.count() - 1);
-  e.chunks(e.index(entries), 1024, [&](Value from, Value to) {
+  e.chunks(e.index(entries), 2048, 4 * entries, [&](Value from, Value to) {
     e.loop(from, to, 1, [&](Value i) {
       SmallVector<Value> values = e.apply(map, e.min(i, last));
       for (int column = 0; column < 2; ++column)
@@ -64,45 +64,50 @@ void contraction::emitTiles(Emit &e, const PairProduct &p, Value a, Value b, Val
     scale = arith::ConstantOp::create(e.b, e.loc, e.b.getF32FloatAttr(0));
   Value pairs = e.i64(p.pairs), aStep = e.i64(p.aStep), bStep = e.i64(p.bStep);
   int64_t task = rowsATask(p, unit.rows);
-  e.parallel({e.ceilDiv(rowCount, task), e.index(p.columns.count())}, [&](ValueRange ids) {
-    Value begin = e.mul(ids[0], task), end = e.min(e.add(begin, task), rowCount);
-    SmallVector<Value> tile = e.apply(p.columns, ids[1]);
-    Value columns = e.min(e.sub(e.index(p.blockColumns), tile[3]), e.index(p.tileColumns));
-    PairCall call{e.at(a, tile[0], i16),
-                  e.at(b, tile[1], i16),
-                  rowTable,
-                  segTable,
-                  e.at(out, tile[2], element),
-                  e.toI64(begin),
-                  e.toI64(end),
-                  {},
-                  {},
-                  pairs,
-                  aStep,
-                  bStep,
-                  e.toI64(columns),
-                  scale};
-    auto callWith = [&](Value from, Value to) {
-      call.segBegin = e.toI64(from);
-      call.segEnd = e.toI64(to);
-      int64_t lanes = unit.vectorBits / 32, lastColumns = (p.blockColumns - 1) % p.tileColumns + 1;
-      if (p.vectors == 1 || lastColumns > lanes)
-        return callPairKernel(e, p.vectors, epilogue, call);
-      // A last tile that one vector covers.
-      Value narrow =
-          arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::sle, columns, e.index(lanes));
-      auto either = scf::IfOp::create(e.b, e.loc, narrow, /*withElseRegion=*/true);
-      OpBuilder::InsertionGuard guard(e.b);
-      e.b.setInsertionPoint(either.thenBlock()->getTerminator());
-      callPairKernel(e, 1, epilogue, call);
-      e.b.setInsertionPoint(either.elseBlock()->getTerminator());
-      callPairKernel(e, p.vectors, epilogue, call);
-    };
-    if (p.segments.count() <= p.maxSegments)
-      return callWith(e.index(0), segmentCount);
-    e.loop(e.index(0), segmentCount, p.maxSegments,
-           [&](Value from) { callWith(from, e.min(e.add(from, p.maxSegments), segmentCount)); });
-  });
+  int64_t multiplyAdds = p.rows.count() * p.columns.count() * p.tileColumns * p.terms();
+  e.parallel({e.ceilDiv(rowCount, task), e.index(p.columns.count())}, multiplyAdds / 128,
+             [&](ValueRange ids) {
+               Value begin = e.mul(ids[0], task), end = e.min(e.add(begin, task), rowCount);
+               SmallVector<Value> tile = e.apply(p.columns, ids[1]);
+               Value columns =
+                   e.min(e.sub(e.index(p.blockColumns), tile[3]), e.index(p.tileColumns));
+               PairCall call{e.at(a, tile[0], i16),
+                             e.at(b, tile[1], i16),
+                             rowTable,
+                             segTable,
+                             e.at(out, tile[2], element),
+                             e.toI64(begin),
+                             e.toI64(end),
+                             {},
+                             {},
+                             pairs,
+                             aStep,
+                             bStep,
+                             e.toI64(columns),
+                             scale};
+               auto callWith = [&](Value from, Value to) {
+                 call.segBegin = e.toI64(from);
+                 call.segEnd = e.toI64(to);
+                 int64_t lanes = unit.vectorBits / 32,
+                         lastColumns = (p.blockColumns - 1) % p.tileColumns + 1;
+                 if (p.vectors == 1 || lastColumns > lanes)
+                   return callPairKernel(e, p.vectors, epilogue, call);
+                 // A last tile that one vector covers.
+                 Value narrow = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::sle,
+                                                      columns, e.index(lanes));
+                 auto either = scf::IfOp::create(e.b, e.loc, narrow, /*withElseRegion=*/true);
+                 OpBuilder::InsertionGuard guard(e.b);
+                 e.b.setInsertionPoint(either.thenBlock()->getTerminator());
+                 callPairKernel(e, 1, epilogue, call);
+                 e.b.setInsertionPoint(either.elseBlock()->getTerminator());
+                 callPairKernel(e, p.vectors, epilogue, call);
+               };
+               if (p.segments.count() <= p.maxSegments)
+                 return callWith(e.index(0), segmentCount);
+               e.loop(e.index(0), segmentCount, p.maxSegments, [&](Value from) {
+                 callWith(from, e.min(e.add(from, p.maxSegments), segmentCount));
+               });
+             });
 }
 
 void contraction::emitScale(Emit &e, Value sums, Value target, Value targetBase, Value count,
@@ -112,7 +117,8 @@ void contraction::emitScale(Emit &e, Value sums, Value target, Value targetBase,
   auto sumType = VectorType::get({lanes}, element),
        floatType = VectorType::get({lanes}, e.b.getF32Type());
   auto i32Type = VectorType::get({lanes}, e.b.getI32Type());
-  e.chunks(e.ceilDiv(count, lanes), 512, [&](Value from, Value to) {
+  int64_t elements = cast<MemRefType>(sums.getType()).getNumElements();
+  e.chunks(e.ceilDiv(count, lanes), 1024, elements / lanes, [&](Value from, Value to) {
     Value factor = vector::BroadcastOp::create(e.b, e.loc, floatType, scale);
     e.loop(from, to, 1, [&](Value i) {
       Value at = e.mul(i, lanes);

@@ -27,27 +27,29 @@ void contraction::packFloat(Emit &e, const FloatPackSpec &s, Value source, int64
   auto type = VectorType::get({s.tileColumns}, e.b.getF32Type());
   Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(type));
   auto maskType = VectorType::get({s.tileColumns}, e.b.getI1Type());
-  e.parallel({e.index(s.tiles.count()), e.index(s.outer.count())}, [&](ValueRange ids) {
-    SmallVector<Value> tile = e.apply(s.tiles, ids[0]), outer = e.apply(s.outer, ids[1]);
-    Value base = e.add(tile[0], outer[0]);
-    Value to = e.mul(e.add(e.mul(ids[0], s.outer.count()), ids[1]), s.terms * s.tileColumns);
-    Value columns = e.min(e.sub(e.index(s.blockColumns), tile[1]), e.index(s.tileColumns));
-    Value mask = vector::CreateMaskOp::create(e.b, e.loc, maskType, columns);
-    e.loop(e.index(0), e.index(s.terms), 1, [&](Value k) {
-      Value at = e.add(base, e.mul(k, s.termStride)), out = e.add(to, e.mul(k, s.tileColumns));
-      if (s.columnStride == 1) {
-        Value row =
-            vector::MaskedLoadOp::create(e.b, e.loc, type, from, ValueRange{at}, mask, zero);
-        vector::StoreOp::create(e.b, e.loc, row, target, ValueRange{out});
-        return;
-      }
-      e.loop(e.index(0), columns, 1, [&](Value j) {
-        Value x = memref::LoadOp::create(e.b, e.loc, from,
-                                         ValueRange{e.add(at, e.mul(j, s.columnStride))});
-        memref::StoreOp::create(e.b, e.loc, x, target, ValueRange{e.add(out, j)});
+  int64_t nanoseconds = s.elements() / (s.columnStride == 1 ? 8 : 1);
+  e.parallel(
+      {e.index(s.tiles.count()), e.index(s.outer.count())}, nanoseconds, [&](ValueRange ids) {
+        SmallVector<Value> tile = e.apply(s.tiles, ids[0]), outer = e.apply(s.outer, ids[1]);
+        Value base = e.add(tile[0], outer[0]);
+        Value to = e.mul(e.add(e.mul(ids[0], s.outer.count()), ids[1]), s.terms * s.tileColumns);
+        Value columns = e.min(e.sub(e.index(s.blockColumns), tile[1]), e.index(s.tileColumns));
+        Value mask = vector::CreateMaskOp::create(e.b, e.loc, maskType, columns);
+        e.loop(e.index(0), e.index(s.terms), 1, [&](Value k) {
+          Value at = e.add(base, e.mul(k, s.termStride)), out = e.add(to, e.mul(k, s.tileColumns));
+          if (s.columnStride == 1) {
+            Value row =
+                vector::MaskedLoadOp::create(e.b, e.loc, type, from, ValueRange{at}, mask, zero);
+            vector::StoreOp::create(e.b, e.loc, row, target, ValueRange{out});
+            return;
+          }
+          e.loop(e.index(0), columns, 1, [&](Value j) {
+            Value x = memref::LoadOp::create(e.b, e.loc, from,
+                                             ValueRange{e.add(at, e.mul(j, s.columnStride))});
+            memref::StoreOp::create(e.b, e.loc, x, target, ValueRange{e.add(out, j)});
+          });
+        });
       });
-    });
-  });
 }
 
 Value contraction::constantTable(Emit &e, ArrayRef<int64_t> numbers) {
@@ -248,12 +250,16 @@ struct WindowFloat {
     if (tasks == 1)
       task = axes.w.pixels;
     Value lines = e.index(w.images * axes.h.pixels);
-    e.parallel({e.index(plan.weights.tiles.count()), lines, e.index(tasks)}, [&](ValueRange ids) {
-      Value n = e.div(ids[1], axes.h.pixels),
-            i = axes.h.pixels == 1 ? e.index(0) : e.rem(ids[1], axes.h.pixels);
-      Value begin = e.mul(ids[2], task), end = e.min(e.add(begin, task), e.index(axes.w.pixels));
-      row(axes, rows, runs, runCount, ids[0], n, i, begin, end);
-    });
+    int64_t multiplyAdds = w.images * axes.h.pixels * axes.w.pixels * axes.h.taps * axes.w.taps *
+                           w.inChannels * w.resultChannels();
+    e.parallel({e.index(plan.weights.tiles.count()), lines, e.index(tasks)}, multiplyAdds / 64,
+               [&](ValueRange ids) {
+                 Value n = e.div(ids[1], axes.h.pixels),
+                       i = axes.h.pixels == 1 ? e.index(0) : e.rem(ids[1], axes.h.pixels);
+                 Value begin = e.mul(ids[2], task),
+                       end = e.min(e.add(begin, task), e.index(axes.w.pixels));
+                 row(axes, rows, runs, runCount, ids[0], n, i, begin, end);
+               });
   }
 
   void emit() {
