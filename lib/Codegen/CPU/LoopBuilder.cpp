@@ -151,12 +151,6 @@ void LoopBuilder::store(Value vector, Value memory, Value at, int64_t active) co
     vector::MaskedStoreOp::create(b, loc, memory, ValueRange{at}, activeLanes(lanes, active), vector);
 }
 
-VectorOps::B LoopBuilder::lanesBelow(Value at, int64_t lanes, int64_t n) const {
-  VectorOps o = ops(lanes);
-  Value left = toI32(sub(index(n), at)); // elements from `at` to the end
-  return o.ilt(o.iota(), o.splat(VectorOps::I{left}));
-}
-
 Value LoopBuilder::combineLanes(Value vector) const {
   int64_t lanes = cast<VectorType>(vector.getType()).getNumElements();
   for (int64_t distance = lanes / 2; distance > 0; distance /= 2) {

@@ -69,8 +69,6 @@ public:
   void storeScalar(Value value, Value memory, Value at) const { memref::StoreOp::create(b, loc, value, memory, at); }
   /// The first `active` lanes of a constant mask.
   Value activeLanes(int64_t lanes, int64_t active) const;
-  /// Is lane j of a vector at element `at` below n? (n below 2³¹: the flat loops count blocks' lanes in i32.)
-  VectorOps::B lanesBelow(Value at, int64_t lanes, int64_t n) const;
   Value extract(Value vector, int64_t lane) const { return vector::ExtractOp::create(b, loc, vector, lane); }
   /// Lanes j and j + distance … 1, combined as the flat reduction combines them; returns lane 0.
   Value combineLanes(Value vector) const;

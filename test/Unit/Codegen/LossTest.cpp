@@ -43,6 +43,11 @@ TEST(Loss, CrossEntropy) {
         %0, %1 = nn.softmax_cross_entropy %x, %y : (tensor<$rx$cxf32>, tensor<$rxi32>) -> (tensor<f32>, tensor<i32>)
         return %0, %1 : tensor<f32>, tensor<i32>
       })", {{"r", rows}, {"c", classes}, {"l", logits}}));
+  // A row that begins with NaN has its first maximum there: nothing is larger than NaN.
+  expectSameBits(R"((%x: tensor<3x10xf32> {t.value = 0x7FC00000 : f32}, %y: tensor<3xi32> {t.max = 1}) -> (tensor<f32>, tensor<i32>) {
+    %0, %1 = nn.softmax_cross_entropy %x, %y : (tensor<3x10xf32>, tensor<3xi32>) -> (tensor<f32>, tensor<i32>)
+    return %0, %1 : tensor<f32>, tensor<i32>
+  })");
 }
 
 // With `valid` only the first rows count, as a sum: none, some, all.
