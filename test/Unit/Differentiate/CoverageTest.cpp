@@ -19,9 +19,20 @@ std::optional<std::string> reason(OperationName name) {
   return concept_->getNoGradientReason(concept_, nullptr).str();
 }
 
+/// The ops of nn. (MLIRContext::getRegisteredOperationsByDialect of LLVM 22 does not find them: it
+/// searches a list that is sorted the other way.)
+std::vector<RegisteredOperationName> nnOps(MLIRContext &context) {
+  std::vector<RegisteredOperationName> ops;
+  for (RegisteredOperationName op : context.getRegisteredOperations())
+    if (op.getDialectNamespace() == "nn")
+      ops.push_back(op);
+  EXPECT_GT(ops.size(), 50u);
+  return ops;
+}
+
 /// Every op of nn implements the interface, with a rule or a reason.
 TEST_F(DifferentiateTest, EveryOpHasARuleOrAReason) {
-  for (RegisteredOperationName op : context.getRegisteredOperationsByDialect("nn"))
+  for (RegisteredOperationName op : nnOps(context))
     EXPECT_TRUE(reason(op)) << op.getStringRef().str()
                             << " has neither a rule nor a reason why it has none";
 }
@@ -36,7 +47,7 @@ TEST_F(DifferentiateTest, EveryRuleIsTested) {
     ASSERT_TRUE(module) << test.name;
     module->walk([&](Operation *op) { tested.insert(op->getName().getStringRef().str()); });
   }
-  for (RegisteredOperationName op : context.getRegisteredOperationsByDialect("nn")) {
+  for (RegisteredOperationName op : nnOps(context)) {
     std::string name = op.getStringRef().str();
     EXPECT_EQ(reason(op)->empty(), tested.count(name) == 1) << name;
   }
