@@ -156,19 +156,25 @@ struct WindowFloat {
     return constantTable(e, numbers);
   }
 
-  /// Runs of [first pixel, pixels, first tap, taps, input coordinate].
-  Value runTable(const WindowAxis &a, int64_t &runs) {
-    SmallVector<int64_t> numbers;
+  /// The part of a register tile's rows that is used, if n of them are wanted.
+  double use(int64_t n) { return double(n) / double(llvm::alignTo(n, plan.rows)); }
+
+  /// Runs of [first pixel, pixels, first tap, taps, input coordinate]: those that go along the row,
+  /// or those that go across images.
+  SmallVector<int64_t> runs(const WindowAxis &a, bool acrossImages) {
+    SmallVector<int64_t> all, chosen;
     for (int64_t i = 0; i < a.pixels; ++i) {
       Taps taps(a, w.inWidth, i);
-      size_t n = numbers.size();
-      if (n && numbers[n - 3] == taps.first && numbers[n - 2] == taps.count)
-        ++numbers[n - 4];
+      size_t n = all.size();
+      if (n && all[n - 3] == taps.first && all[n - 2] == taps.count)
+        ++all[n - 4];
       else
-        numbers.append({i, 1, taps.first, taps.count, taps.in});
+        all.append({i, 1, taps.first, taps.count, taps.in});
     }
-    runs = int64_t(numbers.size()) / 5;
-    return constantTable(e, numbers);
+    for (size_t i = 0; i < all.size(); i += 5)
+      if ((use(all[i + 1]) < 0.8 * use(w.images)) == acrossImages)
+        chosen.append(all.begin() + i, all.begin() + i + 5);
+    return chosen;
   }
 
   /// Everything of a call but rows and addresses.
@@ -179,12 +185,10 @@ struct WindowFloat {
     FloatCall call;
     call.columns = columns;
     call.n1 = rowTaps, call.n2 = columnTaps, call.n3 = e.index(terms);
-    call.aRow = e.index(x.inStep * pixel);
-    call.a1 = e.index(h.inTapStep * w.inWidth * pixel), call.a2 = e.index(x.inTapStep * pixel),
+    call.a1 = e.index(h.inTapStep * w.inWidth * pixel), call.a2 = e.index(x.inTapStep * pixel);
     call.a3 = e.index(1);
-    call.b1 = e.index(h.tapStep * plan.kernelW * terms * tile),
+    call.b1 = e.index(h.tapStep * plan.kernelW * terms * tile);
     call.b2 = e.index(x.tapStep * terms * tile), call.b3 = e.index(tile);
-    call.outRow = e.index(x.outStep * w.outChannels);
     if (w.groups == 1 && x.inTapStep == 1 && x.tapStep == 1) { // a row of taps is one run
       call.n3 = e.mul(columnTaps, terms);
       call.n2 = e.index(1);
@@ -192,74 +196,100 @@ struct WindowFloat {
     return call;
   }
 
-  /// One result row (of image n, pixel row i) for one tile of columns, result pixels [begin, end).
-  void row(const WindowProduct::Class &axes, Value rows, Value runs, int64_t runCount, Value tileId,
-           Value n, Value i, Value begin, Value end) {
-    const WindowAxis &h = axes.h, &x = axes.w;
+  /// What a task computes: tile of columns `tileId`, pixel row `i` of image `image`, or of `images`
+  /// images from there on; of runs along the row, result pixels [begin, end).
+  struct Task {
+    const WindowProduct::Class &axes;
+    Value rowTable, runTable;
+    int64_t runCount;
+    Value tileId, image, i, images, begin, end;
+  };
+
+  /// The tiles of one run.
+  void run(const Task &t, Value run) {
+    const WindowAxis &h = t.axes.h, &x = t.axes.w;
     int64_t tile = plan.weights.tileColumns, terms = w.termChannels();
     int64_t tiles = llvm::divideCeil(w.resultChannels(), tile);
-    Value group = w.groups == 1 ? e.index(0) : e.div(tileId, tiles),
-          inGroup = w.groups == 1 ? tileId : e.rem(tileId, tiles);
-    Value column = e.mul(inGroup, tile),
-          columns = e.min(e.sub(e.index(w.resultChannels()), column), e.index(tile));
-    Value panelTile = e.mul(tileId, plan.kernelH * plan.kernelW * terms * tile);
-    Value outRow = e.add(
-        e.mul(e.add(e.mul(n, w.outHeight), e.add(e.mul(i, h.outStep), h.outFirst)), w.outWidth),
-        x.outFirst);
-    Value tapH = entry(rows, i, 3, 0), tapsH = entry(rows, i, 3, 1);
-    Value inRow = e.mul(e.add(e.mul(n, w.inHeight), entry(rows, i, 3, 2)), w.inWidth);
-    e.loop(e.index(0), e.index(runCount), 1, [&](Value run) {
-      Value first = entry(runs, run, 5, 0), last = e.add(first, entry(runs, run, 5, 1));
-      Value tapW = entry(runs, run, 5, 2), tapsW = entry(runs, run, 5, 3),
-            in = entry(runs, run, 5, 4);
-      FloatCall call = callOf(axes, tapsH, tapsW, columns);
-      Value kernelRow = e.add(e.mul(tapH, h.tapStep), h.tapFirst),
-            kernelColumn = e.add(e.mul(tapW, x.tapStep), x.tapFirst);
-      Value position = e.add(e.mul(kernelRow, plan.kernelW), kernelColumn);
-      call.b = e.at(panel, e.add(panelTile, e.mul(position, terms * tile)), f32);
-      Value from = e.max(first, begin), to = e.min(last, end);
-      auto tileAt = [&](Value j, int64_t rows, Value count) {
-        Value pixel = e.add(inRow, e.add(in, e.mul(e.sub(j, first), x.inStep)));
-        call.a = e.at(left, e.add(e.mul(pixel, w.inChannels), e.mul(group, terms)), f32);
-        Value outPixel = e.mul(e.add(outRow, e.mul(j, x.outStep)), w.outChannels);
-        call.out =
-            e.at(output, e.add(outPixel, e.add(e.mul(group, w.resultChannels()), column)), f32);
-        call.rowCount = count;
-        callFloatKernel(e, rows, plan.vectors, /*masked=*/false, call);
-      };
-      e.loop(from, to, plan.rows, [&](Value j) {
-        Value count = e.min(e.sub(to, j), e.index(plan.rows));
-        Value single =
-            arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, count, e.index(1));
-        auto either = scf::IfOp::create(e.b, e.loc, single, /*withElseRegion=*/true);
-        OpBuilder::InsertionGuard guard(e.b);
-        e.b.setInsertionPoint(either.thenBlock()->getTerminator());
-        tileAt(j, 1, count);
-        e.b.setInsertionPoint(either.elseBlock()->getTerminator());
-        tileAt(j, plan.rows, count);
-      });
+    Value group = w.groups == 1 ? e.index(0) : e.div(t.tileId, tiles);
+    Value column = e.mul(w.groups == 1 ? t.tileId : e.rem(t.tileId, tiles), tile);
+    Value columns = e.min(e.sub(e.index(w.resultChannels()), column), e.index(tile));
+    Value first = entry(t.runTable, run, 5, 0), last = e.add(first, entry(t.runTable, run, 5, 1));
+    FloatCall call =
+        callOf(t.axes, entry(t.rowTable, t.i, 3, 1), entry(t.runTable, run, 5, 3), columns);
+    Value kernelRow = e.add(e.mul(entry(t.rowTable, t.i, 3, 0), h.tapStep), h.tapFirst);
+    Value kernelColumn = e.add(e.mul(entry(t.runTable, run, 5, 2), x.tapStep), x.tapFirst);
+    Value position = e.add(e.mul(kernelRow, plan.kernelW), kernelColumn);
+    Value panelTile = e.mul(t.tileId, plan.kernelH * plan.kernelW * terms * tile);
+    call.b = e.at(panel, e.add(panelTile, e.mul(position, terms * tile)), f32);
+
+    Value inRow = e.add(e.mul(t.image, w.inHeight), entry(t.rowTable, t.i, 3, 2));
+    Value outRow = e.add(e.mul(t.image, w.outHeight), e.add(e.mul(t.i, h.outStep), h.outFirst));
+    Value in = e.add(e.mul(inRow, w.inWidth), entry(t.runTable, run, 5, 4));
+    Value out = e.add(e.mul(outRow, w.outWidth), x.outFirst);
+    auto emitTile = [&](Value j, int64_t rows) {
+      Value inPixel = e.add(in, e.mul(e.sub(j, first), x.inStep));
+      Value outPixel = e.add(out, e.mul(j, x.outStep));
+      Value outColumn = e.add(e.mul(group, w.resultChannels()), column);
+      call.a = e.at(left, e.add(e.mul(inPixel, w.inChannels), e.mul(group, terms)), f32);
+      call.out = e.at(output, e.add(e.mul(outPixel, w.outChannels), outColumn), f32);
+      callFloatKernel(e, rows, plan.vectors, /*masked=*/false, call);
+    };
+    if (t.images) {
+      call.rowCount = t.images;
+      call.aRow = e.index(w.inImage()), call.outRow = e.index(w.outImage());
+      e.loop(first, last, 1, [&](Value j) { emitTile(j, plan.rows); });
+      return;
+    }
+    call.aRow = e.index(x.inStep * w.inChannels), call.outRow = e.index(x.outStep * w.outChannels);
+    Value to = e.min(last, t.end);
+    e.loop(e.max(first, t.begin), to, plan.rows, [&](Value j) {
+      call.rowCount = e.min(e.sub(to, j), e.index(plan.rows));
+      auto one = arith::CmpIPredicate::eq;
+      Value single = arith::CmpIOp::create(e.b, e.loc, one, call.rowCount, e.index(1));
+      auto either = scf::IfOp::create(e.b, e.loc, single, /*withElseRegion=*/true);
+      OpBuilder::InsertionGuard guard(e.b);
+      e.b.setInsertionPoint(either.thenBlock()->getTerminator());
+      emitTile(j, 1);
+      e.b.setInsertionPoint(either.elseBlock()->getTerminator());
+      emitTile(j, plan.rows);
+    });
+  }
+
+  /// All runs of one kind.
+  void emitRuns(const WindowProduct::Class &axes, Value rowTable, bool acrossImages) {
+    SmallVector<int64_t> table = runs(axes.w, acrossImages);
+    if (table.empty())
+      return;
+    Value runTable = constantTable(e, table);
+    int64_t runCount = int64_t(table.size()) / 5, pixels = 0;
+    for (size_t i = 0; i < table.size(); i += 5)
+      pixels += table[i + 1];
+    // Pixels of a row that one task takes: all, but for the long rows of matrix products.
+    int64_t task = axes.w.pixels <= plan.rows * 16 ? axes.w.pixels : plan.rows * 8;
+    int64_t tasks = acrossImages ? 1 : llvm::divideCeil(axes.w.pixels, task);
+    int64_t images = acrossImages ? llvm::divideCeil(w.images, plan.rows) : w.images;
+    int64_t multiplyAdds = w.images * axes.h.pixels * pixels * axes.h.taps * axes.w.taps *
+                           w.inChannels * w.resultChannels();
+    SmallVector<Value> sizes{e.index(plan.weights.tiles.count()), e.index(images * axes.h.pixels),
+                             e.index(tasks)};
+    e.parallel(sizes, multiplyAdds / 64, [&](ValueRange ids) {
+      Value image = e.div(ids[1], axes.h.pixels);
+      Value i = axes.h.pixels == 1 ? e.index(0) : e.rem(ids[1], axes.h.pixels);
+      Task t{axes, rowTable, runTable, runCount, ids[0], image, i, {}, {}, {}};
+      t.begin = e.mul(ids[2], task);
+      t.end = e.min(e.add(t.begin, task), e.index(axes.w.pixels));
+      if (acrossImages) {
+        t.image = e.mul(image, plan.rows);
+        t.images = e.min(e.sub(e.index(w.images), t.image), e.index(plan.rows));
+      }
+      e.loop(e.index(0), e.index(runCount), 1, [&](Value id) { run(t, id); });
     });
   }
 
   void emitClass(const WindowProduct::Class &axes) {
-    int64_t runCount = 0;
-    Value rows = rowTable(axes.h), runs = runTable(axes.w, runCount);
-    // Pixels of a row that one task takes: all, but for the long rows of matrix products.
-    int64_t task = plan.rows * 8,
-            tasks = axes.w.pixels <= 2 * task ? 1 : llvm::divideCeil(axes.w.pixels, task);
-    if (tasks == 1)
-      task = axes.w.pixels;
-    Value lines = e.index(w.images * axes.h.pixels);
-    int64_t multiplyAdds = w.images * axes.h.pixels * axes.w.pixels * axes.h.taps * axes.w.taps *
-                           w.inChannels * w.resultChannels();
-    e.parallel({e.index(plan.weights.tiles.count()), lines, e.index(tasks)}, multiplyAdds / 64,
-               [&](ValueRange ids) {
-                 Value n = e.div(ids[1], axes.h.pixels),
-                       i = axes.h.pixels == 1 ? e.index(0) : e.rem(ids[1], axes.h.pixels);
-                 Value begin = e.mul(ids[2], task),
-                       end = e.min(e.add(begin, task), e.index(axes.w.pixels));
-                 row(axes, rows, runs, runCount, ids[0], n, i, begin, end);
-               });
+    Value rows = rowTable(axes.h);
+    emitRuns(axes, rows, /*acrossImages=*/false);
+    emitRuns(axes, rows, /*acrossImages=*/true);
   }
 
   void emit() {
