@@ -24,25 +24,30 @@ struct CommandLine {
   std::unique_ptr<cl::opt<std::string>> model;
 
   explicit CommandLine(Tools tool) {
-    for (const char *title : {"1. Model", "2. Recipe: which numbers are multiplied", "3. Loss and optimizer", "4. Training",
-                              "5. Code and processor", "6. Output"}) {
+    for (const char *title :
+         {"1. Model", "2. Recipe: which numbers are multiplied", "3. Loss and optimizer",
+          "4. Training", "5. Code and processor", "6. Output"}) {
       categories.emplace_back(title);
       order.push_back(&categories.back());
     }
-    model = std::make_unique<cl::opt<std::string>>(cl::Positional, cl::desc("MODEL.onnx"), cl::cat(*order[0]));
+    model = std::make_unique<cl::opt<std::string>>(cl::Positional, cl::desc("MODEL.onnx"),
+                                                   cl::cat(*order[0]));
     for (const ToolOption &option : toolOptions())
       if (option.tools & tool)
         add(option);
   }
 
   void add(const ToolOption &option) {
-    // Libraries that come along with LLVM's shared object register flags of their own (`threads` is one); ours take the name.
+    // Libraries that come along with LLVM's shared object register flags of their own (`threads` is
+    // one); ours take the name.
     if (cl::Option *foreign = cl::getRegisteredOptions().lookup(option.name))
       foreign->removeArgument();
     bool isSwitch = option.metavar.empty();
-    auto made = std::make_unique<cl::list<std::string>>(llvm::StringRef(option.name), cl::desc(option.help), cl::value_desc(isSwitch ? llvm::StringRef("true|false") : llvm::StringRef(option.metavar)),
-                                                        isSwitch ? cl::ValueOptional : cl::ValueRequired,
-                                                        cl::cat(*order[static_cast<size_t>(option.group)]));
+    auto made = std::make_unique<cl::list<std::string>>(
+        llvm::StringRef(option.name), cl::desc(option.help),
+        cl::value_desc(isSwitch ? llvm::StringRef("true|false") : llvm::StringRef(option.metavar)),
+        isSwitch ? cl::ValueOptional : cl::ValueRequired,
+        cl::cat(*order[static_cast<size_t>(option.group)]));
     if (option.name == "O")
       made->setFormattingFlag(cl::Prefix); // -O3
     options.emplace_back(&option, std::move(made));
@@ -55,11 +60,14 @@ void nibble::printError(const Status &status) {
   llvm::SmallVector<llvm::StringRef> lines;
   llvm::StringRef(status.message()).split(lines, '\n');
   for (llvm::StringRef line : lines)
-    llvm::errs() << (line.starts_with("  note: ") || line.starts_with("error: ") ? "" : "error: ") << line << "\n";
+    llvm::errs() << (line.starts_with("  note: ") || line.starts_with("error: ") ? "" : "error: ")
+                 << line << "\n";
 }
 
-std::optional<int> nibble::parseCommandLine(int argc, char **argv, Tools tool, const char *overview, ToolOptions &options) {
-  // The stock flags first: they are the same on every tool. Some name passes (--mlir-print-ir-after=share-codes).
+std::optional<int> nibble::parseCommandLine(int argc, char **argv, Tools tool, const char *overview,
+                                            ToolOptions &options) {
+  // The stock flags first: they are the same on every tool. Some name passes
+  // (--mlir-print-ir-after=share-codes).
   registerAllPasses();
   mlir::registerMLIRContextCLOptions();
   mlir::registerPassManagerCLOptions();
@@ -68,7 +76,8 @@ std::optional<int> nibble::parseCommandLine(int argc, char **argv, Tools tool, c
   static CommandLine line(tool);
   for (auto &entry : cl::getRegisteredOptions()) {
     cl::Option &option = *entry.second;
-    bool ours = llvm::any_of(option.Categories, [](cl::OptionCategory *c) { return llvm::is_contained(line.order, c); });
+    bool ours = llvm::any_of(
+        option.Categories, [](cl::OptionCategory *c) { return llvm::is_contained(line.order, c); });
     bool generic = entry.first == "help" || entry.first == "help-list" || entry.first == "version";
     if (!ours && !generic && option.getOptionHiddenFlag() == cl::NotHidden)
       option.setHiddenFlag(cl::Hidden); // --help-hidden shows it
@@ -82,7 +91,8 @@ std::optional<int> nibble::parseCommandLine(int argc, char **argv, Tools tool, c
       continue;
     options.given.insert(option->name);
     if (!option->repeats && values->size() > 1) {
-      printError(Status::error("--" + option->name + " is given " + std::to_string(values->size()) + " times"));
+      printError(Status::error("--" + option->name + " is given " + std::to_string(values->size()) +
+                               " times"));
       return ExitUsage;
     }
     for (const std::string &value : *values)
@@ -93,7 +103,8 @@ std::optional<int> nibble::parseCommandLine(int argc, char **argv, Tools tool, c
   }
   if (Status status = checkOptions(options, tool); !status) {
     printError(status);
-    llvm::errs() << "       '" << llvm::StringRef(argv[0]).rsplit('/').second << " --help' lists the options\n";
+    llvm::errs() << "       '" << llvm::StringRef(argv[0]).rsplit('/').second
+                 << " --help' lists the options\n";
     return ExitUsage;
   }
   return std::nullopt;

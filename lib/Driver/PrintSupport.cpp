@@ -1,12 +1,14 @@
 //===- PrintSupport.cpp - what is supported, asked of the code itself ---------===//
 //
-// `nibble-opt --print-support /dev/null -o /dev/null`: a line an entry, fields separated by tabs, for scripts/support-page:
+// `nibble-opt --print-support /dev/null -o /dev/null`: a line an entry, fields separated by tabs,
+// for scripts/support-page:
 //
 //   onnx  OPERATOR  converter | fold          (fold: only where it folds to a constant)
-//   op    NAME      GRADIENT  interpreted | -  (GRADIENT: rule, or "none, because …", or - for ops outside nn)
+//   op    NAME      GRADIENT  interpreted | -  (GRADIENT: rule, or "none, because …", or - for ops
+//   outside nn)
 //
-// Nothing is listed here: operators come from the importer's tables, ops from the registered dialects, gradients from
-// DifferentiableOpInterface, meanings from the interpreter's table.
+// Nothing is listed here: operators come from the importer's tables, ops from the registered
+// dialects, gradients from DifferentiableOpInterface, meanings from the interpreter's table.
 //
 //===----------------------------------------------------------------------===//
 #include "nibble/Driver/Register.h"
@@ -38,9 +40,12 @@ struct PrintSupportPass : public PassWrapper<PrintSupportPass, OperationPass<Mod
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(PrintSupportPass)
   llvm::StringRef getArgument() const override { return "print-support"; }
   llvm::StringRef getDescription() const override {
-    return "Prints which ONNX operators have converters, and for each op its gradient rule and whether the interpreter knows it";
+    return "Prints which ONNX operators have converters, and for each op its gradient rule and "
+           "whether the interpreter knows it";
   }
-  void getDependentDialects(DialectRegistry &registry) const override { nibble::registerAllDialects(registry); }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    nibble::registerAllDialects(registry);
+  }
 
   void runOnOperation() override {
     for (const std::string &op : nibble::convertedOnnxOps())

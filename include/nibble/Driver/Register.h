@@ -7,7 +7,8 @@ class DialectRegistry;
 
 namespace nibble {
 
-/// Nibble's dialects, the upstream ones that the rooms produce, and all interface implementations that rooms attach.
+/// Nibble's dialects, the upstream ones that the rooms produce, and all interface implementations
+/// that rooms attach.
 void registerAllDialects(mlir::DialectRegistry &registry);
 /// Every pass and every room's named pipeline (nibble-opt).
 void registerAllPasses();
