@@ -72,7 +72,7 @@ static LogicalResult emit(Group &g, q4::OrOp op) {
 static LogicalResult emit(Group &g, q4::SawbClipOp op) {
   LoopBuilder &e = g.e;
   Buffer w = g.in(op.getW());
-  VectorOps o = e.ops(kLanes), wide = e.scalarOps(/*wide=*/true), s = e.scalarOps();
+  VectorOps o = e.ops(kLanes), wide = e.scalarOps(/*wide=*/true);
   SmallVector<Value> sums = flatSums(g, 0, w.count(), 2, [&](Value at, int64_t active) {
     F x{loadReals(e, w, at, kLanes, active)};
     return SmallVector<Value>{o.mul(x, x).v, generic::abs(o, x).v};
