@@ -23,7 +23,9 @@
 //     acc[r][j] = fma(a[r'·aRow + i1·a1 + i2·a2 + i3·a3], b[i1·b1 + i2·b2 + i3·b3 + j], acc[r][j]),
 //     r' = min(r, rowCount - 1)
 //   out[r·outRow + j] = acc[r][j]    for r < rowCount, j < columns
-// `masked` kernels read no column of b beyond the last.
+// Kernels that read `Columns` read no column of b beyond the last. Kernels that read a `Row` take
+// columns that span the pixels of an image row: column j stands at rowAt + i3·rowStep + j of the
+// row, and is no term (and not read) where that is not in [0, rowEnd).
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -66,14 +68,18 @@ struct PairCall {
 /// Calls the kernel with `vectors` vectors of columns, making it first where the module has none.
 void callPairKernel(Emit &e, int vectors, Epilogue epilogue, const PairCall &call);
 
+/// How the float kernel reads a vector of columns.
+enum class FloatRead { Whole, Columns, Row };
+
 /// Arguments of a call of the float kernel, in its order. Steps count elements.
 struct FloatCall {
   Value a, b, out;
   Value rowCount, columns, n1, n2, n3, aRow, a1, a2, a3, b1, b2, b3, outRow;
+  Value rowAt, rowStep, rowEnd; // of kernels that read a Row
 };
 /// Most vectors of a register tile of floats, and the rows of one with `vectors` vectors.
 int64_t floatVectors(const CpuTarget &target);
 int64_t floatRows(const CpuTarget &target, int64_t vectors);
-void callFloatKernel(Emit &e, int64_t rows, int64_t vectors, bool masked, const FloatCall &call);
+void callFloatKernel(Emit &e, int64_t rows, int64_t vectors, FloatRead read, const FloatCall &call);
 
 } // namespace nibble::contraction

@@ -27,7 +27,7 @@ namespace {
 struct FloatKernelBody {
   Emit &e;
   int64_t rows, vectors;
-  bool masked;
+  FloatRead read;
   FloatCall arg;
   int64_t lanes = e.target.lanes();
   Type f32 = e.b.getF32Type();
@@ -36,39 +36,67 @@ struct FloatKernelBody {
 
   Value mulI64(Value x, Value y) { return arith::MulIOp::create(e.b, e.loc, x, y); }
 
+  VectorType indexType = VectorType::get({lanes}, e.b.getI32Type());
+
+  Value splat(Value i64Value) {
+    Value narrow = arith::TruncIOp::create(e.b, e.loc, e.b.getI32Type(), i64Value);
+    return vector::BroadcastOp::create(e.b, e.loc, indexType, narrow);
+  }
+  /// Numbers of the columns of vector j.
+  Value columnNumbers(int64_t j) {
+    SmallVector<int32_t> numbers;
+    for (int64_t lane = 0; lane < lanes; ++lane)
+      numbers.push_back(int32_t(j * lanes + lane));
+    auto attribute = DenseElementsAttr::get(indexType, ArrayRef<int32_t>(numbers));
+    return arith::ConstantOp::create(e.b, e.loc, attribute);
+  }
+  Value compare(arith::CmpIPredicate predicate, Value x, Value y) {
+    return arith::CmpIOp::create(e.b, e.loc, predicate, x, y);
+  }
+
   void makeMasks() {
-    auto i32Type = VectorType::get({lanes}, e.b.getI32Type());
-    Value limit = vector::BroadcastOp::create(
-        e.b, e.loc, i32Type, arith::TruncIOp::create(e.b, e.loc, e.b.getI32Type(), arg.columns));
-    for (int64_t j = 0; j < vectors; ++j) {
-      SmallVector<int32_t> numbers;
-      for (int64_t lane = 0; lane < lanes; ++lane)
-        numbers.push_back(int32_t(j * lanes + lane));
-      Value iota = arith::ConstantOp::create(
-          e.b, e.loc, DenseElementsAttr::get(i32Type, ArrayRef<int32_t>(numbers)));
-      masks.push_back(arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, iota, limit));
-    }
-  }
-
-  Value columnsAt(Value b, int64_t j) {
-    Value at = j == 0 ? b : e.at(b, e.i64(j * lanes), f32);
-    if (!masked)
-      return LLVM::LoadOp::create(e.b, e.loc, type, at, 4);
-    Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(type));
-    return LLVM::MaskedLoadOp::create(e.b, e.loc, type, at, masks[j], zero,
-                                      e.b.getI32IntegerAttr(4));
-  }
-
-  SmallVector<Value> term(ArrayRef<Value> rowAt, Value aOffset, Value b, ValueRange sums) {
-    SmallVector<Value> next(sums), panel;
+    Value limit = splat(arg.columns);
     for (int64_t j = 0; j < vectors; ++j)
-      panel.push_back(columnsAt(b, j));
+      masks.push_back(compare(arith::CmpIPredicate::slt, columnNumbers(j), limit));
+  }
+
+  /// The columns of vector j that are terms in step i3.
+  Value termMask(int64_t j, Value i3) {
+    if (read != FloatRead::Row)
+      return masks[j];
+    Value at = e.add(arg.rowAt, mulI64(i3, arg.rowStep)), numbers = columnNumbers(j);
+    Value low = splat(e.sub(e.i64(0), at)), high = splat(e.sub(arg.rowEnd, at));
+    Value inside =
+        arith::AndIOp::create(e.b, e.loc, compare(arith::CmpIPredicate::sge, numbers, low),
+                              compare(arith::CmpIPredicate::slt, numbers, high));
+    return arith::AndIOp::create(e.b, e.loc, inside, masks[j]);
+  }
+
+  SmallVector<Value> term(ArrayRef<Value> rowAt, Value aOffset, Value b, Value i3,
+                          ValueRange sums) {
+    SmallVector<Value> next(sums), panel, inside(vectors);
+    Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(type));
+    for (int64_t j = 0; j < vectors; ++j) {
+      Value at = j == 0 ? b : e.at(b, e.i64(j * lanes), f32);
+      if (read == FloatRead::Whole) {
+        panel.push_back(LLVM::LoadOp::create(e.b, e.loc, type, at, 4));
+        continue;
+      }
+      inside[j] = termMask(j, i3);
+      auto alignment = e.b.getI32IntegerAttr(4);
+      panel.push_back(LLVM::MaskedLoadOp::create(e.b, e.loc, type, at, inside[j], zero, alignment));
+    }
     for (auto [r, row] : llvm::enumerate(rowAt)) {
       Value x = LLVM::LoadOp::create(e.b, e.loc, f32, e.at(row, aOffset, f32), 4);
       Value spread = vector::BroadcastOp::create(e.b, e.loc, type, x);
       for (int64_t j = 0; j < vectors; ++j) {
         Value &sum = next[r * vectors + j];
-        sum = math::FmaOp::create(e.b, e.loc, spread, panel[j], sum);
+        Value added = math::FmaOp::create(e.b, e.loc, spread, panel[j], sum);
+        // A zero in the place of a term would not do: it makes +0 of a sum of -0, and NaN of
+        // infinities.
+        sum = read == FloatRead::Row
+                  ? arith::SelectOp::create(e.b, e.loc, inside[j], added, sum).getResult()
+                  : added;
       }
     }
     return next;
@@ -77,17 +105,17 @@ struct FloatKernelBody {
   /// A loop of `n` steps over sums and two offsets that grow by `aStep` and `bStep`.
   SmallVector<Value> loop(Value n, Value aStep, Value bStep, Value aFrom, Value bFrom,
                           ValueRange sums,
-                          function_ref<SmallVector<Value>(Value, Value, ValueRange)> body) {
+                          function_ref<SmallVector<Value>(Value, Value, Value, ValueRange)> body) {
     SmallVector<Value> init(sums);
     init.append({aFrom, bFrom});
     auto op =
         scf::ForOp::create(e.b, e.loc, e.i64(0), n, e.i64(1), init,
-                           [&](OpBuilder &b, Location loc, Value, ValueRange state) {
+                           [&](OpBuilder &b, Location loc, Value i, ValueRange state) {
                              OpBuilder::InsertionGuard guard(e.b);
                              e.b.setInsertionPoint(b.getInsertionBlock(), b.getInsertionPoint());
                              size_t m = state.size() - 2;
                              SmallVector<Value> next =
-                                 body(state[m], state[m + 1], state.take_front(m));
+                                 body(i, state[m], state[m + 1], state.take_front(m));
                              next.append({e.add(state[m], aStep), e.add(state[m + 1], bStep)});
                              scf::YieldOp::create(e.b, loc, next);
                            });
@@ -101,16 +129,16 @@ struct FloatKernelBody {
       rowAt.push_back(r == 0 ? arg.a : e.at(arg.a, mulI64(e.min(e.i64(r), last), arg.aRow), f32));
     Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(type)), none = e.i64(0);
     SmallVector<Value> sums(rows * vectors, zero);
-    return loop(arg.n1, arg.a1, arg.b1, none, none, sums,
-                [&](Value a1, Value b1, ValueRange sums1) {
-                  return loop(arg.n2, arg.a2, arg.b2, a1, b1, sums1,
-                              [&](Value a2, Value b2, ValueRange sums2) {
-                                return loop(arg.n3, arg.a3, arg.b3, a2, b2, sums2,
-                                            [&](Value a3, Value b3, ValueRange sums3) {
-                                              return term(rowAt, a3, e.at(arg.b, b3, f32), sums3);
-                                            });
-                              });
-                });
+    return loop(
+        arg.n1, arg.a1, arg.b1, none, none, sums, [&](Value, Value a1, Value b1, ValueRange sums1) {
+          return loop(arg.n2, arg.a2, arg.b2, a1, b1, sums1,
+                      [&](Value, Value a2, Value b2, ValueRange sums2) {
+                        return loop(arg.n3, arg.a3, arg.b3, a2, b2, sums2,
+                                    [&](Value i3, Value a3, Value b3, ValueRange sums3) {
+                                      return term(rowAt, a3, e.at(arg.b, b3, f32), i3, sums3);
+                                    });
+                      });
+        });
   }
 
   void emit() {
@@ -135,20 +163,25 @@ struct FloatKernelBody {
 };
 } // namespace
 
-void contraction::callFloatKernel(Emit &e, int64_t rows, int64_t vectors, bool masked,
+void contraction::callFloatKernel(Emit &e, int64_t rows, int64_t vectors, FloatRead read,
                                   const FloatCall &c) {
+  StringRef suffix = read == FloatRead::Whole ? "" : read == FloatRead::Row ? "_row" : "_columns";
   std::string name = ("nibble_float_" + Twine(e.target.vectorBits) + "_" + Twine(rows) + "x" +
-                      Twine(vectors) + (masked ? "_masked" : ""))
+                      Twine(vectors) + suffix)
                          .str();
   SmallVector<Value> operands{c.a,    c.b,  c.out, c.rowCount, c.columns, c.n1, c.n2, c.n3,
                               c.aRow, c.a1, c.a2,  c.a3,       c.b1,      c.b2, c.b3, c.outRow};
+  if (read == FloatRead::Row)
+    operands.append({c.rowAt, c.rowStep, c.rowEnd});
   for (Value &operand : operands)
     if (operand.getType().isIndex())
       operand = e.toI64(operand);
   auto function = kernelFunction(e, name, TypeRange(ValueRange(operands)), [&](ValueRange v) {
-    FloatCall arg{v[0], v[1], v[2],  v[3],  v[4],  v[5],  v[6],  v[7],
-                  v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15]};
-    FloatKernelBody{e, rows, vectors, masked, arg}.emit();
+    FloatCall arg{v[0],  v[1],  v[2],  v[3],  v[4],  v[5],  v[6], v[7], v[8], v[9],
+                  v[10], v[11], v[12], v[13], v[14], v[15], {},   {},   {}};
+    if (read == FloatRead::Row)
+      arg.rowAt = v[16], arg.rowStep = v[17], arg.rowEnd = v[18];
+    FloatKernelBody{e, rows, vectors, read, arg}.emit();
   });
   func::CallOp::create(e.b, e.loc, function, operands);
 }

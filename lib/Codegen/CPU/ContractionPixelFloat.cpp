@@ -18,6 +18,10 @@ PixelFloatPlan contraction::planPixelFloat(const Contraction &c, const CpuTarget
     s.width = s.outWidth = plan.p.totalPixels;
   }
   int64_t channels = s.channels / s.groups;
+  plan.rowWise =
+      s.groups == 1 && s.dilationW == 1 && s.kernelWidth > 1 && channels % target.lanes() != 0;
+  if (plan.rowWise)
+    channels *= s.kernelWidth;
   plan.vectors =
       std::min(floatVectors(target), int64_t(llvm::divideCeil(channels, target.lanes())));
   plan.rows = floatRows(target, plan.vectors);
@@ -63,16 +67,56 @@ struct PixelFloat {
         memref::LoadOp::create(e.b, e.loc, table, ValueRange{e.add(e.mul(row, 3), column)}));
   }
 
-  void emit() {
+  /// The call of one tile: of `block` = (group, kernel row, kernel column, column tile) and the
+  /// rows from `row` on.
+  void tile(ArrayRef<Value> block, Value row, Value rangesH, Value rangesW, Value rowOperand,
+            Value columnOperand, Value output) {
     int64_t channels = s.channels / s.groups, rows = s.outChannels / s.groups,
             tile = plan.columns.tileColumns;
-    int64_t columnTiles = llvm::divideCeil(channels, tile),
-            rowTiles = llvm::divideCeil(rows, plan.rows);
     int64_t taps = s.kernelHeight * s.kernelWidth;
-    bool masked = !plan.packed && channels % tile != 0;
+    Value group = block[0], column = e.mul(block[3], tile), none = e.index(0);
+    FloatCall call;
+    call.rowCount = e.min(e.sub(e.index(rows), row), e.index(plan.rows));
+    call.columns = e.min(e.sub(e.index(plan.columns.blockColumns), column), e.index(tile));
+    call.n1 = e.index(s.batch), call.n2 = entry(rangesH, block[1], 1);
+    call.n3 = plan.rowWise ? e.index(s.outWidth) : entry(rangesW, block[2], 1);
+    call.aRow = e.index(1);
+    call.a1 = e.index(s.outHeight * s.outWidth * s.outChannels);
+    call.a2 = e.index(s.outWidth * s.outChannels), call.a3 = e.index(s.outChannels);
+    call.b1 = e.index(s.height * s.width * s.channels);
+    call.b2 = e.index(s.strideH * s.width * s.channels);
+    call.b3 = e.index(plan.packed ? tile : s.strideW * s.channels);
+    call.outRow = e.index(taps * channels);
+    // Column 0 of a row-wise tile stands at this column of the image row for the first result
+    // pixel.
+    call.rowAt = e.sub(column, e.index(s.padLeft * s.channels));
+    call.rowStep = call.b3, call.rowEnd = e.index(s.width * s.channels);
+
+    Value groupRow = e.add(e.mul(group, rows), row);
+    Value firstPixel = plan.rowWise ? none : entry(rangesW, block[2], 0);
+    Value pixel = e.add(e.mul(entry(rangesH, block[1], 0), s.outWidth), firstPixel);
+    call.a = e.at(rowOperand, e.add(e.mul(pixel, s.outChannels), groupRow), f32);
+    Value inRow = e.mul(entry(rangesH, block[1], 2), s.width * s.channels);
+    Value inColumn = plan.rowWise ? call.rowAt
+                                  : e.add(e.mul(entry(rangesW, block[2], 2), s.channels),
+                                          e.add(e.mul(group, channels), column));
+    call.b =
+        e.at(columnOperand, plan.packed ? e.mul(column, s.outWidth) : e.add(inRow, inColumn), f32);
+    Value tap = e.add(e.mul(block[1], s.kernelWidth), block[2]);
+    Value out = e.add(e.mul(e.add(e.mul(groupRow, taps), tap), channels), column);
+    call.out = e.at(output, out, f32);
+    FloatRead read = plan.rowWise                          ? FloatRead::Row
+                     : plan.packed || channels % tile == 0 ? FloatRead::Whole
+                                                           : FloatRead::Columns;
+    callFloatKernel(e, plan.rows, plan.vectors, read, call);
+  }
+
+  void emit() {
+    int64_t rows = s.outChannels / s.groups, rowTiles = llvm::divideCeil(rows, plan.rows);
+    int64_t columnTiles = llvm::divideCeil(plan.columns.blockColumns, plan.columns.tileColumns);
     Value rowOperand = e.pointer(plan.p.rowsAreRight ? buffers.right : buffers.left);
-    Value columnOperand = e.pointer(plan.p.rowsAreRight ? buffers.left : buffers.right),
-          output = e.pointer(buffers.output);
+    Value columnOperand = e.pointer(plan.p.rowsAreRight ? buffers.left : buffers.right);
+    Value output = e.pointer(buffers.output);
     if (plan.packed) {
       Value panel = e.view(plan.panel, plan.columns.elements(), f32);
       packFloat(e, plan.columns, buffers.right, s.channels * s.outWidth, panel);
@@ -86,41 +130,14 @@ struct PixelFloat {
     blocks.base = {0, 0, 0, 0};
     blocks.append(s.groups, {1, 0, 0, 0});
     blocks.append(s.kernelHeight, {0, 1, 0, 0});
-    blocks.append(s.kernelWidth, {0, 0, 1, 0});
+    blocks.append(plan.rowWise ? 1 : s.kernelWidth, {0, 0, 1, 0});
     blocks.append(columnTiles, {0, 0, 0, 1});
+    int64_t taps = s.kernelHeight * s.kernelWidth;
     int64_t multiplyAdds = rows * s.channels * taps * plan.p.totalPixels;
     e.parallel(
-        {e.index(s.groups * taps * columnTiles), e.index(rowTiles)}, multiplyAdds / 64,
-        [&](ValueRange ids) {
-          SmallVector<Value> block = e.apply(blocks, ids[0]);
-          Value group = block[0], column = e.mul(block[3], tile), row = e.mul(ids[1], plan.rows);
-          FloatCall call;
-          call.rowCount = e.min(e.sub(e.index(rows), row), e.index(plan.rows));
-          call.columns = e.min(e.sub(e.index(channels), column), e.index(tile));
-          call.n1 = e.index(s.batch), call.n2 = entry(rangesH, block[1], 1),
-          call.n3 = entry(rangesW, block[2], 1);
-          call.aRow = e.index(1);
-          call.a1 = e.index(s.outHeight * s.outWidth * s.outChannels),
-          call.a2 = e.index(s.outWidth * s.outChannels);
-          call.a3 = e.index(s.outChannels);
-          call.b1 = e.index(s.height * s.width * s.channels),
-          call.b2 = e.index(s.strideH * s.width * s.channels);
-          call.b3 = e.index(plan.packed ? tile : s.strideW * s.channels);
-          call.outRow = e.index(taps * channels);
-          Value groupRow = e.add(e.mul(group, rows), row);
-          Value pixel =
-              e.add(e.mul(entry(rangesH, block[1], 0), s.outWidth), entry(rangesW, block[2], 0));
-          call.a = e.at(rowOperand, e.add(e.mul(pixel, s.outChannels), groupRow), f32);
-          Value in =
-              e.add(e.mul(entry(rangesH, block[1], 2), s.width), entry(rangesW, block[2], 2));
-          Value columnAt =
-              plan.packed ? e.mul(column, s.outWidth)
-                          : e.add(e.mul(in, s.channels), e.add(e.mul(group, channels), column));
-          call.b = e.at(columnOperand, columnAt, f32);
-          Value tap = e.add(e.mul(block[1], s.kernelWidth), block[2]);
-          Value out = e.add(e.mul(e.add(e.mul(groupRow, taps), tap), channels), column);
-          call.out = e.at(output, out, f32);
-          callFloatKernel(e, plan.rows, plan.vectors, masked, call);
+        {e.index(blocks.count()), e.index(rowTiles)}, multiplyAdds / 64, [&](ValueRange ids) {
+          Value row = e.mul(ids[1], plan.rows);
+          tile(e.apply(blocks, ids[0]), row, rangesH, rangesW, rowOperand, columnOperand, output);
         });
   }
 };

@@ -86,6 +86,7 @@ struct PixelFloatPlan {
   PixelSum p;
   FloatPackSpec columns;
   bool packed;
+  bool rowWise; // columns span the pixels of an image row: (kw, c), where c alone would waste lanes
   int64_t vectors, rows, panel;
   ScratchLayout scratch;
 };

@@ -232,7 +232,7 @@ struct WindowFloat {
       Value outColumn = e.add(e.mul(group, w.resultChannels()), column);
       call.a = e.at(left, e.add(e.mul(inPixel, w.inChannels), e.mul(group, terms)), f32);
       call.out = e.at(output, e.add(e.mul(outPixel, w.outChannels), outColumn), f32);
-      callFloatKernel(e, rows, plan.vectors, /*masked=*/false, call);
+      callFloatKernel(e, rows, plan.vectors, FloatRead::Whole, call);
     };
     if (t.images) {
       call.rowCount = t.images;
