@@ -80,6 +80,8 @@ private:
     CompileOptions compileOptions = options.compile;
     if (compileOptions.import.batchSize == 0)
       compileOptions.import.batchSize = 128;
+    if (const auto &part = data.train ? data.train : data.validation)
+      compileOptions.import.sampleShape.assign(part->sampleShape().begin(), part->sampleShape().end());
     auto compiled = compile(compileOptions, options.interpret ? Emit::Quantized : Emit::Obj, hooks);
     if (!compiled)
       return compiled.status();

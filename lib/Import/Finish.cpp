@@ -109,7 +109,7 @@ void Importer::finishModule(Value output) {
     module->setAttr("nibble.constants", builder.getStrArrayAttr(constants));
   decideTraining(*this, parameters);
   if (convolutions > 0 && normalizations == 0)
-    note("no layer of this convolutional network normalizes: training in 4 bits is easier with "
+    note("nothing normalizes in this convolutional network: training in 4 bits is easier with "
          "batch normalization. PyTorch's exporter folds it into "
          "the convolutions; export again with torch.onnx.export(model, x, file, optimize=False), "
          "or with "

@@ -65,18 +65,48 @@ bool Importer::bindInput(ValueInfo &info, bool primary) {
   return true;
 }
 
+/// Binds what is still open behind the batch by the data's samples: dimension by dimension where the ranks agree, else the
+/// one open dimension by the number of elements.
+static void bindBySample(ValueInfo &info, ArrayRef<int64_t> sample) {
+  if (sample.empty() || info.dims.empty())
+    return;
+  MutableArrayRef<Dimension> inner = MutableArrayRef<Dimension>(info.dims).drop_front();
+  int64_t elements = 1, known = 1;
+  SmallVector<Dimension *> open;
+  for (int64_t n : sample)
+    elements *= n;
+  for (Dimension &dim : inner) {
+    if (dim.value < 0)
+      open.push_back(&dim);
+    else
+      known *= dim.value;
+  }
+  if (inner.size() == sample.size()) {
+    for (size_t i = 0; i < sample.size(); ++i)
+      if (inner[i].value < 0)
+        inner[i].value = sample[i];
+  } else if (open.size() == 1 && known > 0 && elements % known == 0) {
+    open.front()->value = elements / known;
+  }
+}
+
 /// Gives the remaining symbolic dimensions their values by name.
 static bool bindSymbols(Importer &importer, ValueInfo &info, const std::string &batchSymbol,
                         int64_t batch) {
   bool good = true;
-  for (size_t i = 0; i < info.dims.size(); ++i) {
-    Dimension &dim = info.dims[i];
+  auto bindOne = [&](Dimension &dim) {
     auto given = importer.options.shapes.find(dim.symbol);
     if (dim.value < 0 && !dim.symbol.empty() && dim.symbol == batchSymbol)
       dim.value = batch;
     else if (dim.value < 0 && !dim.symbol.empty() && given != importer.options.shapes.end() &&
              given->second.size() == 1)
       dim.value = given->second[0];
+  };
+  for (Dimension &dim : info.dims)
+    bindOne(dim);
+  bindBySample(info, importer.options.sampleShape);
+  for (size_t i = 0; i < info.dims.size(); ++i) {
+    Dimension &dim = info.dims[i];
     if (dim.value > 0)
       continue;
     good = false;

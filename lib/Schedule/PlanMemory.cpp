@@ -335,8 +335,7 @@ private:
 
   void emitResults(OperandRange results) {
     emitReport(results[0], 0, 0, function.getLoc());
-    if (results.size() > 1)
-      emitReport(results[1], 0, 1, function.getLoc());
+    emitReport(results[1], 0, 1, function.getLoc());
   }
 
   void emitGroup(plan::FusedOp fused, size_t index) {
@@ -415,6 +414,24 @@ private:
   SmallVector<std::string> keys;
 };
 
+/// A step: tensors in; a loss and a count, each of one element, and more tensors out.
+LogicalResult verifyStep(func::FuncOp function) {
+  auto isTensor = [](Type type) { return isa<RankedTensorType>(type); };
+  if (!llvm::hasSingleElement(function.getBody()))
+    return function.emitError("plan-memory: a step is one block");
+  if (!llvm::all_of(function.getArgumentTypes(), isTensor) || !llvm::all_of(function.getResultTypes(), isTensor))
+    return function.emitError("plan-memory: a step takes and returns tensors, this function is ") << function.getFunctionType();
+  auto results = function.getResultTypes();
+  bool scalars = results.size() >= 2;
+  for (size_t i = 0; scalars && i < 2; ++i)
+    scalars = cast<RankedTensorType>(results[i]).getRank() == 0;
+  if (!scalars)
+    return function.emitError("plan-memory: a step returns its loss and its count of right answers, both of rank 0, first; this "
+                              "function is ")
+           << function.getFunctionType();
+  return success();
+}
+
 struct PlanMemoryPass : nibble::impl::PlanMemoryBase<PlanMemoryPass> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
@@ -427,9 +444,13 @@ struct PlanMemoryPass : nibble::impl::PlanMemoryBase<PlanMemoryPass> {
       layout.bytes += alignedBytes(storageBytes(cast<RankedTensorType>(variable.getType())));
     }
     layout.bytes = std::max<int64_t>(layout.bytes, bufferAlignment);
-    for (auto function : module.getOps<func::FuncOp>())
-      if (!function.isDeclaration())
-        FunctionPlan(function, layout).run();
+    for (auto function : module.getOps<func::FuncOp>()) {
+      if (function.isDeclaration())
+        continue;
+      if (failed(verifyStep(function)))
+        return signalPassFailure();
+      FunctionPlan(function, layout).run();
+    }
     module->setAttr("nibble.state_bytes", builder.getI64IntegerAttr(layout.bytes));
     module->setAttr("nibble.state_layout", offsets.getDictionary(&getContext()));
   }

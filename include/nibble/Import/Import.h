@@ -22,6 +22,9 @@ struct ImportOptions {
   int64_t batchSize = 0;
   /// Shapes by input name, or one number by the name of a symbolic dimension.
   std::map<std::string, std::vector<int64_t>> shapes;
+  /// Shape of one sample of the data at hand, if any: binds symbolic dimensions of the input that
+  /// nothing else binds (nibble-train knows it, nibble-compile does not).
+  std::vector<int64_t> sampleShape;
   /// Regular expressions, searched in the initializer's and its nodes' names. `train` wins over
   /// `freeze`.
   std::vector<std::string> train, freeze;
