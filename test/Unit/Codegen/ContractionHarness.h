@@ -26,6 +26,7 @@ struct Case {
   std::vector<int64_t> strides{1, 1}, pads{0, 0, 0, 0}, dilations{1, 1};
   int64_t groups = 1;
   bool extreme = false; // every code at its largest magnitude
+  bool special = false; // floats: products that round to -0, and a few infinities
 
   int64_t outHeight() const {
     return (height + pads[0] + pads[2] - dilations[0] * (kernelH - 1) - 1) / strides[0] + 1;

@@ -61,7 +61,7 @@ std::string Case::text() const {
 //===----------------------------------------------------------------------===//
 
 static Tensor makeTensor(Kind kind, std::vector<int64_t> shape, int zero, bool extreme,
-                         std::mt19937 &random) {
+                         bool special, std::mt19937 &random) {
   Tensor t;
   int64_t n = 1;
   for (int64_t d : shape)
@@ -79,7 +79,10 @@ static Tensor makeTensor(Kind kind, std::vector<int64_t> shape, int zero, bool e
       // A wide range of exponents, so that another order of additions shows.
       float value =
           std::ldexp(std::uniform_real_distribution<float>(-1, 1)(random), int(random() % 12));
-      if (random() % 61 == 0)
+      static const float specials[] = {-0.0f, 0x1p-100f, -0x1p-100f, 1.0f, -0x1p-100f};
+      if (special)
+        value = random() % 97 == 0 ? INFINITY : specials[random() % 5];
+      else if (random() % 61 == 0)
         value = random() % 2 ? -0.0f : std::ldexp(-1.0f, -100);
       t.floats.push_back(value);
     }
@@ -121,8 +124,8 @@ Inputs test::makeInputs(const Case &c, std::mt19937 &random) {
   };
   in.leftZero = zeroPoint(c.left);
   in.rightZero = zeroPoint(c.right);
-  in.left = makeTensor(c.left, c.leftShape(), in.leftZero, c.extreme, random);
-  in.right = makeTensor(c.right, c.rightShape(), in.rightZero, c.extreme, random);
+  in.left = makeTensor(c.left, c.leftShape(), in.leftZero, c.extreme, c.special, random);
+  in.right = makeTensor(c.right, c.rightShape(), in.rightZero, c.extreme, c.special, random);
   in.leftScale = std::uniform_real_distribution<float>(0.001f, 2)(random);
   in.rightScale = std::uniform_real_distribution<float>(0.001f, 2)(random);
   in.gain = std::uniform_real_distribution<float>(0.9f, 1.1f)(random);
