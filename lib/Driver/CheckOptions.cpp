@@ -38,7 +38,7 @@ const Rule kRules[] = {
     {{"step-size", "gamma"},
      [](const ToolOptions &o) { return o.train.schedule == numerics::ScheduleKind::Step; },
      "with --schedule=step"},
-    {{"verify-steps"}, [](const ToolOptions &o) { return o.verify; }, "with --verify"},
+    {{"verify-steps", "verify-lr", "verify-disturb"}, [](const ToolOptions &o) { return o.verify; }, "with --verify"},
 };
 
 Status checkTrain(const ToolOptions &o) {

@@ -48,6 +48,8 @@ struct CommandLine {
         cl::value_desc(isSwitch ? llvm::StringRef("true|false") : llvm::StringRef(option.metavar)),
         isSwitch ? cl::ValueOptional : cl::ValueRequired,
         cl::cat(*order[static_cast<size_t>(option.group)]));
+    if (option.hidden)
+      made->setHiddenFlag(cl::Hidden);
     if (option.name == "O")
       made->setFormattingFlag(cl::Prefix); // -O3
     options.emplace_back(&option, std::move(made));

@@ -64,6 +64,8 @@ static Status verify(const ToolOptions &options) {
   VerifyOptions verify;
   verify.steps = options.verifySteps;
   verify.seed = options.train.seed;
+  verify.learningRate = options.verifyRate;
+  verify.disturb = options.verifyDisturb;
   if (!options.verifyThreads.empty())
     verify.threads = options.verifyThreads;
   if (!options.verifyCpus.empty())

@@ -145,6 +145,11 @@ std::span<const std::byte> CompiledStep::variable(llvm::StringRef name) const {
   return {state.data() + place->second.first, static_cast<size_t>(place->second.second)};
 }
 
+std::span<std::byte> CompiledStep::variable(llvm::StringRef name) {
+  std::span<const std::byte> bytes = std::as_const(*this).variable(name);
+  return {const_cast<std::byte *>(bytes.data()), bytes.size()}; // the state is ours
+}
+
 std::span<const float> CompiledStep::report() const {
   return {reinterpret_cast<const float *>(trainReport.data()), layout.trainKeys.size()};
 }

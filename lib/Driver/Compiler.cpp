@@ -183,7 +183,8 @@ private:
     PassManager manager(model->context.get());
     if (hooks.configure && failed(hooks.configure(manager)))
       return Status::error("the command line's pass manager options do not fit together");
-    addRoom(manager, room.room, {model->options.recipe, model->options.step, model->machine.target, model->threads});
+    addRoom(manager, room.room, {model->options.recipe, model->options.step, model->machine.target, model->threads,
+                                 model->options.leastWork});
     if (failed(manager.run(*model->module)))
       return diagnostics.status("room " + room.title.str() + " failed without a message");
     return Status::success();
@@ -196,6 +197,7 @@ private:
       model->quantized = model->module->clone();
       model->precision = precisionTable(*model->module);
       model->saved = savedBytes(*model->module);
+      model->weightSize = weightBytes(*model->module);
       return readSignature(*model->module, model->layout);
     case Room::Schedule:
       return readLayout(*model->module, model->layout, model->variables);

@@ -195,6 +195,10 @@ void addCodeOptions(std::vector<ToolOption> &table) {
                    BothTools, false, setVerifyThreads});
   table.push_back({"mcpu", "NAME", "native (default), avx512vnni, avx512, avx2, generic, or a processor that LLVM knows", OptionGroup::Code,
                    BothTools, false, setCpu});
+  table.push_back({"least-work", "N", "operations below which a loop is not worth threads (default 40000)", OptionGroup::Code, BothTools,
+                   false, [](ToolOptions &o, const std::string &v) {
+                     return parseWhole<int64_t>("least-work", v, 1, int64_t(1) << 40, o.compile.leastWork);
+                   }});
   table.push_back({"O", "0..3", "LLVM's optimization level (default 2)", OptionGroup::Code, BothTools, false,
                    [](ToolOptions &o, const std::string &v) { return parseWhole("O", v, 0u, 3u, o.compile.optimization); }});
   table.push_back({"emit", "STAGE", "onnx, graph, gradient, quantized, planned, loops, llvm, asm or obj (default)", OptionGroup::Output,
@@ -203,6 +207,24 @@ void addCodeOptions(std::vector<ToolOption> &table) {
                    OptionGroup::Output, CompileTool, false, setStopAfter});
   table.push_back({"verify-steps", "N", "with --verify: training steps to compare (default 20)", OptionGroup::Code, CompileTool, false,
                    [](ToolOptions &o, const std::string &v) { return parseWhole<int64_t>("verify-steps", v, 1, 1000000, o.verifySteps); }});
+}
+
+Status setVerifyRate(ToolOptions &o, const std::string &value) {
+  if (llvm::StringRef(value).getAsDouble(o.verifyRate))
+    return expected("verify-lr", "a number", value);
+  return Status::success();
+}
+
+/// The comparison's own test: it must be able to fail.
+void addHiddenOptions(std::vector<ToolOption> &table) {
+  table.push_back({"verify-lr", "RATE", "learning rate of --verify", OptionGroup::Code, CompileTool, false, setVerifyRate, /*hidden=*/true});
+  table.push_back({"verify-disturb", "VARIABLE", "flip a bit of this variable in the compiled programs before --verify compares",
+                   OptionGroup::Code, CompileTool, false,
+                   [](ToolOptions &o, const std::string &value) {
+                     o.verifyDisturb = value;
+                     return Status::success();
+                   },
+                   /*hidden=*/true});
 }
 
 void addOutputOptions(std::vector<ToolOption> &table) {
@@ -233,6 +255,7 @@ const std::vector<ToolOption> &nibble::toolOptions() {
     addTrainingOptions(result);
     addCodeOptions(result);
     addOutputOptions(result);
+    addHiddenOptions(result);
     return result;
   }();
   return table;

@@ -36,4 +36,6 @@ void nibble::printMemory(const CompiledModel &model, llvm::raw_ostream &os) {
   os << "memory: " << parameters << " trained numbers; state " << size(model.layout.stateBytes) << "; arena "
      << size(model.layout.arenaBytes()) << " at the peak; " << size(model.saved.total) << " (" << model.saved.total
      << ") live from forward into backward\n";
+  os << "weights: " << size(model.weightSize.asFloat) << " (" << model.weightSize.asFloat << ") as the optimizer keeps them, "
+     << size(model.weightSize.asRead) << " (" << model.weightSize.asRead << ") as the forward products read them\n";
 }

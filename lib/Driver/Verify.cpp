@@ -80,6 +80,9 @@ public:
     runtime::StepResult expected;
     if (Status status = meaning.train(batch, rate, step, expected); !status)
       return status;
+    nonFinite += expected.code == runtime::StepCode::NonFinite;
+    firstLoss = step == 0 ? expected.loss : firstLoss;
+    lastLoss = expected.loss;
     for (Candidate &candidate : candidates) {
       if (!candidate.difference.empty())
         continue;
@@ -115,6 +118,16 @@ public:
         candidate.difference = "evaluation after step " + std::to_string(step) + ": " + what;
     }
     return Status::success();
+  }
+
+  /// "loss 2.31 to 0.42", so that a person sees that there was something to compare.
+  std::string summary() const {
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    os << llvm::format("loss %.4g to %.4g", firstLoss, lastLoss);
+    if (nonFinite > 0)
+      os << ", " << nonFinite << " steps not finite";
+    return text;
   }
 
 private:
@@ -157,6 +170,8 @@ private:
 
   InterpretedStep &meaning;
   std::vector<Candidate> &candidates;
+  double firstLoss = 0, lastLoss = 0;
+  int64_t nonFinite = 0;
 };
 
 Status makeCandidates(const CompileOptions &options, const VerifyOptions &verify, llvm::raw_ostream &os, const CompileHooks &hooks,
@@ -166,6 +181,7 @@ Status makeCandidates(const CompileOptions &options, const VerifyOptions &verify
       CompileOptions changed = options;
       changed.mcpu = cpu;
       changed.threads = threads;
+      changed.leastWork = 1; // a small network has to show what threads do as well
       llvm::Expected<Machine> machine = Machine::create(cpu);
       if (!machine)
         return Status::error(llvm::toString(machine.takeError()));
@@ -196,6 +212,9 @@ Status nibble::verifyBits(const CompileOptions &options, const VerifyOptions &ve
   if (!meaning)
     return meaning.status();
 
+  for (Candidate &candidate : candidates)
+    if (std::span<std::byte> bytes = candidate.step->variable(verify.disturb); !bytes.empty())
+      bytes[0] ^= std::byte{1};
   Comparison comparison(**meaning, candidates);
   RandomData data(model.layout, verify.seed + 1);
   int64_t rows = (*meaning)->batchSize();
@@ -210,7 +229,7 @@ Status nibble::verifyBits(const CompileOptions &options, const VerifyOptions &ve
   std::string wrong;
   for (const Candidate &candidate : candidates) {
     if (candidate.difference.empty())
-      os << candidate.name << ": " << verify.steps << " steps, every bit equals the interpreter's\n";
+      os << candidate.name << ": " << verify.steps << " steps, every bit equals the interpreter's (" << comparison.summary() << ")\n";
     else
       wrong += (wrong.empty() ? "" : "\n") + candidate.name + ": " + candidate.difference;
   }

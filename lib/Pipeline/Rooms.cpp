@@ -49,6 +49,7 @@ void nibble::addRoom(mlir::OpPassManager &manager, Room room, const RoomOptions 
   case Room::Target: {
     TargetPipelineOptions target;
     target.threads = options.threads;
+    target.leastWork = options.leastWork;
     return buildTargetPipeline(manager, target);
   }
   }

@@ -42,6 +42,8 @@ public:
 
   /// The bytes of a variable in the state (row-major, as the variable's type says); empty where there is none of that name.
   std::span<const std::byte> variable(llvm::StringRef name) const;
+  /// The same, to be written.
+  std::span<std::byte> variable(llvm::StringRef name);
   /// Numbers of the last training step's report, in the order of StepLayout::trainKeys.
   std::span<const float> report() const;
   /// What eval_step handed out as the network's output for the last batch.

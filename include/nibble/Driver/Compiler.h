@@ -31,6 +31,8 @@ struct CompileOptions {
   std::string mcpu = "native";
   /// Size of the team; 0: as many as there are processors.
   unsigned threads = 0;
+  /// Operations below which a loop is not worth a team.
+  int64_t leastWork = 40000;
   /// LLVM's level, 0 … 3.
   unsigned optimization = 2;
 };
@@ -93,6 +95,7 @@ struct CompiledModel {
   std::string weights;
   std::vector<PrecisionRow> precision;
   SavedBytes saved;
+  WeightBytes weightSize;
   std::vector<Variable> variables;
   StepLayout layout;
   std::unique_ptr<llvm::LLVMContext> llvmContext;

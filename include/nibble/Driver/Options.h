@@ -33,6 +33,8 @@ struct ToolOptions {
   int64_t verifySteps = 20;
   std::vector<unsigned> verifyThreads;
   std::vector<std::string> verifyCpus;
+  double verifyRate = 0.05;
+  std::string verifyDisturb;
 
   /// Names of the options that were given, without dashes.
   llvm::StringSet<> given;
@@ -52,6 +54,8 @@ struct ToolOption {
   /// May be given several times.
   bool repeats = false;
   std::function<Status(ToolOptions &, const std::string &)> set;
+  /// Only --help-hidden shows it.
+  bool hidden = false;
 };
 
 /// Every option, in the order in which they are applied: the recipe before what is changed in it.

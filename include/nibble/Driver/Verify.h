@@ -12,6 +12,9 @@ struct VerifyOptions {
   std::vector<unsigned> threads = {1};
   double learningRate = 0.05;
   uint64_t seed = 0;
+  /// For tests of the comparison itself: flips the last bit of this variable's first element in the compiled programs' state before
+  /// the first step.
+  std::string disturb;
 };
 
 /// Trains on random data, interpreted and compiled, in step; after every update compares all bits of every variable (parameters,

@@ -42,6 +42,8 @@ struct RoomOptions {
   CpuTarget target;
   /// Size of the team that runs parallel loops; at least 1.
   unsigned threads = 1;
+  /// Operations below which a loop is not worth a team (assign-threads).
+  int64_t leastWork = 40000;
 };
 
 /// Adds the passes of one room, its door included. Import's work on the module that importOnnx made.
