@@ -87,9 +87,9 @@ def evaluate(network):
 
 
 def fine_tune(network, recipe):
-    """One epoch on MNIST with every product in 4 bits, the first and last layer's too."""
+    """Three epochs on MNIST with every product in 4 bits, the first and last layer's too."""
     arguments = ["--data", common.data("mnist"), "--val", first_thousand(), "--recipe=" + recipe,
-                 "--first-last=int4", "--batch-size=128", "--epochs=1", f"--lr={network.lr}", "--optimizer=sgd",
+                 "--first-last=int4", "--batch-size=128", "--epochs=3", f"--lr={network.lr}", "--optimizer=sgd",
                  "--momentum=0.9", "--schedule=cosine", "--seed=0", "--normalize=" + network.normalize]
     done = common.train(common.data("networks", network.file), arguments)
     return {"accuracy": 100 * common.epochs(done)[-1]["val_accuracy"], "command": done["command"]}

@@ -51,6 +51,21 @@ SavedBytes nibble::savedBytes(ModuleOp module) {
   return result;
 }
 
+WeightBytes nibble::weightBytes(ModuleOp module) {
+  WeightBytes result;
+  auto function = module.lookupSymbol<func::FuncOp>("train_step");
+  if (!function)
+    return result;
+  function.walk([&](ContractionOpInterface product) {
+    if (product.getProductKind() != Product::Forward)
+      return;
+    auto type = cast<RankedTensorType>(product.getRight().getType());
+    result.asFloat += type.getNumElements() * 4;
+    result.asRead += (type.getNumElements() * q4::storageBits(type.getElementType()) + 7) / 8;
+  });
+  return result;
+}
+
 void nibble::printSavedBytes(const SavedBytes &saved, llvm::raw_ostream &os) {
   os << "kept from forward to backward:\n";
   for (const SavedValue &value : saved.values)

@@ -26,6 +26,12 @@ struct SavedBytes {
 /// The operands of all train.save in @train_step; a value saved twice, or saved and reshaped,
 /// counts once.
 SavedBytes savedBytes(mlir::ModuleOp module);
+/// Bytes of the trained weights: as the optimizer keeps them, in float, and as what the forward
+/// products of @train_step read (codes where a layer is quantized, floats where it is not).
+struct WeightBytes {
+  int64_t asFloat = 0, asRead = 0;
+};
+WeightBytes weightBytes(mlir::ModuleOp module);
 /// One line a value, then the total.
 void printSavedBytes(const SavedBytes &saved, llvm::raw_ostream &os);
 
