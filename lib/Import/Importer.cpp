@@ -349,6 +349,7 @@ OwningOpRef<ModuleOp> nibble::importOnnx(llvm::StringRef path, const ImportOptio
       emitProblem(context, path.str(), opset, problem);
     return {};
   }
-  ImportNotes ignored;
-  return Importer(file->graph(), options, context, notes ? *notes : ignored).run();
+  ImportNotes ignored, &told = notes ? *notes : ignored;
+  told.notes = file->graph().notes;
+  return Importer(file->graph(), options, context, told).run();
 }

@@ -71,6 +71,8 @@ struct Graph {
   /// Types that the file records of values between nodes, with the file's own batch size; not
   /// checked.
   std::map<std::string, ValueInfo> recorded;
+  /// What a person should know of how the file was read.
+  std::vector<std::string> notes;
 };
 
 /// One loaded file. External data is read and local functions are inlined.
@@ -100,11 +102,37 @@ using NewValues = std::map<std::string, std::vector<float>>;
 /// New shapes of those whose number of elements changed (a fresh head).
 using NewShapes = std::map<std::string, std::vector<int64_t>>;
 
+/// One operand of one product in numbers of few bits, as it is written into a file: x or w becomes
+/// DequantizeLinear(codes), a value's codes QuantizeLinear(Clip(x)).
+struct QuantizedOperand {
+  std::string node; // first output of the ONNX node
+  size_t input = 0;
+  /// int4: -8 ... 7, uint4: 0 ... 15, int8.
+  enum class Codes { Int4, UInt4, Int8 } codes = Codes::Int4;
+  float scale = 1;
+  int zeroPoint = 0;
+  /// Codes that may occur: ends of the level set.
+  int low = -7, high = 7;
+  /// Bounds that are part of the network's meaning (a learned clip), or that the type's own ends do
+  /// not keep. Not for weights.
+  std::optional<std::pair<float, float>> clip;
+  /// A constant: its codes go into the file. False: it depends on data.
+  bool isWeight = false;
+};
+
+struct WriteOptions {
+  /// None: a float file. Otherwise the file is brought to opset 21 where it is older.
+  std::vector<QuantizedOperand> quantized;
+  /// A larger file keeps its weights beside it, in FILE.data.
+  int64_t externalDataAbove = int64_t(1500) * 1000 * 1000;
+};
+
 /// Copies the model `source` to `target` with new contents for the named initializers, each in its
-/// type (float, half, bfloat16, double), external data taken into the file. The result passes
-/// ONNX's checker, or nothing is written; `target` appears whole (written beside, flushed to the
-/// disk, renamed). Returns an empty string, or what went wrong.
+/// type (float, half, bfloat16, double), external data taken into the file. Quantization in the
+/// source is read as floats, as in OnnxFile::load; batch normalization and dropout take their
+/// inference form. The result passes ONNX's checker, or nothing is written; `target` appears whole
+/// (written beside, flushed to the disk, renamed). Returns an empty string, or what went wrong.
 std::string writeOnnx(const std::string &source, const std::string &target, const NewValues &values,
-                      const NewShapes &shapes = {});
+                      const NewShapes &shapes = {}, const WriteOptions &options = {});
 
 } // namespace nibble::importer

@@ -79,12 +79,13 @@ static void readTensor(onnx::TensorProto &tensor, const fs::path &folder, uint64
   Place place = placeOf(tensor);
   fs::path path = resolve(tensor, place.location, folder);
   std::vector<int64_t> shape(tensor.dims().begin(), tensor.dims().end());
-  int64_t count = countElements(shape), size = elementBytes(tensor.data_type());
-  if (count < 0 || size == 0)
+  int64_t count = countElements(shape);
+  if (count < 0 || tensorBytes(tensor.data_type(), 2) == 0)
     throw std::runtime_error("external data of '" + tensor.name() + "': cannot read " +
                              typeName(static_cast<DataType>(tensor.data_type())) + " of shape " +
                              shapeText(shape));
-  uint64_t bytes = static_cast<uint64_t>(count) * size, have = fs::file_size(path);
+  auto bytes = static_cast<uint64_t>(tensorBytes(tensor.data_type(), count));
+  uint64_t have = fs::file_size(path);
   if (place.hasLength && place.length != bytes)
     throw std::runtime_error("external data of '" + tensor.name() + "': length " +
                              std::to_string(place.length) + " where shape " + shapeText(shape) +
@@ -113,4 +114,25 @@ void nibble::importer::readExternalData(onnx::ModelProto &model, const std::stri
   for (auto &tensor : *model.mutable_graph()->mutable_initializer())
     if (tensor.data_location() == onnx::TensorProto::EXTERNAL)
       readTensor(tensor, folder.empty() ? "." : folder, total);
+}
+
+void nibble::importer::moveToExternalData(onnx::ModelProto &model, const std::string &location,
+                                          std::string &data) {
+  static constexpr size_t kAlignment = 64, kLeast = 1024; // small tensors stay: shapes, bounds
+  for (auto &tensor : *model.mutable_graph()->mutable_initializer()) {
+    if (!tensor.has_raw_data() || tensor.raw_data().size() < kLeast)
+      continue;
+    data.resize((data.size() + kAlignment - 1) / kAlignment * kAlignment);
+    auto set = [&](const char *key, const std::string &value) {
+      auto *entry = tensor.add_external_data();
+      entry->set_key(key);
+      entry->set_value(value);
+    };
+    set("location", location);
+    set("offset", std::to_string(data.size()));
+    set("length", std::to_string(tensor.raw_data().size()));
+    data += tensor.raw_data();
+    tensor.clear_raw_data();
+    tensor.set_data_location(onnx::TensorProto::EXTERNAL);
+  }
 }

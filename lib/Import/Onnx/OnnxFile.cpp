@@ -163,6 +163,11 @@ std::unique_ptr<OnnxFile> OnnxFile::load(const std::string &path, std::vector<Pr
   checkNames(model.graph(), problems);
   normalize(model, problems);
   Graph &graph = file->contents;
+  if (problems.empty())
+    guarded(problems, "", "is the file damaged?", [&] {
+      if (std::string note = readQuantized(model); !note.empty())
+        graph.notes.push_back(note);
+    });
   graph.file = path;
   graph.opset = opsetOf(model);
   graph.irVersion = model.ir_version();

@@ -169,22 +169,64 @@ static std::string writeAtomically(const std::string &target, const std::string 
   return "cannot write '" + target + "': " + why;
 }
 
+/// The file, and its weights beside it where it is too large.
+static std::string writeFiles(onnx::ModelProto &model, const std::string &target,
+                              int64_t externalDataAbove) {
+  std::string data;
+  std::string beside = target + ".data";
+  if (model.ByteSizeLong() > static_cast<uint64_t>(std::max<int64_t>(externalDataAbove, 0)))
+    moveToExternalData(model, fs::path(beside).filename().string(), data);
+  std::string bytes;
+  if (model.ByteSizeLong() > INT32_MAX || !model.SerializeToString(&bytes))
+    return "the model would be larger than 2 GiB";
+  if (!data.empty()) // first, so that no file ever points to weights that are not there
+    if (std::string wrong = writeAtomically(beside, data); !wrong.empty())
+      return wrong;
+  return writeAtomically(target, bytes);
+}
+
+void nibble::importer::takeInferenceForm(onnx::GraphProto &graph) {
+  std::set<std::string> used;
+  for (const auto &node : graph.node())
+    used.insert(node.input().begin(), node.input().end());
+  for (const auto &output : graph.output())
+    used.insert(output.name());
+  for (auto &node : *graph.mutable_node()) {
+    bool norm = node.op_type() == "BatchNormalization", dropout = node.op_type() == "Dropout";
+    if (!norm && !dropout)
+      continue;
+    auto *attributes = node.mutable_attribute();
+    for (int i = attributes->size(); norm && i-- > 0;)
+      if (attributes->Get(i).name() == "training_mode")
+        attributes->DeleteSubrange(i, 1);
+    for (auto &attribute : *attributes)
+      if (attribute.name() == "is_test") // before opset 7
+        attribute.set_i(1);
+    if (dropout && node.input_size() > 2)
+      node.mutable_input()->DeleteSubrange(2, node.input_size() - 2);
+    while (norm && node.output_size() > 1 && !used.count(*node.output().rbegin()))
+      node.mutable_output()->RemoveLast();
+  }
+}
+
 std::string nibble::importer::writeOnnx(const std::string &source, const std::string &target,
-                                        const NewValues &values, const NewShapes &shapes) {
+                                        const NewValues &values, const NewShapes &shapes,
+                                        const WriteOptions &options) {
   try {
     onnx::ModelProto model;
     parseModel(source, model);
     readExternalData(model, fs::path(source).parent_path().string());
+    readQuantized(model);
     reshape(*model.mutable_graph(), shapes);
     std::set<std::string> done = replaceValues(*model.mutable_graph(), values);
     for (const auto &[name, elements] : values)
       if (!done.count(name))
         return "'" + source + "' has no initializer '" + name + "'";
+    takeInferenceForm(*model.mutable_graph());
+    if (!options.quantized.empty())
+      writeQuantized(model, options.quantized, values);
     onnx::checker::check_model(model);
-    std::string bytes;
-    if (!model.SerializeToString(&bytes))
-      return "the model would be larger than 2 GiB";
-    return writeAtomically(target, bytes);
+    return writeFiles(model, target, options.externalDataAbove);
   } catch (const std::exception &e) {
     return source + ": " + e.what();
   }
