@@ -71,15 +71,25 @@ void callPairKernel(Emit &e, int vectors, Epilogue epilogue, const PairCall &cal
 /// How the float kernel reads a vector of columns.
 enum class FloatRead { Whole, Columns, Row };
 
+/// A float kernel. With `lanes` (depthwise convolutions) a term's left factor is a vector of
+/// columns too: a[... + j] in the place of a[...]; with `scatter` the results of a row lie
+/// outColumn apart.
+struct FloatKernel {
+  int64_t rows, vectors;
+  FloatRead read = FloatRead::Whole;
+  bool lanes = false, scatter = false;
+};
+
 /// Arguments of a call of the float kernel, in its order. Steps count elements.
 struct FloatCall {
   Value a, b, out;
   Value rowCount, columns, n1, n2, n3, aRow, a1, a2, a3, b1, b2, b3, outRow;
   Value rowAt, rowStep, rowEnd; // of kernels that read a Row
+  Value outColumn;              // of kernels that scatter
 };
 /// Most vectors of a register tile of floats, and the rows of one with `vectors` vectors.
 int64_t floatVectors(const CpuTarget &target);
 int64_t floatRows(const CpuTarget &target, int64_t vectors);
-void callFloatKernel(Emit &e, int64_t rows, int64_t vectors, FloatRead read, const FloatCall &call);
+void callFloatKernel(Emit &e, const FloatKernel &kernel, const FloatCall &call);
 
 } // namespace nibble::contraction

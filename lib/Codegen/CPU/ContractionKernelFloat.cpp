@@ -26,9 +26,10 @@ int64_t contraction::floatRows(const CpuTarget &t, int64_t vectors) {
 namespace {
 struct FloatKernelBody {
   Emit &e;
-  int64_t rows, vectors;
-  FloatRead read;
+  FloatKernel kernel;
   FloatCall arg;
+  int64_t rows = kernel.rows, vectors = kernel.vectors;
+  FloatRead read = kernel.read;
   int64_t lanes = e.target.lanes();
   Type f32 = e.b.getF32Type();
   VectorType type = VectorType::get({lanes}, f32);
@@ -72,10 +73,27 @@ struct FloatKernelBody {
     return arith::AndIOp::create(e.b, e.loc, inside, masks[j]);
   }
 
+  Value loadColumns(Value at, Value mask) {
+    Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(type));
+    auto alignment = e.b.getI32IntegerAttr(4);
+    return LLVM::MaskedLoadOp::create(e.b, e.loc, type, at, mask, zero, alignment);
+  }
+
+  /// A row's factor for every vector of columns.
+  SmallVector<Value> leftFactors(Value at) {
+    if (!kernel.lanes) {
+      Value x = LLVM::LoadOp::create(e.b, e.loc, f32, at, 4);
+      return SmallVector<Value>(vectors, vector::BroadcastOp::create(e.b, e.loc, type, x));
+    }
+    SmallVector<Value> factors;
+    for (int64_t j = 0; j < vectors; ++j)
+      factors.push_back(loadColumns(j == 0 ? at : e.at(at, e.i64(j * lanes), f32), masks[j]));
+    return factors;
+  }
+
   SmallVector<Value> term(ArrayRef<Value> rowAt, Value aOffset, Value b, Value i3,
                           ValueRange sums) {
     SmallVector<Value> next(sums), panel, inside(vectors);
-    Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(type));
     for (int64_t j = 0; j < vectors; ++j) {
       Value at = j == 0 ? b : e.at(b, e.i64(j * lanes), f32);
       if (read == FloatRead::Whole) {
@@ -83,15 +101,13 @@ struct FloatKernelBody {
         continue;
       }
       inside[j] = termMask(j, i3);
-      auto alignment = e.b.getI32IntegerAttr(4);
-      panel.push_back(LLVM::MaskedLoadOp::create(e.b, e.loc, type, at, inside[j], zero, alignment));
+      panel.push_back(loadColumns(at, inside[j]));
     }
     for (auto [r, row] : llvm::enumerate(rowAt)) {
-      Value x = LLVM::LoadOp::create(e.b, e.loc, f32, e.at(row, aOffset, f32), 4);
-      Value spread = vector::BroadcastOp::create(e.b, e.loc, type, x);
+      SmallVector<Value> left = leftFactors(e.at(row, aOffset, f32));
       for (int64_t j = 0; j < vectors; ++j) {
         Value &sum = next[r * vectors + j];
-        Value added = math::FmaOp::create(e.b, e.loc, spread, panel[j], sum);
+        Value added = math::FmaOp::create(e.b, e.loc, left[j], panel[j], sum);
         // A zero in the place of a term would not do: it makes +0 of a sum of -0, and NaN of
         // infinities.
         sum = read == FloatRead::Row
@@ -141,6 +157,22 @@ struct FloatKernelBody {
         });
   }
 
+  void storeColumns(Value sum, Value out, int64_t j) {
+    auto alignment = e.b.getI32IntegerAttr(4);
+    if (!kernel.scatter) {
+      Value at = e.at(out, e.i64(j * lanes), f32);
+      LLVM::MaskedStoreOp::create(e.b, e.loc, sum, at, masks[j], alignment);
+      return;
+    }
+    auto wide = VectorType::get({lanes}, e.b.getI64Type());
+    Value numbers = arith::ExtSIOp::create(e.b, e.loc, wide, columnNumbers(j));
+    Value apart = vector::BroadcastOp::create(e.b, e.loc, wide, arg.outColumn);
+    Value offsets = arith::MulIOp::create(e.b, e.loc, numbers, apart);
+    auto pointers = VectorType::get({lanes}, LLVM::LLVMPointerType::get(e.b.getContext()));
+    Value at = LLVM::GEPOp::create(e.b, e.loc, pointers, f32, out, ValueRange{offsets});
+    LLVM::masked_scatter::create(e.b, e.loc, sum, at, masks[j], alignment);
+  }
+
   void emit() {
     makeMasks();
     SmallVector<Value> sums = accumulate();
@@ -148,9 +180,7 @@ struct FloatKernelBody {
       auto store = [&] {
         Value out = e.at(arg.out, mulI64(e.i64(r), arg.outRow), f32);
         for (int64_t j = 0; j < vectors; ++j)
-          LLVM::MaskedStoreOp::create(e.b, e.loc, sums[r * vectors + j],
-                                      e.at(out, e.i64(j * lanes), f32), masks[j],
-                                      e.b.getI32IntegerAttr(4));
+          storeColumns(sums[r * vectors + j], out, j);
       };
       if (r == 0)
         store();
@@ -163,25 +193,31 @@ struct FloatKernelBody {
 };
 } // namespace
 
-void contraction::callFloatKernel(Emit &e, int64_t rows, int64_t vectors, FloatRead read,
-                                  const FloatCall &c) {
-  StringRef suffix = read == FloatRead::Whole ? "" : read == FloatRead::Row ? "_row" : "_columns";
-  std::string name = ("nibble_float_" + Twine(e.target.vectorBits) + "_" + Twine(rows) + "x" +
-                      Twine(vectors) + suffix)
+void contraction::callFloatKernel(Emit &e, const FloatKernel &kernel, const FloatCall &c) {
+  FloatRead read = kernel.read;
+  std::string name = ("nibble_float_" + Twine(e.target.vectorBits) + "_" + Twine(kernel.rows) +
+                      "x" + Twine(kernel.vectors))
                          .str();
+  name += read == FloatRead::Whole ? "" : read == FloatRead::Row ? "_row" : "_columns";
+  name += kernel.lanes ? "_lanes" : "";
+  name += kernel.scatter ? "_scatter" : "";
   SmallVector<Value> operands{c.a,    c.b,  c.out, c.rowCount, c.columns, c.n1, c.n2, c.n3,
                               c.aRow, c.a1, c.a2,  c.a3,       c.b1,      c.b2, c.b3, c.outRow};
   if (read == FloatRead::Row)
     operands.append({c.rowAt, c.rowStep, c.rowEnd});
+  if (kernel.scatter)
+    operands.push_back(c.outColumn);
   for (Value &operand : operands)
     if (operand.getType().isIndex())
       operand = e.toI64(operand);
   auto function = kernelFunction(e, name, TypeRange(ValueRange(operands)), [&](ValueRange v) {
-    FloatCall arg{v[0],  v[1],  v[2],  v[3],  v[4],  v[5],  v[6], v[7], v[8], v[9],
-                  v[10], v[11], v[12], v[13], v[14], v[15], {},   {},   {}};
+    FloatCall arg{v[0], v[1], v[2],  v[3],  v[4],  v[5],  v[6],  v[7],
+                  v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15]};
     if (read == FloatRead::Row)
       arg.rowAt = v[16], arg.rowStep = v[17], arg.rowEnd = v[18];
-    FloatKernelBody{e, rows, vectors, read, arg}.emit();
+    if (kernel.scatter)
+      arg.outColumn = v.back();
+    FloatKernelBody{e, kernel, arg}.emit();
   });
   func::CallOp::create(e.b, e.loc, function, operands);
 }

@@ -18,19 +18,18 @@ PixelFloatPlan contraction::planPixelFloat(const Contraction &c, const CpuTarget
     s.width = s.outWidth = plan.p.totalPixels;
   }
   int64_t channels = s.channels / s.groups;
+  plan.depthwise = s.groups > 1 && channels == 1 && s.outChannels == s.groups;
   plan.rowWise =
       s.groups == 1 && s.dilationW == 1 && s.kernelWidth > 1 && channels % target.lanes() != 0;
-  if (plan.rowWise)
-    channels *= s.kernelWidth;
-  plan.vectors =
-      std::min(floatVectors(target), int64_t(llvm::divideCeil(channels, target.lanes())));
-  plan.rows = floatRows(target, plan.vectors);
+  int64_t columns = plan.depthwise ? s.groups : plan.rowWise ? channels * s.kernelWidth : channels;
+  plan.vectors = std::min(floatVectors(target), int64_t(llvm::divideCeil(columns, target.lanes())));
+  plan.rows = plan.depthwise ? 1 : floatRows(target, plan.vectors);
   plan.packed = plan.p.columnsTransposed;
   FloatPackSpec &k = plan.columns;
   k.terms = s.outWidth, k.termStride = 1, k.columnStride = s.outWidth;
-  k.tileColumns = plan.vectors * target.lanes(), k.blockColumns = channels;
+  k.tileColumns = plan.vectors * target.lanes(), k.blockColumns = columns;
   k.tiles.base = {0, 0};
-  k.tiles.append(llvm::divideCeil(channels, k.tileColumns),
+  k.tiles.append(llvm::divideCeil(columns, k.tileColumns),
                  {k.tileColumns * s.outWidth, k.tileColumns});
   k.outer.base = {0};
   plan.panel = plan.packed ? plan.scratch.reserve(4 * k.elements()) : 0;
@@ -92,7 +91,9 @@ struct PixelFloat {
     call.rowAt = e.sub(column, e.index(s.padLeft * s.channels));
     call.rowStep = call.b3, call.rowEnd = e.index(s.width * s.channels);
 
-    Value groupRow = e.add(e.mul(group, rows), row);
+    // The group of a depthwise convolution is the column.
+    call.outColumn = e.index(taps);
+    Value groupRow = plan.depthwise ? column : e.add(e.mul(group, rows), row);
     Value firstPixel = plan.rowWise ? none : entry(rangesW, block[2], 0);
     Value pixel = e.add(e.mul(entry(rangesH, block[1], 0), s.outWidth), firstPixel);
     call.a = e.at(rowOperand, e.add(e.mul(pixel, s.outChannels), groupRow), f32);
@@ -103,12 +104,12 @@ struct PixelFloat {
     call.b =
         e.at(columnOperand, plan.packed ? e.mul(column, s.outWidth) : e.add(inRow, inColumn), f32);
     Value tap = e.add(e.mul(block[1], s.kernelWidth), block[2]);
-    Value out = e.add(e.mul(e.add(e.mul(groupRow, taps), tap), channels), column);
+    Value outTap = e.mul(e.add(e.mul(groupRow, taps), tap), channels);
+    Value out = plan.depthwise ? outTap : e.add(outTap, column);
     call.out = e.at(output, out, f32);
-    FloatRead read = plan.rowWise                          ? FloatRead::Row
-                     : plan.packed || channels % tile == 0 ? FloatRead::Whole
-                                                           : FloatRead::Columns;
-    callFloatKernel(e, plan.rows, plan.vectors, read, call);
+    bool whole = plan.packed || (!plan.depthwise && channels % tile == 0);
+    FloatRead read = plan.rowWise ? FloatRead::Row : whole ? FloatRead::Whole : FloatRead::Columns;
+    callFloatKernel(e, {plan.rows, plan.vectors, read, plan.depthwise, plan.depthwise}, call);
   }
 
   void emit() {
@@ -128,7 +129,7 @@ struct PixelFloat {
         rangeTable(s.kernelWidth, s.width, s.outWidth, s.strideW, s.padLeft, s.dilationW);
     IndexMap blocks; // -> (group, kernel row, kernel column, column tile)
     blocks.base = {0, 0, 0, 0};
-    blocks.append(s.groups, {1, 0, 0, 0});
+    blocks.append(plan.depthwise ? 1 : s.groups, {1, 0, 0, 0});
     blocks.append(s.kernelHeight, {0, 1, 0, 0});
     blocks.append(plan.rowWise ? 1 : s.kernelWidth, {0, 0, 1, 0});
     blocks.append(columnTiles, {0, 0, 0, 1});

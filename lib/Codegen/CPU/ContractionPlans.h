@@ -72,6 +72,7 @@ struct FloatPackSpec {
 struct WindowFloatPlan {
   WindowProduct w;
   FloatPackSpec weights;
+  bool depthwise; // a channel a group: the groups are the columns
   int64_t vectors, rows, kernelH = 1, kernelW = 1;
   int64_t panel;
   ScratchLayout scratch;
@@ -86,6 +87,7 @@ struct PixelFloatPlan {
   PixelSum p;
   FloatPackSpec columns;
   bool packed;
+  bool depthwise; // a channel a group: the groups are the columns
   bool rowWise; // columns span the pixels of an image row: (kw, c), where c alone would waste lanes
   int64_t vectors, rows, panel;
   ScratchLayout scratch;

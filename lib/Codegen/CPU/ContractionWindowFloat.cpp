@@ -97,16 +97,19 @@ WindowFloatPlan contraction::planWindowFloat(const Contraction &c, const CpuTarg
   plan.kernelW = w.weightRow / w.weightColumn;
   int64_t filter = w.weightElements / (w.termChannels() * w.resultChannels() * w.groups);
   plan.kernelH = filter / plan.kernelW;
-  plan.vectors =
-      std::min(floatVectors(target), int64_t(llvm::divideCeil(w.resultChannels(), target.lanes())));
-  plan.rows = floatRows(target, plan.vectors);
+  plan.depthwise = w.groups > 1 && w.termChannels() == 1 && w.resultChannels() == 1;
   FloatPackSpec &k = plan.weights;
-  k.terms = w.termChannels(), k.termStride = w.weightTerm, k.columnStride = w.weightResult;
-  k.tileColumns = plan.vectors * target.lanes(), k.blockColumns = w.resultChannels();
+  k.blockColumns = plan.depthwise ? w.groups : w.resultChannels();
+  plan.vectors =
+      std::min(floatVectors(target), int64_t(llvm::divideCeil(k.blockColumns, target.lanes())));
+  plan.rows = floatRows(target, plan.vectors);
+  k.terms = w.termChannels(), k.termStride = w.weightTerm;
+  k.columnStride = plan.depthwise ? w.weightGroup : w.weightResult;
+  k.tileColumns = plan.vectors * target.lanes();
   k.tiles.base = {0, 0};
-  k.tiles.append(w.groups, {w.weightGroup, 0});
+  k.tiles.append(plan.depthwise ? 1 : w.groups, {w.weightGroup, 0});
   k.tiles.append(llvm::divideCeil(k.blockColumns, k.tileColumns),
-                 {k.tileColumns * w.weightResult, k.tileColumns});
+                 {k.tileColumns * k.columnStride, k.tileColumns});
   k.outer.base = {0};
   k.outer.append(plan.kernelH, {w.weightRow});
   k.outer.append(plan.kernelW, {w.weightColumn});
@@ -192,6 +195,9 @@ struct WindowFloat {
     if (w.groups == 1 && x.inTapStep == 1 && x.tapStep == 1) { // a row of taps is one run
       call.n3 = e.mul(columnTaps, terms);
       call.n2 = e.index(1);
+    } else if (terms == 1) {
+      call.n3 = columnTaps, call.a3 = call.a2, call.b3 = call.b2;
+      call.n2 = e.index(1);
     }
     return call;
   }
@@ -209,10 +215,11 @@ struct WindowFloat {
   void run(const Task &t, Value run) {
     const WindowAxis &h = t.axes.h, &x = t.axes.w;
     int64_t tile = plan.weights.tileColumns, terms = w.termChannels();
-    int64_t tiles = llvm::divideCeil(w.resultChannels(), tile);
-    Value group = w.groups == 1 ? e.index(0) : e.div(t.tileId, tiles);
-    Value column = e.mul(w.groups == 1 ? t.tileId : e.rem(t.tileId, tiles), tile);
-    Value columns = e.min(e.sub(e.index(w.resultChannels()), column), e.index(tile));
+    int64_t tiles = llvm::divideCeil(plan.weights.blockColumns, tile);
+    bool grouped = w.groups > 1 && !plan.depthwise;
+    Value group = grouped ? e.div(t.tileId, tiles) : e.index(0);
+    Value column = e.mul(grouped ? e.rem(t.tileId, tiles) : t.tileId, tile);
+    Value columns = e.min(e.sub(e.index(plan.weights.blockColumns), column), e.index(tile));
     Value first = entry(t.runTable, run, 5, 0), last = e.add(first, entry(t.runTable, run, 5, 1));
     FloatCall call =
         callOf(t.axes, entry(t.rowTable, t.i, 3, 1), entry(t.runTable, run, 5, 3), columns);
@@ -230,9 +237,10 @@ struct WindowFloat {
       Value inPixel = e.add(in, e.mul(e.sub(j, first), x.inStep));
       Value outPixel = e.add(out, e.mul(j, x.outStep));
       Value outColumn = e.add(e.mul(group, w.resultChannels()), column);
-      call.a = e.at(left, e.add(e.mul(inPixel, w.inChannels), e.mul(group, terms)), f32);
+      Value inChannel = plan.depthwise ? column : e.mul(group, terms);
+      call.a = e.at(left, e.add(e.mul(inPixel, w.inChannels), inChannel), f32);
       call.out = e.at(output, e.add(e.mul(outPixel, w.outChannels), outColumn), f32);
-      callFloatKernel(e, rows, plan.vectors, FloatRead::Whole, call);
+      callFloatKernel(e, {rows, plan.vectors, FloatRead::Whole, plan.depthwise}, call);
     };
     if (t.images) {
       call.rowCount = t.images;
