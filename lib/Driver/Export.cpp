@@ -101,7 +101,7 @@ std::map<std::string, Shape> shapesOf(const importer::Graph &graph) {
 } // namespace
 
 Status nibble::exportOnnx(const std::string &source, const std::string &target, const std::vector<Variable> &variables,
-                          const ReadVariable &read) {
+                          const ReadVariable &read, const importer::WriteOptions &options) {
   std::vector<importer::Problem> problems;
   std::unique_ptr<importer::OnnxFile> file = importer::OnnxFile::load(source, problems);
   if (!file)
@@ -126,7 +126,7 @@ Status nibble::exportOnnx(const std::string &source, const std::string &target, 
       newShapes[variable.onnxName] = tensor.shape;
     values[variable.onnxName] = std::move(tensor.floats);
   }
-  std::string wrong = importer::writeOnnx(source, target, values, newShapes);
+  std::string wrong = importer::writeOnnx(source, target, values, newShapes, options);
   return wrong.empty() ? Status::success() : Status::error(wrong);
 }
 

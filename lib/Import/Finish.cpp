@@ -104,6 +104,10 @@ void Importer::finishModule(Value output) {
     module->setAttr("nibble.classes", builder.getI64IntegerAttr(type.getDimSize(1)));
   if (!mergedOp.empty())
     module->setAttr("nibble.merged", builder.getStringAttr(mergedOp));
+  SmallVector<NamedAttribute> layers;
+  for (auto &entry : layerNodes)
+    layers.push_back(builder.getNamedAttr(entry.getKey(), builder.getStringAttr(entry.getValue())));
+  module->setAttr("nibble.onnx_nodes", builder.getDictionaryAttr(layers));
   SmallVector<StringRef> constants(plainConstants.begin(), plainConstants.end());
   if (!constants.empty())
     module->setAttr("nibble.constants", builder.getStrArrayAttr(constants));

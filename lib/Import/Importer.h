@@ -14,6 +14,7 @@
 #include "nibble/Import/Import.h"
 #include "nibble/Import/OnnxGraph.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
@@ -113,6 +114,8 @@ public:
   int64_t oldBatch = 0, newBatch = 0;
   bool batchWasFixed = false, hasBatch = false;
   llvm::StringSet<> reinitialized; // roots of a fresh head
+  /// Layer to the first output of its ONNX node: how an export finds the node again.
+  llvm::StringMap<std::string> layerNodes;
   std::string mergedNode;          // output of the final Softmax that the loss takes over
   std::string mergedOp;
   int64_t convolutions = 0, normalizations = 0;

@@ -301,5 +301,7 @@ std::string NodeContext::layerName(size_t weight) {
       name = found->root;
   if (name.empty())
     name = node.outputs.empty() ? node.op : node.outputs.front();
-  return importer.uniqueLayer(name);
+  std::string layer = importer.uniqueLayer(name);
+  importer.layerNodes[layer] = node.outputs.empty() ? std::string() : node.outputs.front();
+  return layer;
 }

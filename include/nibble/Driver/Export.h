@@ -2,6 +2,7 @@
 #pragma once
 
 #include "nibble/Driver/Compiler.h"
+#include "nibble/Import/OnnxGraph.h"
 
 #include <functional>
 
@@ -12,9 +13,9 @@ using ReadVariable = std::function<std::vector<float>(llvm::StringRef name)>;
 
 /// Writes the source file again, to `target`, with the parameters and running statistics of `variables`, in ONNX's layout. Everything
 /// else (names, metadata, symbolic dimensions, a final Softmax) stays. `target` appears whole or not at all, and passes ONNX's
-/// checker.
+/// checker. `options` says what is written as codes, and when weights lie beside the file.
 Status exportOnnx(const std::string &source, const std::string &target, const std::vector<Variable> &variables,
-                  const ReadVariable &read);
+                  const ReadVariable &read, const importer::WriteOptions &options = {});
 
 /// The variables of a module that Schedule has not seen yet; their offsets are 0.
 std::vector<Variable> collectVariables(mlir::ModuleOp module);

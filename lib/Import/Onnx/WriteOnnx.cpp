@@ -2,6 +2,7 @@
 #include "Decode.h"
 
 #include "onnx/checker.h"
+#include "onnx/inliner/inliner.h"
 
 #include <bit>
 #include <cerrno>
@@ -216,6 +217,8 @@ std::string nibble::importer::writeOnnx(const std::string &source, const std::st
     onnx::ModelProto model;
     parseModel(source, model);
     readExternalData(model, fs::path(source).parent_path().string());
+    if (!options.quantized.empty() && model.functions_size() > 0)
+      onnx::inliner::InlineLocalFunctions(model); // as OnnxFile does: nodes have the same names
     readQuantized(model);
     reshape(*model.mutable_graph(), shapes);
     std::set<std::string> done = replaceValues(*model.mutable_graph(), values);
