@@ -69,7 +69,7 @@ Status CompiledStep::initialize(const std::vector<Variable> &variables) {
 
 CompiledStep::CompiledStep(const CompiledModel &model, std::unique_ptr<Program> loaded, uint64_t seed)
     : layout(model.layout), program(std::move(loaded)), trainFunction(program->trainStep()), evalFunction(program->evalStep()),
-      seed(seed), state(layout.stateBytes), arena(layout.arenaBytes()), x(storageBytes(layout.input)),
+      seed(seed), threads(static_cast<int32_t>(model.threads)), state(layout.stateBytes), arena(layout.arenaBytes()), x(storageBytes(layout.input)),
       answers(storageBytes(layout.answer)), trainReport(4 * static_cast<int64_t>(layout.trainKeys.size())),
       evalReport(4 * static_cast<int64_t>(layout.evalKeys.size())), result(storageBytes(layout.output)), health(layout.trainKeys) {}
 
@@ -120,7 +120,7 @@ Status CompiledStep::train(const runtime::Batch &batch, double learningRate, int
     return status;
   auto *numbers = reinterpret_cast<float *>(trainReport.data());
   int32_t code = trainFunction(state.data(), arena.data(), x.data(), answers.data(), learningRate, step + 1 /* Adam's t */,
-                               static_cast<int64_t>(seed), step, numbers);
+                               static_cast<int64_t>(seed), step, numbers, threads);
   result.code = code == 0 ? runtime::StepCode::Ok : runtime::StepCode::NonFinite;
   result.loss = numbers[0];
   result.correct = layout.classes > 0 ? static_cast<int64_t>(numbers[1]) : 0;
@@ -132,7 +132,8 @@ Status CompiledStep::evaluate(const runtime::Batch &batch, runtime::EvalResult &
   if (Status status = load(batch); !status)
     return status;
   auto *numbers = reinterpret_cast<float *>(evalReport.data());
-  evalFunction(state.data(), arena.data(), x.data(), answers.data(), static_cast<int32_t>(batch.validRows), numbers, result.data());
+  evalFunction(state.data(), arena.data(), x.data(), answers.data(), static_cast<int32_t>(batch.validRows), numbers, result.data(),
+               threads);
   scores.lossSum = numbers[0];
   scores.correct = layout.classes > 0 ? static_cast<int64_t>(numbers[1]) : 0;
   return Status::success();

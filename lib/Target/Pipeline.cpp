@@ -26,12 +26,12 @@ void nibble::buildTargetPipeline(OpPassManager &manager, const TargetPipelineOpt
   assign.leastWork = options.leastWork;
   manager.addPass(createAssignThreads(assign));
   if (options.threads > 1) {
-    ConvertSCFToOpenMPPassOptions openmp;
-    openmp.numThreads = options.threads;
-    manager.addPass(createConvertSCFToOpenMPPass(openmp));
+    manager.addPass(createConvertSCFToOpenMPPass());
     // It wraps each body in an allocation scope, which may hold one block only.
     manager.addPass(createInlineAllocationScopes());
   }
+  // While a function's arguments are still those of its type.
+  manager.addPass(createTakeThreads());
   // Multi-dimensional transfers become loops or single vectors before loops disappear.
   manager.addPass(createConvertVectorToSCFPass());
   manager.addPass(createLowerAffinePass());

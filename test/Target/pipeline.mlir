@@ -1,11 +1,10 @@
-// Room 6 as a whole: buffers arrive as plain pointers, threads as an OpenMP region of the asked size, vector.fma stays one operation.
+// Room 6 as a whole: buffers arrive as plain pointers, threads as an OpenMP region whose size is the last argument, vector.fma stays one operation.
 // RUN: nibble-opt %s --nibble-target-pipeline="threads=2 least-work=1" | FileCheck %s
 // RUN: nibble-opt %s --nibble-target-pipeline | FileCheck %s --check-prefix=ONE
 
 // CHECK-LABEL: llvm.func @step(
-// CHECK-SAME: %{{.*}}: !llvm.ptr, %{{.*}}: f64) -> i32
-// CHECK: %[[TWO:.*]] = llvm.mlir.constant(2 : i32)
-// CHECK: omp.parallel num_threads(%[[TWO]]
+// CHECK-SAME: %{{.*}}: !llvm.ptr, %{{.*}}: f64, %[[THREADS:.*]]: i32) -> i32
+// CHECK: omp.parallel num_threads(%[[THREADS]] : i32)
 // CHECK: omp.wsloop
 // ONE-NOT: omp.
 func.func @step(%arena: memref<1024xi8>, %rate: f64) -> i32 {

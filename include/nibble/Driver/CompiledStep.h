@@ -60,6 +60,7 @@ private:
   TrainFunction *trainFunction;
   EvalFunction *evalFunction;
   uint64_t seed;
+  int32_t threads;
   AlignedBytes state, arena, x, answers, trainReport, evalReport, result;
   HealthReport health;
 };

@@ -17,7 +17,7 @@ def AssignThreads : Pass<"assign-threads", "::mlir::ModuleOp"> {
     *Living example:* test/Target/assign-threads.mlir.
   }];
   let options = [
-    Option<"threads", "threads", "unsigned", "1", "Size of the team; 1: no threads">,
+    Option<"threads", "threads", "unsigned", "1", "1: no threads; more: threads">,
     Option<"leastWork", "least-work", "int64_t", "40000", "Operations below which a loop is not worth a team">
   ];
   let dependentDialects = ["::mlir::scf::SCFDialect"];
@@ -35,6 +35,20 @@ def InlineAllocationScopes : Pass<"inline-allocation-scopes", "::mlir::ModuleOp"
     *Living example:* test/Target/threads-and-branches.mlir.
   }];
   let dependentDialects = ["::mlir::memref::MemRefDialect"];
+}
+
+def TakeThreads : Pass<"take-threads", "::mlir::ModuleOp"> {
+  let summary = "The size of the team becomes the last argument of every entry point";
+  let description = [{
+    *Strategy.* The number of threads changes no result, so it need not be compiled in: every public function gets a last argument, i32
+    `threads`, and hands it to each fork (`__kmpc_push_num_threads` before `__kmpc_fork_call`) and to the functions it calls that fork.
+    Nothing of the process is set, so two instances of one program can run with teams of different sizes, and one object serves every
+    number of threads. Entry points of a program that never forks have the argument as well and ignore it: one signature.
+
+    *Before.* `convert-scf-to-openmp`, without a number. *After.* Each `omp.parallel` names its `num_threads`.
+
+    *Living example:* test/Target/take-threads.mlir.
+  }];
 }
 
 def StripState : Pass<"strip-state", "::mlir::ModuleOp"> {

@@ -8,7 +8,7 @@ namespace nibble {
 
 /// Options of the named pipeline `nibble-target-pipeline`.
 struct TargetPipelineOptions : public mlir::PassPipelineOptions<TargetPipelineOptions> {
-  Option<unsigned> threads{*this, "threads", llvm::cl::desc("Size of the team that runs parallel loops; 1: no threads"),
+  Option<unsigned> threads{*this, "threads", llvm::cl::desc("1: no threads; more: parallel loops run on a team, whose size is an argument"),
                            llvm::cl::init(1)};
   Option<int64_t> leastWork{*this, "least-work", llvm::cl::desc("Operations below which a loop is not worth a team"),
                             llvm::cl::init(40000)};

@@ -34,7 +34,7 @@ func.func @run(%a: memref<64xf32>, %b: memref<64xf32>, %c: memref<64xf32>, %two:
   return %ok : i32
 })";
 
-using RunFunction = int32_t(float *, float *, float *, float *, float *, float *);
+using RunFunction = int32_t(float *, float *, float *, float *, float *, float *, int32_t threads);
 
 struct Arrays {
   std::vector<float> a, b, c, two, one, vec;
@@ -46,7 +46,9 @@ struct Arrays {
     }
     a[5] = 0x1p-80f, b[5] = 0x1p-60f, c[5] = 0; // a denormal result
   }
-  void run(RunFunction *function) { function(a.data(), b.data(), c.data(), two.data(), one.data(), vec.data()); }
+  void run(RunFunction *function, int threads) {
+    function(a.data(), b.data(), c.data(), two.data(), one.data(), vec.data(), threads);
+  }
   void check(const std::string &what) {
     for (int i = 0; i < 64; ++i) {
       volatile float product = a[i] * b[i];
@@ -70,7 +72,7 @@ TEST(Program, RoundingIsWhatTheLoopsSay) {
       auto *run = reinterpret_cast<RunFunction *>(program->find("run"));
       ASSERT_TRUE(run);
       Arrays arrays;
-      arrays.run(run);
+      arrays.run(run, static_cast<int>(threads));
       EXPECT_EQ(arrays.two[5], 0x1p-140f);
       arrays.check(std::string(name) + " " + std::to_string(threads));
     }
@@ -84,14 +86,27 @@ TEST(Program, CallersEnvironmentIsSetAside) {
   ASSERT_TRUE(run);
   Arrays upward, nearest;
   ASSERT_EQ(std::fesetround(FE_UPWARD), 0);
-  upward.run(run);
+  upward.run(run, 4);
   int after = std::fegetround();
   std::fesetround(FE_TONEAREST);
-  nearest.run(run);
+  nearest.run(run, 4);
   EXPECT_EQ(after, FE_UPWARD);
   EXPECT_EQ(upward.one, nearest.one);
   EXPECT_EQ(upward.two, nearest.two);
   EXPECT_EQ(upward.vec, nearest.vec);
+}
+
+// Law: one program runs with teams of every size: the size is an argument, not part of the code.
+TEST(Program, TeamSizeIsAnArgument) {
+  std::unique_ptr<Program> program = load(fmaText, 2);
+  ASSERT_TRUE(program);
+  auto *run = reinterpret_cast<RunFunction *>(program->find("run"));
+  ASSERT_TRUE(run);
+  for (int threads : {1, 2, 3, 7}) {
+    Arrays arrays;
+    arrays.run(run, threads);
+    arrays.check(std::to_string(threads) + " threads");
+  }
 }
 
 // Law: private functions are not entry points; a name that is not there is null.
@@ -106,7 +121,7 @@ TEST(Program, OnlyEntryPointsAreFound) {
   ASSERT_TRUE(program);
   EXPECT_EQ(program->find("helper"), nullptr);
   EXPECT_EQ(program->find("nothing"), nullptr);
-  EXPECT_EQ(reinterpret_cast<int32_t (*)(int32_t)>(program->find("entry"))(42), 42);
+  EXPECT_EQ(reinterpret_cast<int32_t (*)(int32_t, int32_t)>(program->find("entry"))(42, 1), 42);
 }
 
 } // namespace
