@@ -8,7 +8,7 @@
 #include "mlir/IR/DialectResourceBlobManager.h"
 
 #include <cstring>
-#include <new>
+#include <sys/mman.h>
 
 using namespace mlir;
 using namespace nibble;
@@ -17,14 +17,23 @@ using namespace nibble;
 // Memory
 //===----------------------------------------------------------------------===//
 
-static constexpr std::align_val_t kAlignment{bufferAlignment};
-
-AlignedBytes::AlignedBytes(int64_t wanted)
-    : bytes(alignedBytes(std::max<int64_t>(wanted, 1))), memory(static_cast<std::byte *>(::operator new(bytes, kAlignment))) {
-  std::memset(memory.get(), 0, bytes);
+ZeroedBytes::ZeroedBytes(int64_t wanted) : bytes(alignedBytes(std::max<int64_t>(wanted, 1))) {
+  void *pages = ::mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED)
+    return;
+  ::madvise(pages, static_cast<size_t>(bytes), MADV_HUGEPAGE); // fewer page faults; a hint
+  memory = std::unique_ptr<std::byte[], Unmap>(static_cast<std::byte *>(pages), Unmap{bytes});
 }
 
-void AlignedBytes::Free::operator()(std::byte *memory) const { ::operator delete(memory, kAlignment); }
+void ZeroedBytes::Unmap::operator()(std::byte *memory) const { ::munmap(memory, static_cast<size_t>(bytes)); }
+
+Status CompiledStep::checkMemory() const {
+  for (const ZeroedBytes *bytes : {&state, &arena, &x, &answers, &trainReport, &evalReport, &result})
+    if (!bytes->data())
+      return Status::error("there is not enough memory: a step needs " + std::to_string(layout.stateBytes) + " bytes of state and " +
+                           std::to_string(layout.arenaBytes()) + " bytes of arena; a smaller --batch-size takes less");
+  return Status::success();
+}
 
 //===----------------------------------------------------------------------===//
 // Initial values
@@ -82,6 +91,8 @@ Result<std::unique_ptr<CompiledStep>> CompiledStep::create(const CompiledModel &
   if (!program)
     return Status::error(llvm::toString(program.takeError()));
   std::unique_ptr<CompiledStep> step(new CompiledStep(model, std::move(*program), seed));
+  if (Status status = step->checkMemory(); !status)
+    return status;
   if (!step->trainFunction || !step->evalFunction)
     return Status::error("internal: the object has no train_step or no eval_step");
   if (Status status = step->initialize(model.variables); !status)

@@ -152,6 +152,8 @@ void addTrainingOptions(std::vector<ToolOption> &table) {
 
 Status setVerifyThreads(ToolOptions &o, const std::string &value) {
   o.verifyThreads.clear();
+  if (value.empty())
+    return expected("threads", "a whole number from 1", value);
   for (llvm::StringRef part : llvm::split(value, ',')) {
     unsigned number = 0;
     if (Status status = parseWhole("threads", part.str(), 1u, 1024u, number); !status)
@@ -164,6 +166,8 @@ Status setVerifyThreads(ToolOptions &o, const std::string &value) {
 
 Status setCpu(ToolOptions &o, const std::string &value) {
   o.verifyCpus.clear();
+  if (value.empty())
+    return expected("mcpu", "the name of a processor", value);
   for (llvm::StringRef part : llvm::split(value, ',')) {
     llvm::Expected<Machine> machine = Machine::create(part);
     if (!machine)

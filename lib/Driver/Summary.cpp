@@ -33,6 +33,11 @@ void nibble::printMemory(const CompiledModel &model, llvm::raw_ostream &os) {
   for (const Variable &variable : model.variables)
     if (variable.trainable)
       parameters += variable.type.getNumElements();
+  os << llvm::format("compiled in %.2f s: ", model.seconds) << size(static_cast<int64_t>(model.object.size())) << " for "
+     << model.options.mcpu;
+  if (model.options.mcpu != model.machine.target.name)
+    os << " (" << model.machine.target.name << ")";
+  os << ", " << model.threads << (model.threads == 1 ? " thread\n" : " threads\n");
   os << "memory: " << parameters << " trained numbers; state " << size(model.layout.stateBytes) << "; arena "
      << size(model.layout.arenaBytes()) << " at the peak; " << size(model.saved.total) << " (" << model.saved.total
      << ") live from forward into backward\n";

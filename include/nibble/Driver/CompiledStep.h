@@ -13,19 +13,21 @@
 
 namespace nibble {
 
-/// Zeroed bytes, 128-byte aligned, rounded up to a multiple of 128.
-class AlignedBytes {
+/// Zeroed bytes, page-aligned, rounded up to a multiple of 128. Pages are taken as they are touched.
+class ZeroedBytes {
 public:
-  explicit AlignedBytes(int64_t bytes = 0);
+  explicit ZeroedBytes(int64_t bytes = 0);
+  /// Null where the system has no room for them.
   std::byte *data() const { return memory.get(); }
   int64_t size() const { return bytes; }
 
 private:
-  struct Free {
+  struct Unmap {
+    int64_t bytes;
     void operator()(std::byte *memory) const;
   };
   int64_t bytes = 0;
-  std::unique_ptr<std::byte[], Free> memory;
+  std::unique_ptr<std::byte[], Unmap> memory{nullptr, Unmap{0}};
 };
 
 class CompiledStep : public runtime::Step {
@@ -51,6 +53,7 @@ public:
 
 private:
   CompiledStep(const CompiledModel &model, std::unique_ptr<Program> program, uint64_t seed);
+  Status checkMemory() const;
   Status initialize(const std::vector<Variable> &variables);
   Status load(const runtime::Batch &batch);
 
@@ -61,7 +64,7 @@ private:
   EvalFunction *evalFunction;
   uint64_t seed;
   int32_t threads;
-  AlignedBytes state, arena, x, answers, trainReport, evalReport, result;
+  ZeroedBytes state, arena, x, answers, trainReport, evalReport, result;
   HealthReport health;
 };
 
