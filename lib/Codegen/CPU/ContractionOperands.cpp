@@ -205,15 +205,21 @@ void contraction::pack(Emit &e, const PackSpec &spec, Value source, Value source
   });
 }
 
-void contraction::overlapPairs(Emit &e, Value source, Value base, int64_t distance, Value count,
-                               Value target) {
-  auto type = i16Vector(e, 16);
-  e.chunks(e.ceilDiv(count, 16), 1024, sizeOf(target) / 16, [&](Value from, Value to) {
+void contraction::zip(Emit &e, Value source, Value base, int64_t unit, int64_t distance,
+                      Value units, int64_t count, Value target) {
+  int64_t width = std::min<int64_t>(llvm::bit_floor(static_cast<uint64_t>(count)), 16);
+  // The last vector overlaps the one before it, so that nothing behind the unit is written.
+  int64_t vectors = llvm::divideCeil(count, width), chunk = 1024,
+          chunks = llvm::divideCeil(vectors, chunk);
+  auto type = i16Vector(e, width);
+  e.parallel({units, e.index(chunks)}, sizeOf(target) / 16, [&](ValueRange ids) {
+    Value from = e.mul(ids[1], chunk), to = e.min(e.add(from, chunk), e.index(vectors));
+    Value sourceUnit = e.add(base, e.mul(ids[0], unit)), targetUnit = e.mul(ids[0], 2 * count);
     e.loop(from, to, 1, [&](Value i) {
-      Value at = e.add(base, e.mul(i, 16));
-      Value pairs = vector::InterleaveOp::create(e.b, e.loc, load(e, type, source, at),
-                                                 load(e, type, source, e.add(at, distance)));
-      store(e, pairs, target, e.mul(i, 32));
+      Value f = e.min(e.mul(i, width), e.index(count - width)), at = e.add(sourceUnit, f);
+      Value x = load(e, type, source, at), y = load(e, type, source, e.add(at, distance));
+      Value pairs = vector::InterleaveOp::create(e.b, e.loc, x, y);
+      store(e, pairs, target, e.add(targetUnit, e.mul(f, 2)));
     });
   });
 }

@@ -57,8 +57,9 @@ struct PackSpec {
 void pack(Emit &e, const PackSpec &spec, Value source, Value sourceBase, Value segmentCount,
           Value length, Value target);
 
-/// target[f] = (source[base + f], source[base + f + distance]) for f in [0, count): the pairs of
-/// all pixels of a row with their neighbours, for every tap at once. `count` is an index value.
-void overlapPairs(Emit &e, Value source, Value base, int64_t distance, Value count, Value target);
+/// target[u][f] = (source[base + u·unit + f], source[base + u·unit + f + distance]) for u in [0,
+/// units) (an index value) and f in [0, count), a static number.
+void zip(Emit &e, Value source, Value base, int64_t unit, int64_t distance, Value units,
+         int64_t count, Value target);
 
 } // namespace nibble::contraction

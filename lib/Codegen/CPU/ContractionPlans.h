@@ -42,18 +42,30 @@ WindowPairsPlan planWindowPairs(const Contraction &c, const CpuTarget &target);
 void emitWindowPairs(Emit &e, const Contraction &c, const WindowPairsPlan &plan,
                      const Buffers &buffers);
 
-/// PixelSum on codes: both operands become panels of pairs of neighbouring pixels, a group of
-/// images at a time.
+/// PixelSum on codes: both operands become panels of pairs of terms, a group of images at a time.
+/// The pairs are the same pixel of two images; of one image (Single), neighbours in a row; of a
+/// matrix product, neighbours along the contraction.
 struct PixelPairsPlan {
+  enum Mode { Matrix, Images, Single } mode;
   PixelSum p;
   PairProduct product;
-  PackSpec rows, columns; // columns: where the kernel is one column wide
-  bool overlap, padded;   // overlap: pairs of all pixels, for every tap at once
+  PackSpec rows, columns; // columns: of matrix products
   PadSpec pad;
-  int64_t group, imagePixels; // images a pass; pixels of the row operand an image
+  bool padded;
+  int64_t group; // images a pass; even in the mode Images
   Epilogue epilogue;
   int64_t rowsFlat, rowsPanel, columnsFlat, columnsPadded, columnsPanel, sums, slack;
   ScratchLayout scratch;
+
+  /// Images, or pairs of images, of a pass.
+  int64_t units() const { return mode == Images ? group / 2 : group; }
+  int64_t rowImage() const { return p.s.outHeight * p.s.outWidth * p.s.outChannels; }
+  int64_t columnImage() const { return p.s.height * p.s.width * p.s.channels; }
+  int64_t paddedImage() const { return pad.paddedHeight * pad.paddedWidth * p.s.channels; }
+  int64_t rowsFlatElements() const { return decodedElements(group * rowImage()) + slack; }
+  int64_t columnsFlatElements() const;
+  int64_t columnsPanelElements() const;
+  int64_t results() const;
 };
 PixelPairsPlan planPixelPairs(const Contraction &c, const CpuTarget &target);
 void emitPixelPairs(Emit &e, const Contraction &c, const PixelPairsPlan &plan,
