@@ -7,6 +7,7 @@
 
 option(NIBBLE_PCH "Precompile the MLIR headers that most files include" ON)
 set(NIBBLE_SANITIZE "" CACHE STRING "Sanitizers for our code, for instance address,undefined")
+option(NIBBLE_FUZZ "Counters of coverage in our code, and the libFuzzer targets of test/Fuzz/targets" OFF)
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -41,6 +42,10 @@ target_include_directories(nibble_flags INTERFACE
 if(NIBBLE_SANITIZE)
   target_compile_options(nibble_flags INTERFACE -fsanitize=${NIBBLE_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(nibble_flags INTERFACE -fsanitize=${NIBBLE_SANITIZE})
+endif()
+if(NIBBLE_FUZZ)
+  target_compile_options(nibble_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(nibble_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 # --- LLVM and MLIR -------------------------------------------------------------------------------
