@@ -1,6 +1,8 @@
 //===- Machine.cpp - the processor that code is made for ------------------------===//
 #include "nibble/Target/Machine.h"
 
+#include "nibble/Target/Features.h"
+
 #include "llvm/ADT/StringMap.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -13,23 +15,26 @@ using namespace nibble;
 namespace {
 
 /// Names of CpuTarget on x86-64, best first: LLVM's processor with those instructions, what it lacks, and what has to be
-/// there for a processor to be used as one. 512-bit registers are used where our loops ask for them.
+/// there for a processor to be used as one.
 struct Level {
   const char *name, *cpu, *extra, *needs;
 };
 const Level kLevels[] = {
-    {"avx512vnni", "x86-64-v4", "+avx512vnni,-prefer-256-bit", "+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512vnni,+fma"},
-    {"avx512", "x86-64-v4", "-prefer-256-bit", "+avx512f,+avx512bw,+avx512dq,+avx512vl,+fma"},
+    {"avx512vnni", "x86-64-v4", "+avx512vnni", "+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512vnni,+fma"},
+    {"avx512", "x86-64-v4", "", "+avx512f,+avx512bw,+avx512dq,+avx512vl,+fma"},
     {"avx2", "x86-64-v3", "", "+avx2,+fma"},
     // SSE4.1 rounds to whole numbers in one instruction; below it LLVM calls the C library.
     {"generic", "x86-64-v2", "", "+sse4.1"},
 };
 
+/// Every architecture that this LLVM has: code is also made for processors other than the host's.
 void initializeTargets() {
   static bool done = [] {
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
-    llvm::InitializeNativeTargetAsmParser();
+    llvm::InitializeAllTargetInfos();
+    llvm::InitializeAllTargets();
+    llvm::InitializeAllTargetMCs();
+    llvm::InitializeAllAsmPrinters();
+    llvm::InitializeAllAsmParsers();
     return true;
   }();
   (void)done;
@@ -46,54 +51,77 @@ std::string hostFeatures() {
 bool hasAll(const llvm::MCSubtargetInfo &info, llvm::StringRef features) { return info.checkFeatures(features); }
 
 llvm::Error unknownProcessor(llvm::StringRef name) {
-  return llvm::createStringError("--mcpu: native, avx512vnni, avx512, avx2, generic or a processor that LLVM knows (as in "
-                                 "'llc -mcpu=help') expected, found '" +
+  return llvm::createStringError("--mcpu: native, avx512vnni, avx512, avx2, generic, aarch64 or a processor of x86-64 or AArch64 that LLVM "
+                                 "knows (as in 'llc -mcpu=help') expected, found '" +
                                  name + "'");
+}
+
+/// The host's triple where it is of that architecture; else Linux's usual one.
+std::string tripleOf(llvm::Triple::ArchType arch) {
+  std::string host = llvm::sys::getProcessTriple();
+  if (llvm::Triple(host).getArch() == arch)
+    return host;
+  return llvm::Triple::getArchTypeName(arch).str() + "-unknown-linux-gnu";
+}
+
+std::unique_ptr<llvm::MCSubtargetInfo> subtarget(const std::string &triple, llvm::StringRef cpu, llvm::StringRef features) {
+  std::string why;
+  llvm::Triple parsed(triple);
+  const llvm::Target *target = llvm::TargetRegistry::lookupTarget(parsed, why);
+  return std::unique_ptr<llvm::MCSubtargetInfo>(target ? target->createMCSubtargetInfo(parsed, cpu, features) : nullptr);
+}
+
+/// Is it a processor of that architecture, and a 64-bit one? Asked before LLVM is told its name: it would warn, or end the process.
+bool isProcessor(const std::string &triple, llvm::StringRef cpu) {
+  std::unique_ptr<llvm::MCSubtargetInfo> any = subtarget(triple, "", "");
+  if (!any || cpu.empty() || !any->isCPUStringValid(cpu))
+    return false;
+  return !llvm::Triple(triple).isX86() || cpu == "generic" || hasAll(*subtarget(triple, cpu, ""), "+64bit");
+}
+
+/// Architecture, LLVM's processor and features that `name` stands for; false where it stands for none.
+bool resolve(llvm::StringRef name, const Level *level, Machine &machine) {
+  llvm::Triple::ArchType hostArch = llvm::Triple(llvm::sys::getProcessTriple()).getArch();
+  auto set = [&](llvm::Triple::ArchType arch, llvm::StringRef cpu, std::string features) {
+    machine.triple = tripleOf(arch);
+    machine.cpu = cpu.str();
+    machine.features = std::move(features);
+    return isProcessor(machine.triple, machine.cpu);
+  };
+  if (level)
+    return set(llvm::Triple::x86_64, level->cpu, level->extra);
+  if (name == "native")
+    return set(hostArch, llvm::sys::getHostCPUName(), hostFeatures());
+  if (name == "aarch64" || name == "arm64")
+    return set(llvm::Triple::aarch64, "generic", "");
+  return set(hostArch, name, "") || set(llvm::Triple::x86_64, name, "") || set(llvm::Triple::aarch64, name, "");
 }
 
 } // namespace
 
 llvm::Expected<Machine> Machine::create(llvm::StringRef name) {
   initializeTargets();
+  bool onX86 = llvm::Triple(llvm::sys::getProcessTriple()).isX86();
+  const Level *level = llvm::find_if(kLevels, [&](const Level &l) { return name == l.name && (onX86 || name != "generic"); });
+  if (level == std::end(kLevels))
+    level = nullptr;
+
   Machine machine;
-  machine.triple = llvm::sys::getProcessTriple();
-  llvm::Triple triple(machine.triple);
-  std::string why;
-  const llvm::Target *llvmTarget = llvm::TargetRegistry::lookupTarget(triple, why);
-  if (!llvmTarget)
-    return llvm::createStringError("this LLVM has no code generator for the host: " + why);
-
-  const Level *level = llvm::find_if(kLevels, [&](const Level &l) { return name == l.name; });
-  if (level != std::end(kLevels) && triple.isX86()) {
-    machine.cpu = level->cpu;
-    machine.features = level->extra;
-  } else if (name == "native") {
-    machine.cpu = llvm::sys::getHostCPUName().str();
-    machine.features = hostFeatures();
-    if (triple.isX86())
-      machine.features += ",-prefer-256-bit";
-  } else if (name == "generic") {
-    machine.cpu = "generic";
-  } else {
-    machine.cpu = name.str();
-  }
-
-  std::unique_ptr<llvm::MCSubtargetInfo> base(llvmTarget->createMCSubtargetInfo(triple, "", ""));
-  if (!base || machine.cpu.empty() || !base->isCPUStringValid(machine.cpu))
+  if (!resolve(name, level, machine))
     return unknownProcessor(name);
   machine.target = *CpuTarget::parse("generic");
-  if (!triple.isX86())
-    return machine;
-
-  std::unique_ptr<llvm::MCSubtargetInfo> info(llvmTarget->createMCSubtargetInfo(triple, machine.cpu, machine.features));
-  if (!hasAll(*info, "+64bit"))
-    return unknownProcessor(name);
-  for (const Level &candidate : kLevels)
-    if ((level == std::end(kLevels) || &candidate >= level) && hasAll(*info, candidate.needs)) {
-      machine.target = *CpuTarget::parse(candidate.name);
-      machine.runsOnHost = name == "native" || machine.target.runsOnHost();
-      break;
-    }
+  if (llvm::Triple(machine.triple).isX86()) {
+    // 512-bit registers are used where our loops ask for them.
+    machine.features += machine.features.empty() ? "-prefer-256-bit" : ",-prefer-256-bit";
+    std::unique_ptr<llvm::MCSubtargetInfo> info = subtarget(machine.triple, machine.cpu, machine.features);
+    for (const Level &candidate : kLevels)
+      if ((!level || &candidate >= level) && hasAll(*info, candidate.needs)) {
+        machine.target = *CpuTarget::parse(candidate.name);
+        break;
+      }
+  }
+  // What the system calls native it can run.
+  machine.runsOnHost = name == "native" || missingOnHost(machine).empty();
   return machine;
 }
 

@@ -34,6 +34,12 @@ Address addressOfLibC(llvm::StringRef name) {
     return reinterpret_cast<Address>(static_cast<float (*)(float, float, float)>(&::fmaf));
   if (name == "fma")
     return reinterpret_cast<Address>(static_cast<double (*)(double, double, double)>(&::fma));
+  static const std::pair<llvm::StringRef, float (*)(float)> kRounding[] = {{"roundevenf", &::roundevenf}, {"rintf", &::rintf},
+                                                                           {"nearbyintf", &::nearbyintf}, {"floorf", &::floorf},
+                                                                           {"ceilf", &::ceilf},           {"truncf", &::truncf}};
+  for (auto [known, function] : kRounding)
+    if (name == known)
+      return reinterpret_cast<Address>(function);
   return nullptr;
 }
 

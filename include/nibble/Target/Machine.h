@@ -23,11 +23,12 @@ struct Machine {
   std::string features;
   /// What the loops' generator may use: the best of CpuTarget's names whose instructions the processor has.
   CpuTarget target;
-  /// Does the host have the instructions that `target` names?
+  /// Does the host have every instruction that LLVM may use for it?
   bool runsOnHost = true;
 
-  /// `name` is native, a name of CpuTarget (avx512vnni, avx512, avx2, generic), or a processor that LLVM knows for the host's
-  /// architecture (znver4, skylake-avx512). An error says what is accepted.
+  /// `name` is native, a name of CpuTarget (avx512vnni, avx512, avx2: of x86-64; generic: of the host's architecture), aarch64, or a
+  /// processor that LLVM knows for x86-64 or AArch64, the host's architecture first (znver4, x86-64, cortex-a76). An error says what
+  /// is accepted.
   static llvm::Expected<Machine> create(llvm::StringRef name);
 
   /// LLVM's code generator for it: position-independent code, no fusing of operations, no fast math. `level` is 0 … 3.

@@ -1,7 +1,10 @@
 //===- MachineTest.cpp - one decision about the processor -----------------------===//
-#include "nibble/Target/Machine.h"
+#include "nibble/Target/Features.h"
 
 #include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/TargetParser/AArch64TargetParser.h"
+#include "llvm/TargetParser/X86TargetParser.h"
 
 #include <gtest/gtest.h>
 
@@ -43,12 +46,62 @@ TEST(Machine, NativeRunsHere) {
 
 // Law: an unknown processor is an error that says what is accepted, never an abort inside LLVM.
 TEST(Machine, UnknownNamesAreErrors) {
-  for (const char *name : {"", "cray-1", "pentium", "avx1024", "native,avx2"}) {
+  for (const char *name :
+       {"", " ", "cray-1", "pentium", "i486", "lakemont", "geode", "avx1024", "native,avx2", "help", "+avx2", "-mattr", "x86_64", "AVX2",
+        "znver99", "armv8-a", "cortex-m4", "mips32r2", "rv64gc", "avx2\n", "\xff\xfe", "../etc/passwd", "%s%n", "aarch64-linux-gnu"}) {
     llvm::Expected<Machine> machine = Machine::create(name);
     ASSERT_FALSE(bool(machine)) << name;
     std::string message = llvm::toString(machine.takeError());
     EXPECT_NE(message.find("--mcpu: native"), std::string::npos) << message;
   }
+  EXPECT_FALSE(bool(Machine::create(std::string(100000, 'x'))));
+}
+
+// Law: a processor of another architecture is another machine: its triple, the generic loops, and not run here.
+TEST(Machine, OtherArchitectures) {
+  Machine native = llvm::cantFail(Machine::create("native"));
+  for (const char *name : {"aarch64", "arm64", "cortex-a76", "neoverse-v1", "apple-m1"}) {
+    Machine machine = llvm::cantFail(Machine::create(name));
+    EXPECT_TRUE(llvm::Triple(machine.triple).isAArch64()) << name;
+    EXPECT_EQ(machine.target.name, "generic") << name;
+    EXPECT_EQ(machine.runsOnHost, llvm::Triple(native.triple).isAArch64() && missingOnHost(machine).empty()) << name;
+  }
+  EXPECT_TRUE(llvm::Triple(llvm::cantFail(Machine::create("x86-64")).triple).isX86());
+}
+
+
+// Law: whatever processor LLVM knows, all that it may use for it is either checked before code runs or never used unasked.
+TEST(Machine, NoFeatureGoesUnchecked) {
+  (void)Machine::create("native");
+  llvm::SmallVector<llvm::StringRef> x86, aarch64;
+  llvm::X86::fillValidCPUArchList(x86, /*Only64Bit=*/true);
+  llvm::AArch64::fillValidCPUArchList(aarch64);
+  for (llvm::StringRef name : x86) {
+    llvm::SmallVector<llvm::StringRef> features;
+    llvm::X86::getFeaturesForCPU(name, features, /*NeedPlus=*/false);
+    for (llvm::StringRef feature : features)
+      EXPECT_TRUE(isKnownFeature(llvm::Triple("x86_64-linux-gnu"), feature)) << name.str() << ": " << feature.str();
+  }
+  for (llvm::StringRef name : aarch64) {
+    std::optional<llvm::AArch64::CpuInfo> info = llvm::AArch64::parseCpu(name);
+    std::vector<llvm::StringRef> features;
+    if (info)
+      llvm::AArch64::getExtensionFeatures(info->getImpliedExtensions(), features);
+    for (llvm::StringRef feature : features)
+      EXPECT_TRUE(isKnownFeature(llvm::Triple("aarch64-linux-gnu"), feature.drop_front())) << name.str() << ": " << feature.str();
+  }
+}
+
+// Law: what is required grows with the level, and native requires nothing that is missing.
+TEST(Machine, RequiredFeatures) {
+  EXPECT_EQ(missingOnHost(llvm::cantFail(Machine::create("native"))), "");
+  auto count = [](const char *name) { return requiredFeatures(llvm::cantFail(Machine::create(name))).size(); };
+  EXPECT_LT(count("x86-64"), count("x86-64-v2"));
+  EXPECT_LT(count("x86-64-v2"), count("avx2"));
+  EXPECT_LT(count("avx2"), count("avx512"));
+  EXPECT_EQ(count("avx512") + 1, count("avx512vnni"));
+  EXPECT_GE(count("aarch64"), 2u);
+  EXPECT_LT(count("aarch64"), count("cortex-a76"));
 }
 
 } // namespace
