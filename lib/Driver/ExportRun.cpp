@@ -5,7 +5,6 @@
 #include "nibble/Driver/InterpretedStep.h"
 #include "nibble/Driver/QuantizedOperands.h"
 
-#include <cstring>
 #include <filesystem>
 
 using namespace nibble;
@@ -36,22 +35,17 @@ Result<ExportedFiles> nibble::exportModels(const CompiledModel &model, const std
   return files;
 }
 
-/// What both have, by name.
-static Status copyState(runtime::Step &from, runtime::Step &to) {
-  std::vector<runtime::StateView> source = from.state();
-  for (runtime::StateView &view : to.state()) {
-    auto found = llvm::find_if(source, [&](const runtime::StateView &other) { return other.name == view.name; });
-    if (found == source.end())
-      continue;
-    if (found->bytes.size() != view.bytes.size())
-      return Status::error("internal: '" + view.name + "' has another size in the float network");
-    std::memcpy(view.bytes.data(), found->bytes.data(), view.bytes.size());
-  }
-  return Status::success();
+/// The value of a variable of the float network: the trained one of the same name, or its own.
+static mlir::ElementsAttr trainedValue(llvm::StringRef name, mlir::RankedTensorType type, mlir::ElementsAttr own,
+                                       const std::vector<Variable> &variables, const ReadVariable &read) {
+  auto found = llvm::find_if(variables, [&](const Variable &v) { return v.name == name; });
+  if (found == variables.end() || found->type.getShape() != type.getShape() || !type.getElementType().isF32())
+    return own;
+  return mlir::DenseElementsAttr::get(type, llvm::ArrayRef<float>(read(name)));
 }
 
 Result<std::unique_ptr<FloatNetwork>> FloatNetwork::create(const CompileOptions &options, bool interpret,
-                                                           runtime::Step &trained) {
+                                                           const std::vector<Variable> &variables, const ReadVariable &read) {
   CompileOptions real = options;
   real.recipe = *findRecipe("f32");
   auto compiled = compile(real, interpret ? Emit::Quantized : Emit::Obj);
@@ -60,17 +54,21 @@ Result<std::unique_ptr<FloatNetwork>> FloatNetwork::create(const CompileOptions 
   auto result = std::make_unique<FloatNetwork>();
   result->model = std::move(*compiled);
   if (interpret) {
-    auto made = InterpretedStep::create(mlir::OwningOpRef<mlir::ModuleOp>(result->model->quantized->clone()), 0);
+    mlir::OwningOpRef<mlir::ModuleOp> module = result->model->quantized->clone();
+    for (auto op : module->getOps<train::VariableOp>())
+      if (auto value = trainedValue(op.getSymName(), mlir::cast<mlir::RankedTensorType>(op.getType()), op.getValueAttr(), variables, read))
+        op.setValueAttr(value);
+    auto made = InterpretedStep::create(std::move(module), 0);
     if (!made)
       return made.status();
     result->network = std::move(*made);
-  } else {
-    auto made = CompiledStep::create(*result->model, 0);
-    if (!made)
-      return made.status();
-    result->network = std::move(*made);
+    return result;
   }
-  if (Status status = copyState(trained, *result->network); !status)
-    return status;
+  for (Variable &variable : result->model->variables)
+    variable.value = trainedValue(variable.name, variable.type, variable.value, variables, read);
+  auto made = CompiledStep::create(*result->model, 0);
+  if (!made)
+    return made.status();
+  result->network = std::move(*made);
   return result;
 }

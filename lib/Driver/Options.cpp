@@ -237,7 +237,11 @@ void addOutputOptions(std::vector<ToolOption> &table) {
     return Status::success();
   };
   table.push_back({"o", "FILE", "where to write what --emit names", OptionGroup::Output, CompileTool, false, setOut});
-  table.push_back({"out", "DIR", "folder for model.onnx, the trained network", OptionGroup::Output, TrainTool, false, setOut});
+  table.push_back({"out", "DIR", "folder for the trained network: model.onnx, and model.int4.onnx with the codes", OptionGroup::Output, TrainTool, false, setOut});
+  table.push_back({"external-data-above", "BYTES", "exported files above this size keep their weights in a file beside them (default 1500000000)",
+                   OptionGroup::Output, TrainTool, false, [](ToolOptions &o, const std::string &v) {
+                     return parseWhole<int64_t>("external-data-above", v, 0, int64_t(2000) * 1000 * 1000, o.externalDataAbove);
+                   }});
   table.push_back(flagOption("interpret", "run the interpreter in place of compiled code (slow; the same bits)", OptionGroup::Code,
                              TrainTool, &ToolOptions::interpret));
   table.push_back(flagOption("verify", "train on random data, compiled and interpreted, and compare every bit", OptionGroup::Code,

@@ -64,8 +64,9 @@ private:
     }
     if (mapping.contains(value))
       return mapping.lookup(value);
+    bool looksAtData = isa<q4::InitClipOp, q4::FrozenRangeOp, q4::RangeOp>(op);
     for (Value operand : op->getOperands())
-      if (!mapping.contains(operand) && dependsOnArgument(operand))
+      if (looksAtData && cast<RankedTensorType>(operand.getType()).getRank() > 0)
         mapping.map(operand, nothing);
       else
         copy(operand, ranges);

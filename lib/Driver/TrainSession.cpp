@@ -2,7 +2,7 @@
 #include "nibble/Driver/TrainSession.h"
 
 #include "nibble/Driver/CompiledStep.h"
-#include "nibble/Driver/Export.h"
+#include "nibble/Driver/ExportRun.h"
 #include "nibble/Driver/InterpretedStep.h"
 #include "nibble/Driver/Summary.h"
 #include "nibble/Runtime/Trainer.h"
@@ -145,19 +145,53 @@ private:
     auto summary = trainer.run();
     if (!summary)
       return summary.status();
-    std::string target = (std::filesystem::path(options.out) / "model.onnx").string();
-    if (Status status = exportOnnx(options.compile.model, target, model->variables, read); !status)
-      return status;
+    auto files = exportModels(*model, options.out, read, options.externalDataAbove);
+    if (!files)
+      return files.status();
     os << summary->steps << " steps, " << llvm::format("%.2f ms each; training loss %.4f", summary->millisecondsPerStep, summary->train.loss);
     if (step->numClasses() > 0)
       os << llvm::format(", accuracy %.2f %%", 100 * summary->train.accuracy);
     if (summary->validation) {
-      os << llvm::format("; validation loss %.4f", summary->validation->loss);
-      if (step->numClasses() > 0)
-        os << llvm::format(", accuracy %.2f %%", 100 * summary->validation->accuracy);
+      os << "; validation ";
+      printScore(*summary->validation);
     }
-    os << "\nwritten: " << target << "\n";
+    os << "\n";
+    return describeFiles(trainer, *files, summary->validation);
+  }
+
+  void printScore(const runtime::Score &score) {
+    os << llvm::format("loss %.4f", score.loss);
+    if (step->numClasses() > 0)
+      os << llvm::format(", accuracy %.2f %%", 100 * score.accuracy);
+  }
+
+  /// Each file with the validation score of what it computes.
+  Status describeFiles(runtime::Trainer &trainer, const ExportedFiles &files, std::optional<runtime::Score> quantized) {
+    std::optional<runtime::Score> floats = quantized;
+    if (quantized && !options.compile.recipe.isFloat()) {
+      auto network = FloatNetwork::create(model->options, options.interpret, model->variables, read);
+      if (!network)
+        return network.status();
+      auto score = trainer.evaluate((*network)->step());
+      if (!score)
+        return score.status();
+      floats = *score;
+    }
+    printFile(files.floats, "float", floats);
+    if (!files.codes.empty())
+      printFile(files.codes, "quantized", quantized);
+    if (!files.withoutCodes.empty())
+      os << "note: no model.int4.onnx: " << files.withoutCodes << "\n";
     return Status::success();
+  }
+
+  void printFile(const std::string &file, const char *kind, const std::optional<runtime::Score> &score) {
+    os << "written: " << file << " (" << kind;
+    if (score) {
+      os << ", validation ";
+      printScore(*score);
+    }
+    os << ")\n";
   }
 
   const ToolOptions &options;

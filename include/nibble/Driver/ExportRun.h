@@ -18,11 +18,12 @@ struct ExportedFiles {
 Result<ExportedFiles> exportModels(const CompiledModel &model, const std::string &folder, const ReadVariable &read,
                                    int64_t externalDataAbove);
 
-/// The same network with float products, at the state of `trained`: what model.onnx computes. It owns everything it needs.
+/// The same network with float products: what model.onnx computes. It owns everything it needs.
 class FloatNetwork {
 public:
-  /// `interpret`: by the interpreter.
-  static Result<std::unique_ptr<FloatNetwork>> create(const CompileOptions &options, bool interpret, runtime::Step &trained);
+  /// At the values of `variables` that `read` gives. `interpret`: by the interpreter.
+  static Result<std::unique_ptr<FloatNetwork>> create(const CompileOptions &options, bool interpret,
+                                                      const std::vector<Variable> &variables, const ReadVariable &read);
   runtime::Step &step() { return *network; }
 
 private:

@@ -258,12 +258,27 @@ private:
       insert(&reader, "Clip", x, inputs, clipped);
     }
     std::string scale = addScale(x + "/scale", o, type);
-    TensorProto zero = codeTensor(free(x + "/zero_point"), o.codes, {o.zeroPoint});
-    *graph.add_initializer() = zero;
     std::string codes = free(x + "/codes");
     output = free(x + "/dequantized");
-    insert(&reader, "QuantizeLinear", x, {clipped, scale, zero.name()}, codes);
-    insert(&reader, "DequantizeLinear", x, {codes, scale, zero.name()}, output);
+    std::vector<std::string> grid = {scale};
+    if (o.zeroPoint != 0) {
+      grid.push_back(free(x + "/zero_point"));
+      *graph.add_initializer() = codeTensor(grid.back(), o.codes, {o.zeroPoint});
+    }
+    auto inputs = [&](const std::string &first) {
+      std::vector<std::string> all = {first};
+      all.insert(all.end(), grid.begin(), grid.end());
+      return all;
+    };
+    NodeProto &quantize = insert(&reader, "QuantizeLinear", x, inputs(clipped), codes);
+    if (o.zeroPoint == 0) {
+      // Not a zero point of this type: onnxruntime 1.32 looks at it behind a Clip, and fails on 4 bits.
+      auto *type = quantize.add_attribute();
+      type->set_name("output_dtype");
+      type->set_type(onnx::AttributeProto::INT);
+      type->set_i(typeOf(o.codes));
+    }
+    insert(&reader, "DequantizeLinear", x, inputs(codes), output);
     return output;
   }
 
