@@ -42,11 +42,11 @@ struct CommandLine {
     // one); ours take the name.
     if (cl::Option *foreign = cl::getRegisteredOptions().lookup(option.name))
       foreign->removeArgument();
-    bool isSwitch = option.metavar.empty();
+    bool isSwitch = option.metavar.empty(), isOptional = isSwitch || option.metavar.front() == '[';
     auto made = std::make_unique<cl::list<std::string>>(
         llvm::StringRef(option.name), cl::desc(option.help),
         cl::value_desc(isSwitch ? llvm::StringRef("true|false") : llvm::StringRef(option.metavar)),
-        isSwitch ? cl::ValueOptional : cl::ValueRequired,
+        isOptional ? cl::ValueOptional : cl::ValueRequired,
         cl::cat(*order[static_cast<size_t>(option.group)]));
     if (option.hidden)
       made->setHiddenFlag(cl::Hidden);

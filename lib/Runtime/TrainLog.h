@@ -15,7 +15,6 @@
 #include "nibble/Runtime/Status.h"
 #include "nibble/Runtime/Step.h"
 
-#include <fstream>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,16 +37,36 @@ struct LogRecord {
 /// The log file; does nothing when it was not opened.
 class TrainLog {
 public:
+  TrainLog() = default;
+  TrainLog(const TrainLog &) = delete;
+  ~TrainLog();
+
   /// Starts `path` anew.
   Status open(const std::string &path);
+  /// Goes on with `path` behind its first `records` lines, of which the last is of step `step`;
+  /// what follows them is cut off. A file that is not there is begun; one that is not the log of
+  /// this run is an error.
+  Status resume(const std::string &path, int64_t records, int64_t step);
+
   void write(const LogRecord &record);
   void writeError(int64_t step, int64_t epoch, const std::string &message);
-  /// Pushes everything to the file; an error if any write so far failed.
+  /// Hands everything to the file; an error if that or an earlier write failed.
   Status flush();
+  /// Also makes it durable, so that a checkpoint never counts lines that a power cut takes back.
+  Status sync();
+
+  /// Lines since the beginning, those of an earlier part of the run included.
+  int64_t records() const { return lines; }
 
 private:
+  void append(std::string line);
+  Status keep(int64_t records, int64_t step);
+
   std::string path;
-  std::ofstream out;
+  int file = -1;
+  int64_t lines = 0;
+  std::string pending;
+  Status failure;
 };
 
 } // namespace nibble::runtime

@@ -43,10 +43,11 @@ Status setSchedule(TrainOptions &options, std::string_view value) {
   return Status::success();
 }
 
-Status setEvalOnly(TrainOptions &options, std::string_view value) {
+template <bool TrainOptions::*field>
+Status setSwitch(TrainOptions &options, std::string_view name, std::string_view value) {
   if (value != "" && value != "true" && value != "false")
-    return expected("eval-only", "true or false", value);
-  options.evalOnly = value != "false";
+    return expected(name, "true or false", value);
+  options.*field = value != "false";
   return Status::success();
 }
 
@@ -102,7 +103,30 @@ const OptionInfo table[] = {
        return parseNumber<int64_t>("log-layers-every", v, 0, manySteps, "a whole number from 0",
                                    o.logLayersEvery);
      }},
-    {"eval-only", "", "no training, only the validation score", setEvalOnly},
+    {"eval-only", "", "no training, only the validation score",
+     [](Options &o, Value v) { return setSwitch<&Options::evalOnly>(o, "eval-only", v); }},
+    {"checkpoint", "FILE", "with --eval-only: score the state of this checkpoint",
+     setText<&Options::checkpoint>},
+    {"checkpoint-every", "STEPS", "steps between two checkpoints (default: one after each epoch)",
+     [](Options &o, Value v) {
+       return parseNumber<int64_t>("checkpoint-every", v, 1, manySteps, "a whole number from 1",
+                                   o.checkpointEvery);
+     }},
+    {"keep-checkpoints", "N",
+     "how many of the newest DIR/checkpoints to keep besides step 0; 0: all (default: 3)",
+     [](Options &o, Value v) {
+       return parseNumber<int64_t>("keep-checkpoints", v, 0, manySteps, "a whole number from 0",
+                                   o.keepCheckpoints);
+     }},
+    {"resume", "[FILE]",
+     "go on from DIR/last.safetensors (begin, where there is none yet), or from --resume=FILE",
+     [](Options &o, Value v) {
+       o.resume = true;
+       o.resumeFile = std::string(v);
+       return Status::success();
+     }},
+    {"overwrite", "", "discard the run that DIR holds",
+     [](Options &o, Value v) { return setSwitch<&Options::overwrite>(o, "overwrite", v); }},
 };
 
 } // namespace

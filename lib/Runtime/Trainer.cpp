@@ -1,13 +1,12 @@
 //===- Trainer.cpp - The training loop -------------------------------------------------===//
 
-#include "nibble/Runtime/Trainer.h"
+#include "TrainerState.h"
 
-#include "Progress.h"
 #include "Support.h"
-#include "TrainLog.h"
 
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 using namespace nibble;
@@ -18,52 +17,6 @@ using Clock = std::chrono::steady_clock;
 static double millisecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
-
-namespace {
-
-/// Sums over the steps of an epoch.
-struct EpochSums {
-  int64_t steps = 0;
-  double loss = 0;
-  int64_t correct = 0;
-  double milliseconds = 0;
-};
-
-} // namespace
-
-struct Trainer::State {
-  State(Step &step, DataPair pair, const TrainOptions &options, const ProgressOptions &progress)
-      : step(step), data(std::move(pair)), options(options), progress(progress) {}
-
-  Status prepare();
-  Status trainEpoch(int64_t epoch);
-  Status trainStep(int64_t epoch);
-  Status finishEpoch(int64_t epoch);
-  Status checkResult(const StepResult &result, int64_t epoch) const;
-  ProgressState describe(int64_t epoch) const;
-  Score trainScore() const;
-
-  int64_t totalSteps() const { return stepsPerEpoch * options.epochs; }
-  bool hasClasses() const { return step.numClasses() > 0; }
-
-  Step &step;
-  DataPair data;
-  TrainOptions options;
-  Progress progress;
-  TrainLog log;
-  std::optional<BatchSource> trainSource;
-  std::optional<BatchSource> validationSource;
-  std::optional<Sampler> sampler;
-  int64_t stepsPerEpoch = 0;
-  /// Updates made so far.
-  int64_t stepsDone = 0;
-  double trainMilliseconds = 0;
-  double lastEvaluationSeconds = 0;
-  double lastRate = 0;
-  EpochSums sums;
-  std::span<const LayerHealth> lastLayers;
-  std::optional<Score> validation;
-};
 
 //===----------------------------------------------------------------------===//
 // Before the first step
@@ -77,12 +30,17 @@ Status Trainer::State::prepare() {
     data.validation = data.train;
 
   const DataSet &statistics = data.train ? *data.train : *data.validation;
-  if (options.normalize == "auto" && !data.train)
-    return Status::error(
-        "--normalize=auto takes its statistics from training data, and there are none");
-  Result<Normalization> normalization = Normalization::create(options.normalize, statistics);
-  if (!normalization)
-    return normalization.status();
+  if (options.evalOnly && control.evaluated && options.normalize.empty()) {
+    normalization = control.evaluated->normalization;
+  } else {
+    if (options.normalize == "auto" && !data.train)
+      return Status::error(
+          "--normalize=auto takes its statistics from training data, and there are none");
+    Result<Normalization> made = Normalization::create(options.normalize, statistics);
+    if (!made)
+      return made.status();
+    normalization = std::move(*made);
+  }
 
   if (data.validation) {
     if (data.validation->channels() != statistics.channels() ||
@@ -92,15 +50,22 @@ Status Trainer::State::prepare() {
           formatShape(data.validation->sampleShape()) + " and type " +
           name(data.validation->x.type) + " do not match training samples of shape " +
           formatShape(statistics.sampleShape()) + " and type " + name(statistics.x.type));
-    Result<BatchSource> source = BatchSource::create(*data.validation, *normalization, step);
+    Result<BatchSource> source = BatchSource::create(*data.validation, normalization, step);
     if (!source)
       return source.status();
     validationSource = std::move(*source);
   }
-  if (options.evalOnly)
-    return Status::success();
+  return options.evalOnly ? prepareEvaluation() : prepareTraining();
+}
 
-  Result<BatchSource> source = BatchSource::create(*data.train, *normalization, step);
+Status Trainer::State::prepareEvaluation() {
+  if (!control.evaluated)
+    return Status::success();
+  return restoreState(*control.evaluated, {}, step, Restore::ForEvaluation);
+}
+
+Status Trainer::State::prepareTraining() {
+  Result<BatchSource> source = BatchSource::create(*data.train, normalization, step);
   if (!source)
     return source.status();
   trainSource = std::move(*source);
@@ -111,13 +76,20 @@ Status Trainer::State::prepare() {
                          "; choose a smaller --batch-size");
   sampler.emplace(options.seed, static_cast<uint32_t>(samples), static_cast<uint32_t>(batch));
   stepsPerEpoch = sampler->batchesPerEpoch();
-  return options.log.empty() ? Status::success() : log.open(options.log);
+  if (control.folder)
+    if (Status status = resume(); !status)
+      return status;
+  if (options.log.empty())
+    return Status::success();
+  return control.folder && control.folder->resumed()
+             ? log.resume(options.log, at.logRecords, at.step)
+             : log.open(options.log);
 }
 
 Result<Trainer> Trainer::create(Step &step, DataPair data, const TrainOptions &options,
-                                const ProgressOptions &progress) {
+                                const ProgressOptions &progress, const RunControl &control) {
   return guarded("training", [&]() -> Result<Trainer> {
-    auto state = std::make_unique<State>(step, std::move(data), options, progress);
+    auto state = std::make_unique<State>(step, std::move(data), options, progress, control);
     if (Status status = state->prepare(); !status)
       return status;
     return Trainer(std::move(state));
@@ -130,25 +102,27 @@ Trainer &Trainer::operator=(Trainer &&) noexcept = default;
 Trainer::~Trainer() = default;
 
 int64_t Trainer::totalSteps() const { return state->totalSteps(); }
+int64_t Trainer::stepsDone() const { return state->at.step; }
 int64_t Trainer::stepsPerEpoch() const { return state->stepsPerEpoch; }
+const std::vector<std::string> &Trainer::notes() const { return state->notes; }
 
 //===----------------------------------------------------------------------===//
-// Steps and epochs
+// Steps
 //===----------------------------------------------------------------------===//
 
-Status Trainer::State::checkResult(const StepResult &result, int64_t epoch) const {
-  std::string where = "training stopped at step " + std::to_string(stepsDone + 1) + " (epoch " +
-                      std::to_string(epoch) + "): ";
+Status Trainer::State::checkResult(const StepResult &result) const {
+  std::string where = "training stopped at step " + std::to_string(at.step + 1) + " (epoch " +
+                      std::to_string(epoch()) + "): ";
   if (result.code == StepCode::NonFinite)
     return Status::error(where +
                          "NaN or infinity in the loss, a gradient or a quantizer's input; the "
                          "parameters are those of step " +
-                         std::to_string(stepsDone) +
+                         std::to_string(at.step) +
                          ", all finite. A smaller --lr or a --warmup usually helps");
   if (!std::isfinite(result.loss))
     return Status::error(where + "the loss is " + std::to_string(result.loss) +
                          ". A smaller --lr or a --warmup usually helps");
-  if (stepsDone + 1 < zeroGradientGraceSteps)
+  if (at.step + 1 < zeroGradientGraceSteps)
     return Status::success();
   for (const LayerHealth &layer : result.layers)
     if (layer.underflow == 1)
@@ -160,131 +134,81 @@ Status Trainer::State::checkResult(const StepResult &result, int64_t epoch) cons
   return Status::success();
 }
 
-Status Trainer::State::trainStep(int64_t epoch) {
+Status Trainer::State::trainStep() {
   Clock::time_point start = Clock::now();
   Batch batch = trainSource->fill(sampler->next());
-  lastRate = learningRate(options, stepsDone, totalSteps());
+  at.lastRate = learningRate(options, at.step, totalSteps());
   StepResult result;
-  if (Status status = step.train(batch, lastRate, stepsDone, result); !status)
+  if (Status status = step.train(batch, at.lastRate, at.step, result); !status)
     return status;
-  double milliseconds = millisecondsSince(start);
-  if (Status status = checkResult(result, epoch); !status)
+  double elapsed = millisecondsSince(start);
+  if (Status status = checkResult(result); !status)
     return status;
 
-  ++stepsDone;
-  ++sums.steps;
-  sums.loss += result.loss;
-  sums.correct += result.correct;
-  sums.milliseconds += milliseconds;
-  trainMilliseconds += milliseconds;
-  lastLayers = result.layers;
+  int64_t number = epoch();
+  ++at.step;
+  ++at.epochSteps;
+  at.epochLoss += result.loss;
+  at.epochCorrect += result.correct;
+  ++stepsTimed, ++epochStepsTimed;
+  milliseconds += elapsed, epochMilliseconds += elapsed;
+  // A copy: evaluation may reuse what the result points to.
+  at.layers.assign(result.layers.begin(), result.layers.end());
 
-  LogRecord record{"step", stepsDone, epoch, result.loss, {}, {}, {}, lastRate, milliseconds, {}};
+  LogRecord record{"step", at.step, number, result.loss, {}, {}, {}, at.lastRate, elapsed, {}};
   if (hasClasses())
     record.trainAccuracy =
         static_cast<double>(result.correct) / static_cast<double>(batch.validRows);
-  if (options.logLayersEvery > 0 && stepsDone % options.logLayersEvery == 0)
-    record.layers = result.layers;
+  if (options.logLayersEvery > 0 && at.step % options.logLayersEvery == 0)
+    record.layers = at.layers;
   log.write(record);
   return Status::success();
 }
 
 Score Trainer::State::trainScore() const {
   Score score;
-  score.samples = sums.steps * step.batchSize();
-  if (sums.steps == 0)
+  score.samples = at.epochSteps * step.batchSize();
+  if (at.epochSteps == 0)
     return score;
-  score.loss = sums.loss / static_cast<double>(sums.steps);
-  score.accuracy = static_cast<double>(sums.correct) / static_cast<double>(score.samples);
+  score.loss = at.epochLoss / static_cast<double>(at.epochSteps);
+  score.accuracy = static_cast<double>(at.epochCorrect) / static_cast<double>(score.samples);
   return score;
 }
 
-ProgressState Trainer::State::describe(int64_t epoch) const {
+static double mean(double sum, int64_t count) {
+  return count > 0 ? sum / static_cast<double>(count) : 0;
+}
+
+ProgressState Trainer::State::describe() const {
   Score score = trainScore();
-  double perStep = trainMilliseconds / static_cast<double>(std::max<int64_t>(stepsDone, 1));
+  double perStep = mean(milliseconds, stepsTimed);
   // Evaluations still to come, the one of this epoch included, take as long as the last one did.
-  double left = static_cast<double>(totalSteps() - stepsDone) * perStep / 1000 +
-                static_cast<double>(options.epochs - epoch + 1) * lastEvaluationSeconds;
-  ProgressState shown{epoch,   options.epochs, sums.steps, stepsPerEpoch,
-                      perStep, score.loss,     {},         left};
+  double left = static_cast<double>(totalSteps() - at.step) * perStep / 1000 +
+                static_cast<double>(options.epochs - at.epochsDone) * lastEvaluationSeconds;
+  ProgressState shown{
+      epoch(), options.epochs, at.epochSteps, stepsPerEpoch, perStep, score.loss, {}, left};
   if (hasClasses())
     shown.accuracy = score.accuracy;
   return shown;
 }
 
-Status Trainer::State::finishEpoch(int64_t epoch) {
-  validation.reset();
-  // Evaluation may reuse what lastLayers points to.
-  std::vector<LayerHealth> layers(lastLayers.begin(), lastLayers.end());
-  if (validationSource) {
-    Clock::time_point start = Clock::now();
-    Result<Score> score = evaluateAll(step, *validationSource);
-    if (!score)
-      return score.status();
-    validation = *score;
-    lastEvaluationSeconds = millisecondsSince(start) / 1000;
-  }
-  Score score = trainScore();
-  LogRecord record{"epoch",    stepsDone, epoch,
-                   score.loss, {},        {},
-                   {},         lastRate,  sums.milliseconds / static_cast<double>(sums.steps),
-                   layers};
-  if (hasClasses())
-    record.trainAccuracy = score.accuracy;
-  if (validation) {
-    record.validationLoss = validation->loss;
-    if (hasClasses())
-      record.validationAccuracy = validation->accuracy;
-  }
-  log.write(record);
-  progress.finishEpoch(describe(epoch), validation);
-  return log.flush();
-}
-
-Status Trainer::State::trainEpoch(int64_t epoch) {
-  sums = {};
-  for (int64_t i = 0; i < stepsPerEpoch; ++i) {
-    if (Status status = trainStep(epoch); !status) {
-      progress.endLine();
-      log.writeError(stepsDone + 1, epoch, status.message());
-      (void)log.flush(); // the error that stopped the run matters more
-      return status;
-    }
-    if (progress.isDue())
-      progress.show(describe(epoch));
-  }
-  return finishEpoch(epoch);
-}
-
-Result<TrainSummary> Trainer::run() {
-  return guarded("training", [&]() -> Result<TrainSummary> {
-    if (!state->trainSource)
-      return Status::error("nothing to train: --eval-only was given");
-    for (int64_t epoch = 1; epoch <= state->options.epochs; ++epoch)
-      if (Status status = state->trainEpoch(epoch); !status)
-        return status;
-    TrainSummary summary;
-    summary.steps = state->stepsDone;
-    summary.train = state->trainScore();
-    summary.validation = state->validation;
-    summary.millisecondsPerStep = state->trainMilliseconds / static_cast<double>(state->stepsDone);
-    return summary;
-  });
-}
-
 //===----------------------------------------------------------------------===//
-// Evaluation
+// Epochs
 //===----------------------------------------------------------------------===//
 
-Result<Score> nibble::runtime::evaluateAll(Step &step, BatchSource &source) {
+/// Scores all of `source`, or nothing where `stop` says so in between.
+static Result<std::optional<Score>> evaluateUntil(Step &step, BatchSource &source,
+                                                  const std::function<bool()> &stop) {
   int64_t samples = source.data().size(), rows = step.batchSize();
   Score score;
   double lossSum = 0;
   int64_t correct = 0;
   std::vector<uint32_t> indices;
-  for (int64_t at = 0; at < samples; at += rows) {
-    indices.resize(static_cast<size_t>(std::min(rows, samples - at)));
-    std::iota(indices.begin(), indices.end(), static_cast<uint32_t>(at));
+  for (int64_t first = 0; first < samples; first += rows) {
+    if (stop())
+      return std::optional<Score>();
+    indices.resize(static_cast<size_t>(std::min(rows, samples - first)));
+    std::iota(indices.begin(), indices.end(), static_cast<uint32_t>(first));
     EvalResult result;
     if (Status status = step.evaluate(source.fill(indices), result); !status)
       return status;
@@ -294,13 +218,119 @@ Result<Score> nibble::runtime::evaluateAll(Step &step, BatchSource &source) {
   score.samples = samples;
   score.loss = lossSum / static_cast<double>(samples);
   score.accuracy = static_cast<double>(correct) / static_cast<double>(samples);
-  return score;
+  return std::optional<Score>(score);
 }
 
-Result<Score> Trainer::evaluate() {
+/// at.validation, or a stop.
+Status Trainer::State::evaluateEpoch() {
+  at.validation.reset();
+  if (!validationSource)
+    return Status::success();
+  Clock::time_point start = Clock::now();
+  Result<std::optional<Score>> score =
+      evaluateUntil(step, *validationSource, [this] { return shouldStop(); });
+  if (!score)
+    return score.status();
+  if (!*score)
+    return stop();
+  at.validation = *score;
+  lastEvaluationSeconds = millisecondsSince(start) / 1000;
+  return Status::success();
+}
+
+Status Trainer::State::finishEpoch() {
+  if (Status status = evaluateEpoch(); !status || stoppedBy)
+    return status;
+  Score score = trainScore();
+  LogRecord record{"epoch",    at.step,     epoch(),
+                   score.loss, {},          {},
+                   {},         at.lastRate, mean(epochMilliseconds, epochStepsTimed),
+                   at.layers};
+  if (hasClasses())
+    record.trainAccuracy = score.accuracy;
+  if (at.validation) {
+    record.validationLoss = at.validation->loss;
+    if (hasClasses())
+      record.validationAccuracy = at.validation->accuracy;
+  }
+  log.write(record);
+  progress.finishEpoch(describe(), at.validation);
+  if (Status status = log.flush(); !status)
+    return status;
+  ++at.epochsDone;
+  return saveEpoch();
+}
+
+Status Trainer::State::trainEpoch() {
+  if (stepsInEpoch() == 0) {
+    at.epochSteps = 0;
+    at.epochLoss = 0;
+    at.epochCorrect = 0;
+  }
+  epochStepsTimed = 0;
+  epochMilliseconds = 0;
+  while (stepsInEpoch() < stepsPerEpoch) {
+    if (shouldStop())
+      return stop();
+    if (Status status = trainStep(); !status)
+      return status;
+    if (progress.isDue())
+      progress.show(describe());
+    if (Status status = saveIfDue(); !status)
+      return status;
+  }
+  return finishEpoch();
+}
+
+Status Trainer::State::trainEpochs() {
+  Status status = begin();
+  while (status && !stoppedBy && at.epochsDone < options.epochs)
+    status = trainEpoch();
+  progress.endLine();
+  if (!status) {
+    log.writeError(at.step + 1, epoch(), status.message());
+    (void)log.flush(); // the error that stopped the run matters more
+  }
+  return status;
+}
+
+TrainSummary Trainer::State::summarize() const {
+  TrainSummary summary;
+  summary.steps = at.step;
+  summary.train = trainScore();
+  summary.validation = at.validation;
+  summary.millisecondsPerStep = mean(milliseconds, stepsTimed);
+  summary.stoppedBy = stoppedBy;
+  return summary;
+}
+
+Result<TrainSummary> Trainer::run() {
+  return guarded("training", [&]() -> Result<TrainSummary> {
+    if (!state->trainSource)
+      return Status::error("nothing to train: --eval-only was given");
+    if (Status status = state->trainEpochs(); !status)
+      return status;
+    return state->summarize();
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Evaluation
+//===----------------------------------------------------------------------===//
+
+Result<Score> nibble::runtime::evaluateAll(Step &step, BatchSource &source) {
+  Result<std::optional<Score>> score = evaluateUntil(step, source, [] { return false; });
+  if (!score)
+    return score.status();
+  return **score;
+}
+
+Result<Score> Trainer::evaluate() { return evaluate(state->step); }
+
+Result<Score> Trainer::evaluate(Step &other) {
   return guarded("evaluation", [&]() -> Result<Score> {
     if (!state->validationSource)
       return Status::error("no validation data: --val, or data with a test part, is needed");
-    return evaluateAll(state->step, *state->validationSource);
+    return evaluateAll(other, *state->validationSource);
   });
 }

@@ -9,6 +9,7 @@
 #define NIBBLE_RUNTIME_STEP_H
 
 #include "nibble/Runtime/Status.h"
+#include "nibble/Runtime/Tensor.h"
 
 #include <cstdint>
 #include <span>
@@ -69,6 +70,18 @@ struct EvalResult {
   int64_t correct = 0;
 };
 
+/// One tensor of a step's state, where it lies in memory.
+struct StateView {
+  /// Unique in a step: a train.variable's name.
+  std::string name;
+  /// What it is for: "weight", "moment", "clip" … (train.role).
+  std::string role;
+  DType type = DType::F32;
+  std::vector<int64_t> shape;
+  /// Row-major elements; may be written through.
+  std::span<std::byte> bytes;
+};
+
 /// One network with its state: parameters, moments, scales, running statistics.
 class Step {
 public:
@@ -91,6 +104,12 @@ public:
 
   /// Scores a batch with running statistics and frozen ranges; changes no parameter.
   virtual Status evaluate(const Batch &batch, EvalResult &result) = 0;
+
+  /// All that the step carries from one update to the next: parameters, moments, bounds, scales,
+  /// ranges, running statistics, constants. Copied out and written back into a step of the same
+  /// program, it makes both go on alike, bit for bit. Valid until the next call on the step; empty
+  /// where a step cannot be saved.
+  virtual std::vector<StateView> state() { return {}; }
 };
 
 } // namespace nibble::runtime

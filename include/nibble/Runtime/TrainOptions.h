@@ -44,13 +44,24 @@ struct TrainOptions {
   int64_t logLayersEvery = 10;
   /// No training, only the validation score.
   bool evalOnly = false;
+  /// Evaluate the state of this checkpoint; empty: the network's own weights.
+  std::string checkpoint;
+  /// Updates between two checkpoints; 0: one after each epoch.
+  int64_t checkpointEvery = 0;
+  /// How many of the newest step files stay, besides step 0; 0: all.
+  int64_t keepCheckpoints = 3;
+  /// Go on from the last checkpoint of the output folder, or from `resumeFile`.
+  bool resume = false;
+  std::string resumeFile;
+  /// Discard what another run left in the output folder.
+  bool overwrite = false;
 };
 
 /// One option as a command line shows it.
 struct OptionInfo {
   /// Without dashes: "warmup".
   std::string_view name;
-  /// "STEPS", or empty for a switch that takes no value.
+  /// "STEPS"; empty for a switch that takes no value; "[FILE]" where the value may be left out.
   std::string_view metavar;
   std::string_view help;
   /// Parses `value` into the field; the error names option, value and what was expected.

@@ -8,25 +8,20 @@
 #ifndef NIBBLE_RUNTIME_TRAINER_H
 #define NIBBLE_RUNTIME_TRAINER_H
 
+#include "nibble/Runtime/Checkpoint.h"
+#include "nibble/Runtime/CheckpointFolder.h"
 #include "nibble/Runtime/DataSet.h"
 #include "nibble/Runtime/Sampler.h"
 #include "nibble/Runtime/Status.h"
 #include "nibble/Runtime/Step.h"
 #include "nibble/Runtime/TrainOptions.h"
 
+#include <csignal>
 #include <cstdint>
 #include <memory>
 #include <ostream>
 
 namespace nibble::runtime {
-
-/// Score of a data set: means over all its samples.
-struct Score {
-  double loss = 0;
-  /// Fraction of right answers, 0 … 1; 0 where there are no labels.
-  double accuracy = 0;
-  int64_t samples = 0;
-};
 
 struct TrainSummary {
   /// Updates made.
@@ -35,8 +30,25 @@ struct TrainSummary {
   Score train;
   /// After the last epoch; absent without validation data.
   std::optional<Score> validation;
-  /// Mean time of one update, batch preparation included, evaluation excluded.
+  /// Mean time of one update, batch preparation included, evaluation excluded; of the updates since
+  /// the last resume. 0 where there were none.
   double millisecondsPerStep = 0;
+  /// The signal that ended the run before its end; 0: it is finished.
+  int stoppedBy = 0;
+};
+
+/// What a run needs to outlive its process.
+struct RunControl {
+  /// Where checkpoints go, and the one to go on from; null: none are made.
+  CheckpointFolder *folder = nullptr;
+  /// What the run is, besides seed, data and normalization, which the trainer adds ("program": see
+  /// checkSameRun).
+  RunFields run = {};
+  /// A signal's number once one has come (a handler sets it); the trainer then finishes the step,
+  /// writes a checkpoint and returns. Null: nobody asks.
+  const volatile std::sig_atomic_t *stop = nullptr;
+  /// With options.evalOnly: the state to score, or null.
+  const Checkpoint *evaluated = nullptr;
 };
 
 /// Where progress goes.
@@ -61,21 +73,30 @@ class Trainer {
 public:
   /// Checks data against the step: shapes, labels, at least one batch of training data. `step` must
   /// outlive the trainer; options.data and options.val are not read here.
+  /// Where `control.folder` has a checkpoint to go on from, the trainer stands there afterwards; an
+  /// error says what differs. Nothing is written but the log.
   static Result<Trainer> create(Step &step, DataPair data, const TrainOptions &options,
-                                const ProgressOptions &progress);
+                                const ProgressOptions &progress, const RunControl &control = {});
   Trainer(Trainer &&) noexcept;
   Trainer &operator=(Trainer &&) noexcept;
   ~Trainer();
 
-  /// Trains all epochs. On an error (a loss that is not finite, a layer whose gradient codes are
-  /// all zero, a log that cannot be written) the step keeps the state of its last update.
+  /// Trains all epochs, or those that are left. On an error (a loss that is not finite, a layer
+  /// whose gradient codes are all zero, a log or checkpoint that cannot be written) the step keeps
+  /// the state of its last update.
   Result<TrainSummary> run();
+
+  /// Sentences for a person: what has changed since the checkpoint.
+  const std::vector<std::string> &notes() const;
 
   /// Scores the validation data, every sample of it.
   Result<Score> evaluate();
+  /// The same with another network of the same input, output and batch.
+  Result<Score> evaluate(Step &other);
 
-  /// Updates of the whole run and of one epoch.
+  /// Updates of the whole run, made so far, and of one epoch.
   int64_t totalSteps() const;
+  int64_t stepsDone() const;
   int64_t stepsPerEpoch() const;
 
 private:

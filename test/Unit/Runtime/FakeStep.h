@@ -41,6 +41,7 @@ public:
                runtime::StepResult &result) override {
     trained.push_back({rows(batch, batch.validRows), labels(batch), rate, step});
     result.loss = 1.0f / static_cast<float>(step + 1);
+    learn(batch, rate, step);
     result.correct = countZeros(batch);
     result.layers = health;
     return tamper ? tamper(result) : Status::success();
@@ -55,7 +56,32 @@ public:
     return Status::success();
   }
 
+  /// What a step carries along; `learn` changes them in each update by numbers that depend on
+  /// everything that was there before.
+  std::vector<float> weights = {1, 2, 3}, moments = {0, 0, 0};
+  float scale = 1024;
+
+  std::vector<runtime::StateView> state() override {
+    auto view = [](const char *name, const char *role, std::vector<int64_t> shape, float *data,
+                   size_t count) {
+      return runtime::StateView{name, role, runtime::DType::F32, std::move(shape),
+                                std::as_writable_bytes(std::span(data, count))};
+    };
+    return {view("w", "weight", {3}, weights.data(), 3),
+            view("w.momentum", "moment", {3}, moments.data(), 3),
+            view("conv\xFF.grad_scale", "grad_scale", {}, &scale, 1)};
+  }
+
 private:
+  void learn(const runtime::Batch &batch, double rate, int64_t step) {
+    for (size_t i = 0; i < weights.size(); ++i) {
+      float gradient = batch.x[i] * 0.37f + weights[(i + 1) % 3] * 0.01f + static_cast<float>(step);
+      moments[i] = 0.9f * moments[i] + gradient;
+      weights[i] -= static_cast<float>(rate) * 0.001f * moments[i];
+    }
+    scale = scale > 1e6f ? scale / 3 : scale * 1.5f;
+  }
+
   std::vector<float> rows(const runtime::Batch &batch, int64_t count) const {
     int64_t width = 1;
     for (size_t d = 1; d < input.size(); ++d)

@@ -31,7 +31,12 @@ TEST(TrainOptions, TableIsWhole) {
                              {"normalize", "unit"},
                              {"log", "l"},
                              {"log-layers-every", "3"},
-                             {"eval-only", ""}}) {
+                             {"eval-only", ""},
+                             {"checkpoint", "c"},
+                             {"checkpoint-every", "50"},
+                             {"keep-checkpoints", "0"},
+                             {"resume", "r"},
+                             {"overwrite", "true"}}) {
     EXPECT_TRUE(setTrainOption(o, name, value)) << name;
     names.erase(name);
   }
@@ -40,7 +45,12 @@ TEST(TrainOptions, TableIsWhole) {
   EXPECT_EQ(o.lr, 0.125);
   EXPECT_EQ(o.schedule, numerics::ScheduleKind::Step);
   EXPECT_EQ(o.seed, UINT64_MAX);
-  EXPECT_TRUE(o.evalOnly);
+  EXPECT_TRUE(o.evalOnly && o.resume && o.overwrite);
+  EXPECT_EQ(o.checkpointEvery, 50);
+  EXPECT_EQ(o.keepCheckpoints, 0);
+  EXPECT_EQ(o.checkpoint + o.resumeFile, "cr");
+  TrainOptions last;
+  EXPECT_TRUE(setTrainOption(last, "resume", "").ok() && last.resume && last.resumeFile.empty());
 }
 
 // Law: a value that does not fit is refused, quoted with its option, and leaves the field as it
