@@ -43,7 +43,9 @@ LogicalResult nibble::emitContraction(Operation *op, ArrayRef<Value> inputs, Val
                                       Value scratch, OpBuilder &builder, const CpuTarget &target) {
   FailureOr<Contraction> c = readContraction(op);
   if (failed(c))
-    return failure();
+    return op->emitOpError() << "room Codegen: no product of " << op->getOperand(0).getType()
+                             << " and " << op->getOperand(1).getType()
+                             << "; expected f32 or int4, int8 and log codes";
   Emit e{builder, op->getLoc(), target, scratch};
   Buffers buffers;
   buffers.left = inputs[c->left.input];

@@ -75,7 +75,7 @@ struct Contraction {
   bool isFloat() const { return left.isFloat; }
 };
 
-/// Reads an op; fails with an error on it where its element types have no product rule.
+/// Reads an op; fails, without an error, where its element types have no product rule.
 FailureOr<Contraction> readContraction(Operation *op);
 
 } // namespace nibble::contraction

@@ -64,6 +64,8 @@ static Type elementType(OpBuilder &b, Kind kind) {
     return q4::LogType::get(context, 2);
   case Kind::Log4:
     return q4::LogType::get(context, 4);
+  case Kind::E2M1:
+    return q4::E2M1Type::get(context);
   }
   return {};
 }
@@ -160,6 +162,21 @@ OwningOpRef<ModuleOp> test::emitModule(MLIRContext &context, const std::vector<C
   }
   EXPECT_TRUE(succeeded(verify(*module)));
   return module;
+}
+
+bool test::emissionFails(MLIRContext &context, const Case &c) {
+  OpBuilder b(&context);
+  OwningOpRef<ModuleOp> module = ModuleOp::create(b, b.getUnknownLoc());
+  Block spec;
+  b.setInsertionPointToEnd(&spec);
+  Operation *op = buildOp(b, &spec, c);
+  b.setInsertionPointToEnd(module->getBody());
+  CpuTarget target = *CpuTarget::parse("generic");
+  SmallVector<Value> buffers(op->getOperands());
+  bool failed = contractionScratchBytes(op, target) == 0 &&
+                mlir::failed(emitContraction(op, buffers, op->getResult(0), {}, b, target));
+  op->erase();
+  return failed;
 }
 
 //===----------------------------------------------------------------------===//

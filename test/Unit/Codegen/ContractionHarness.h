@@ -13,7 +13,7 @@
 namespace nibble::test {
 
 /// How an operand of a case is stored.
-enum class Kind { F32, Int4, Int4Zero, Int8, Log2, Log4 };
+enum class Kind { F32, Int4, Int4Zero, Int8, Log2, Log4, E2M1 }; // E2M1 has no product
 
 /// One contraction with random operands. A matrix product's sizes are m, n, k; a convolution's
 /// those of ConvShape.
@@ -84,6 +84,9 @@ std::string assembly(const std::vector<Case> &cases, const CpuTarget &target);
 
 /// The op of a case, on new arguments of `block`, at the builder's insertion point.
 mlir::Operation *buildOp(mlir::OpBuilder &b, mlir::Block *block, const Case &c);
+
+/// Does the emitter refuse the case?
+bool emissionFails(mlir::MLIRContext &context, const Case &c);
 
 /// The module of the cases before lowering: functions run0, run1, ...
 mlir::OwningOpRef<mlir::ModuleOp> emitModule(mlir::MLIRContext &context,

@@ -40,7 +40,7 @@ std::vector<int64_t> Case::resultShape() const {
 
 std::string Case::text() const {
   static const char *const ops[] = {"matmul", "conv2d", "conv2d_input_grad", "conv2d_weight_grad"};
-  static const char *const kinds[] = {"f32", "int4", "int4z", "int8", "log2", "log4"};
+  static const char *const kinds[] = {"f32", "int4", "int4z", "int8", "log2", "log4", "e2m1"};
   std::ostringstream s;
   s << ops[op] << ' ' << kinds[int(left)] << '*' << kinds[int(right)];
   if (op == MatMul) {

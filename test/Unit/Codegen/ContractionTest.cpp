@@ -176,6 +176,16 @@ TEST_P(Contraction, PaddingOfFloatsIsNoTerm) {
 INSTANTIATE_TEST_SUITE_P(Targets, Contraction,
                          testing::Values("avx512vnni", "avx512", "avx2", "generic"));
 
+/// Law: an element type without a product rule is an error that names it, not wrong code.
+TEST(ContractionErrors, NoProductOfE2M1) {
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  registerDialects(context);
+  std::string message;
+  context.getDiagEngine().registerHandler([&](mlir::Diagnostic &d) { message += d.str(); });
+  EXPECT_TRUE(emissionFails(context, matmul(Kind::E2M1, Kind::Int4, 4, 4, 4)));
+  EXPECT_NE(message.find("e2m1"), std::string::npos) << message;
+}
+
 //===----------------------------------------------------------------------===//
 // Threads
 //===----------------------------------------------------------------------===//
