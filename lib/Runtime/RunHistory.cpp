@@ -165,7 +165,7 @@ bool RunHistory::isFinished() const {
 //===----------------------------------------------------------------------===//
 
 /// No record is as long; a file without line ends is not read into memory whole.
-static constexpr std::streamsize longestLine = 1 << 26;
+static constexpr std::streamsize longestLine = 1 << 23;
 
 Result<RunHistory> RunHistory::read(const std::string &path) {
   return guarded(path, [&]() -> Result<RunHistory> {

@@ -4,6 +4,7 @@
 
 #include "AtomicFile.h"
 #include "BoundedJson.h"
+#include "RunRecords.h"
 #include "Support.h"
 
 #include <cerrno>
@@ -16,12 +17,7 @@
 using namespace nibble;
 using namespace nibble::runtime;
 
-using Json = nlohmann::ordered_json;
-
-static std::string toLine(const Json &json) {
-  // Names come from ONNX files and need not be valid UTF-8.
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
+using Json = LogJson;
 
 //===----------------------------------------------------------------------===//
 // The file
@@ -88,6 +84,8 @@ Status TrainLog::keep(int64_t records, int64_t step) {
         continue;
       }
       end = at + i + 1;
+      for (RunObserver *observer : observers)
+        observer->recall(last);
       if (++lines < records)
         last.clear();
     }
@@ -102,8 +100,13 @@ Status TrainLog::keep(int64_t records, int64_t step) {
   return Status::success();
 }
 
-void TrainLog::append(std::string line) {
+void TrainLog::append(const std::string &line) {
+  for (RunObserver *observer : observers)
+    observer->record(line);
+  if (file < 0)
+    return;
   pending += line;
+  pending += '\n';
   ++lines;
   if (pending.size() >= pieceSize)
     (void)flush(); // the failure stays until the next flush that is looked at
@@ -137,8 +140,13 @@ Status TrainLog::sync() {
 // Records
 //===----------------------------------------------------------------------===//
 
+void TrainLog::write(const ModelSummary &model) {
+  if (!isUseless())
+    append(toLogLine(model));
+}
+
 void TrainLog::write(const LogRecord &record) {
-  if (file < 0)
+  if (isUseless())
     return;
   Json json;
   json["type"] = record.type;
@@ -158,10 +166,10 @@ void TrainLog::write(const LogRecord &record) {
                               {"saturation", layer.saturation},
                               {"underflow", layer.underflow},
                               {"scale", layer.scale}});
-  append(toLine(json));
+  append(dumpRecord(json));
 }
 
 void TrainLog::writeError(int64_t step, int64_t epoch, const std::string &message) {
-  if (file >= 0)
-    append(toLine({{"type", "error"}, {"step", step}, {"epoch", epoch}, {"message", message}}));
+  if (!isUseless())
+    append(dumpRecord({{"type", "error"}, {"step", step}, {"epoch", epoch}, {"message", message}}));
 }

@@ -79,11 +79,29 @@ Status Trainer::State::prepareTraining() {
   if (control.folder)
     if (Status status = resume(); !status)
       return status;
-  if (options.log.empty())
+  return openLog();
+}
+
+Status Trainer::State::openLog() {
+  log.watch(control.observers);
+  bool resumed = control.folder && control.folder->resumed();
+  if (!options.log.empty())
+    if (Status status = resumed ? log.resume(options.log, at.logRecords, at.step)
+                                : log.open(options.log);
+        !status)
+      return status;
+  if (!control.model || log.records() > 0)
     return Status::success();
-  return control.folder && control.folder->resumed()
-             ? log.resume(options.log, at.logRecords, at.step)
-             : log.open(options.log);
+  ModelSummary model = *control.model;
+  model.data = data.train->path;
+  model.samples = data.train->size();
+  model.validationSamples = data.validation ? data.validation->size() : 0;
+  model.batchSize = step.batchSize();
+  model.classes = step.numClasses();
+  model.epochs = options.epochs;
+  model.steps = totalSteps();
+  log.write(model);
+  return Status::success();
 }
 
 Result<Trainer> Trainer::create(Step &step, DataPair data, const TrainOptions &options,
@@ -257,6 +275,7 @@ Status Trainer::State::finishEpoch() {
   progress.finishEpoch(describe(), at.validation);
   if (Status status = log.flush(); !status)
     return status;
+  log.refresh(/*last=*/false);
   ++at.epochsDone;
   return saveEpoch();
 }
@@ -291,6 +310,7 @@ Status Trainer::State::trainEpochs() {
     log.writeError(at.step + 1, epoch(), status.message());
     (void)log.flush(); // the error that stopped the run matters more
   }
+  log.refresh(/*last=*/true);
   return status;
 }
 

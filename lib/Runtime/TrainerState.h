@@ -21,6 +21,7 @@ struct Trainer::State {
   Status prepare();
   Status prepareEvaluation();
   Status prepareTraining();
+  Status openLog();
   Status trainEpochs();
   Status trainEpoch();
   Status trainStep();

@@ -11,6 +11,8 @@
 #include "nibble/Runtime/Checkpoint.h"
 #include "nibble/Runtime/CheckpointFolder.h"
 #include "nibble/Runtime/DataSet.h"
+#include "nibble/Runtime/ModelSummary.h"
+#include "nibble/Runtime/RunObserver.h"
 #include "nibble/Runtime/Sampler.h"
 #include "nibble/Runtime/Status.h"
 #include "nibble/Runtime/Step.h"
@@ -49,6 +51,10 @@ struct RunControl {
   const volatile std::sig_atomic_t *stop = nullptr;
   /// With options.evalOnly: the state to score, or null.
   const Checkpoint *evaluated = nullptr;
+  /// The log's first record; the trainer adds what it knows of data and steps. Nothing: none.
+  std::optional<ModelSummary> model;
+  /// Told of every record. They must outlive the trainer.
+  std::vector<RunObserver *> observers;
 };
 
 /// Where progress goes.
