@@ -6,7 +6,7 @@
 // CHECK: %[[SET:.*]] = arith.cmpi ne, %[[FLAG]]
 // CHECK: cf.cond_br %[[SET]], ^[[STOP:bb[0-9]+]], ^[[GO:bb[0-9]+]]
 // CHECK: ^[[GO]]:
-// CHECK: memref.store
+// CHECK: call @group_neg
 // CHECK: return %{{.*}} : i32
 // CHECK: ^[[STOP]]:
 // CHECK: %[[ONE:.*]] = arith.constant 1 : i32

@@ -11,6 +11,8 @@
 using namespace mlir;
 
 void nibble::buildCodegenCpuPipeline(OpPassManager &pm, const CodegenCpuOptions &options) {
+  // While groups are small and whole: layers of one kind share their code, and no function grows with the network.
+  pm.addPass(createOutlineGroups());
   // All groups at once: micro-kernels and constants are shared by the whole module.
   LowerGroupsOptions lowering;
   lowering.cpu = options.cpu;

@@ -3,6 +3,24 @@
 #define NIBBLE_CODEGEN_CPU_PASSES_TD
 include "mlir/Pass/PassBase.td"
 
+def OutlineGroups : Pass<"outline-groups", "::mlir::ModuleOp"> {
+  let summary = "Gives each kind of group a function of its own";
+  let description = [{
+    LLVM's time grows faster than a function, and deep networks repeat their layers. Each plan.group moves into a private function of its
+    buffers, and groups that differ in places and names only (layer, reason, the numbers of the values) share one. The step
+    becomes a list of calls. Functions are not inlined again.
+
+    Before: functions hold `plan.group`s. After: each holds calls, every called function holds one group.
+
+    ```mlir
+    plan.group ins(%x : memref<40xf32> as %a : tensor<40xf32>) outs(%y : memref<40xf32>) { … }
+    // becomes
+    func.call @group_relu(%x, %y) : (memref<40xf32>, memref<40xf32>) -> ()
+    ```
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect"];
+}
+
 def LowerGroups : Pass<"lower-groups", "::mlir::ModuleOp"> {
   let summary = "Turns every plan.group into loops over its buffers";
   let description = [{
