@@ -47,11 +47,12 @@ static llvm::Error runCodeGenerator(llvm::Module &module, const Machine &machine
   return llvm::Error::success();
 }
 
-llvm::Expected<ObjectBytes> nibble::emitObject(llvm::Module &module, const Machine &machine, unsigned level) {
+llvm::Expected<ObjectBytes> nibble::emitObject(llvm::Module &module, const Machine &machine, unsigned level,
+                                               llvm::ArrayRef<std::string> further) {
   ObjectBytes bytes;
   if (llvm::Error error = runCodeGenerator(module, machine, level, llvm::CodeGenFileType::ObjectFile, bytes))
     return error;
-  if (llvm::Error error = checkBridge(bytes))
+  if (llvm::Error error = checkBridge(bytes, further))
     return error;
   return bytes;
 }
@@ -85,13 +86,13 @@ llvm::Expected<std::vector<std::string>> nibble::undefinedSymbols(llvm::ArrayRef
   return names;
 }
 
-llvm::Error nibble::checkBridge(llvm::ArrayRef<char> object) {
+llvm::Error nibble::checkBridge(llvm::ArrayRef<char> object, llvm::ArrayRef<std::string> further) {
   llvm::Expected<std::vector<std::string>> names = undefinedSymbols(object);
   if (!names)
     return names.takeError();
   std::string foreign;
   for (const std::string &name : *names)
-    if (!runtime::abi::isBridgeSymbol(name))
+    if (!runtime::abi::isBridgeSymbol(name) && !llvm::is_contained(further, name))
       foreign += (foreign.empty() ? "'" : ", '") + name + "'";
   if (foreign.empty())
     return llvm::Error::success();

@@ -31,8 +31,9 @@ std::unique_ptr<llvm::Module> translateToLLVM(mlir::ModuleOp module, const Machi
 llvm::Error optimize(llvm::Module &module, const Machine &machine, unsigned level);
 
 /// Object file of the module. The door of room 6: fails where it needs a symbol that is not on the bridge's list
-/// (Runtime/Abi.def), naming all of them.
-llvm::Expected<ObjectBytes> emitObject(llvm::Module &module, const Machine &machine, unsigned level);
+/// (Runtime/Abi.def) and not one of `further`, naming all of them.
+llvm::Expected<ObjectBytes> emitObject(llvm::Module &module, const Machine &machine, unsigned level,
+                                       llvm::ArrayRef<std::string> further = {});
 
 /// Assembly of the module.
 llvm::Expected<std::string> emitAssembly(llvm::Module &module, const Machine &machine, unsigned level);
@@ -40,7 +41,7 @@ llvm::Expected<std::string> emitAssembly(llvm::Module &module, const Machine &ma
 /// The names that an object file leaves undefined, sorted.
 llvm::Expected<std::vector<std::string>> undefinedSymbols(llvm::ArrayRef<char> object);
 
-/// Success, or an error that names every undefined symbol that is not on the bridge's list.
-llvm::Error checkBridge(llvm::ArrayRef<char> object);
+/// Success, or an error that names every undefined symbol that is neither on the bridge's list nor one of `further`.
+llvm::Error checkBridge(llvm::ArrayRef<char> object, llvm::ArrayRef<std::string> further = {});
 
 } // namespace nibble
