@@ -28,7 +28,7 @@ ZeroedBytes::ZeroedBytes(int64_t wanted) : bytes(alignedBytes(std::max<int64_t>(
 void ZeroedBytes::Unmap::operator()(std::byte *memory) const { ::munmap(memory, static_cast<size_t>(bytes)); }
 
 Status CompiledStep::checkMemory() const {
-  for (const ZeroedBytes *bytes : {&state, &arena, &x, &answers, &trainReport, &evalReport, &result})
+  for (const ZeroedBytes *bytes : {&values, &arena, &x, &answers, &trainReport, &evalReport, &result})
     if (!bytes->data())
       return Status::error("there is not enough memory: a step needs " + std::to_string(layout.stateBytes) + " bytes of state and " +
                            std::to_string(layout.arenaBytes()) + " bytes of arena; a smaller --batch-size takes less");
@@ -63,10 +63,28 @@ static bool writeElements(ElementsAttr value, RankedTensorType type, std::byte *
   return true;
 }
 
+/// The type as checkpoints name it; bytes for what they have no name for.
+static runtime::DType fileType(Type element) {
+  if (element.isF32())
+    return runtime::DType::F32;
+  if (element.isF64())
+    return runtime::DType::F64;
+  if (element.isInteger(32))
+    return runtime::DType::I32;
+  return element.isInteger(64) ? runtime::DType::I64 : runtime::DType::U8;
+}
+
 Status CompiledStep::initialize(const std::vector<Variable> &variables) {
   for (const Variable &variable : variables) {
-    places[variable.name] = {variable.offset, storageBytes(variable.type)};
-    if (variable.value && !writeElements(variable.value, variable.type, state.data() + variable.offset))
+    int64_t bytes = storageBytes(variable.type);
+    places[variable.name] = {variable.offset, bytes};
+    runtime::DType type = fileType(variable.type.getElementType());
+    std::vector<int64_t> shape = variable.type.getShape().vec();
+    if (type == runtime::DType::U8)
+      shape = {bytes};
+    views.push_back({variable.name, train::stringifyRole(variable.role).str(), type, std::move(shape),
+                     {values.data() + variable.offset, static_cast<size_t>(bytes)}});
+    if (variable.value && !writeElements(variable.value, variable.type, values.data() + variable.offset))
       return Status::error("internal: the initial value of '" + variable.name + "' cannot be read");
   }
   return Status::success();
@@ -78,7 +96,7 @@ Status CompiledStep::initialize(const std::vector<Variable> &variables) {
 
 CompiledStep::CompiledStep(const CompiledModel &model, std::unique_ptr<Program> loaded, uint64_t seed)
     : layout(model.layout), program(std::move(loaded)), trainFunction(program->trainStep()), evalFunction(program->evalStep()),
-      seed(seed), threads(static_cast<int32_t>(model.threads)), state(layout.stateBytes), arena(layout.arenaBytes()), x(storageBytes(layout.input)),
+      seed(seed), threads(static_cast<int32_t>(model.threads)), values(layout.stateBytes), arena(layout.arenaBytes()), x(storageBytes(layout.input)),
       answers(storageBytes(layout.answer)), trainReport(4 * static_cast<int64_t>(layout.trainKeys.size())),
       evalReport(4 * static_cast<int64_t>(layout.evalKeys.size())), result(storageBytes(layout.output)), health(layout.trainKeys) {}
 
@@ -130,7 +148,7 @@ Status CompiledStep::train(const runtime::Batch &batch, double learningRate, int
   if (Status status = load(batch); !status)
     return status;
   auto *numbers = reinterpret_cast<float *>(trainReport.data());
-  int32_t code = trainFunction(state.data(), arena.data(), x.data(), answers.data(), learningRate, step + 1 /* Adam's t */,
+  int32_t code = trainFunction(values.data(), arena.data(), x.data(), answers.data(), learningRate, step + 1 /* Adam's t */,
                                static_cast<int64_t>(seed), step, numbers, threads);
   result.code = code == 0 ? runtime::StepCode::Ok : runtime::StepCode::NonFinite;
   result.loss = numbers[0];
@@ -143,7 +161,7 @@ Status CompiledStep::evaluate(const runtime::Batch &batch, runtime::EvalResult &
   if (Status status = load(batch); !status)
     return status;
   auto *numbers = reinterpret_cast<float *>(evalReport.data());
-  evalFunction(state.data(), arena.data(), x.data(), answers.data(), static_cast<int32_t>(batch.validRows), numbers, result.data(),
+  evalFunction(values.data(), arena.data(), x.data(), answers.data(), static_cast<int32_t>(batch.validRows), numbers, result.data(),
                threads);
   scores.lossSum = numbers[0];
   scores.correct = layout.classes > 0 ? static_cast<int64_t>(numbers[1]) : 0;
@@ -154,7 +172,7 @@ std::span<const std::byte> CompiledStep::variable(llvm::StringRef name) const {
   auto place = places.find(name);
   if (place == places.end())
     return {};
-  return {state.data() + place->second.first, static_cast<size_t>(place->second.second)};
+  return {values.data() + place->second.first, static_cast<size_t>(place->second.second)};
 }
 
 std::span<std::byte> CompiledStep::variable(llvm::StringRef name) {

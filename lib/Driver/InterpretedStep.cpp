@@ -154,3 +154,34 @@ Status InterpretedStep::evaluate(const runtime::Batch &batch, runtime::EvalResul
   lastOutput = outcome->outputs.back();
   return Status::success();
 }
+
+/// The elements, as a checkpoint names and stores them; nothing for kinds that variables do not have.
+static std::optional<std::pair<runtime::DType, std::span<std::byte>>> elementsOf(Tensor<float> &t) {
+  switch (t.kind) {
+  case ElementKind::Real:
+    return std::pair(runtime::DType::F32, std::as_writable_bytes(std::span(t.reals)));
+  case ElementKind::Double:
+    return std::pair(runtime::DType::F64, std::as_writable_bytes(std::span(t.doubles)));
+  case ElementKind::Wide:
+    return std::pair(runtime::DType::I64, std::as_writable_bytes(std::span(t.wides)));
+  case ElementKind::Label:
+    return std::pair(runtime::DType::I32, std::as_writable_bytes(std::span(t.ints)));
+  default:
+    return std::nullopt;
+  }
+}
+
+std::vector<runtime::StateView> InterpretedStep::state() {
+  std::vector<runtime::StateView> views;
+  for (auto variable : module->getOps<train::VariableOp>()) {
+    // The store's values may be shared with those that a run handed out; what may be written through is the store's own.
+    auto own = std::make_shared<Tensor>(store[variable.getSymName()]);
+    store.set(variable.getSymName(), reference::TensorPtr<float>(own));
+    auto elements = elementsOf(*own);
+    if (!elements)
+      return {};
+    views.push_back({variable.getSymName().str(), train::stringifyRole(variable.getRole()).str(), elements->first,
+                     std::vector<int64_t>(own->shape.begin(), own->shape.end()), elements->second});
+  }
+  return views;
+}

@@ -17,24 +17,32 @@ EXAMPLES
                --optimizer adamw --lr 1e-3 --weight-decay 0.01 --schedule cosine --warmup 200 --out trained --log run.jsonl
   nibble-train net.onnx --data my.npz --classes 5 --freeze='^features' --out trained
       a fresh head for five classes on frozen features
+  nibble-train lenet.onnx --data mnist/ --epochs 4 --out trained --resume
+      go on where the run in trained/ was interrupted, bit for bit (or begin, where there is none): the same options, and --resume
   nibble-train trained/model.onnx --data mnist/ --recipe f32 --eval-only
       only the score on the test part
+  nibble-train lenet.onnx --data mnist/ --eval-only --checkpoint trained/best.safetensors
+      the score of a checkpoint
 
 DATA  an IDX folder (MNIST's files, .gz or not; t10k is the validation part), a CIFAR-10 binary folder, or .npz with x and y
       (x_train, y_train, x_test, y_test)
 
-EXIT CODES  0 trained, 1 error, 2 wrong usage, 3 the loss or a gradient became NaN or infinite
+OUTPUT  DIR/checkpoints/step-000000.safetensors, … (the newest three), DIR/best.safetensors, DIR/last.safetensors; at the end
+      DIR/model.onnx. One run at a time works in a folder
+
+EXIT CODES  0 trained, 1 error, 2 wrong usage, 3 the loss or a gradient became NaN or infinite, 130 and 143 ended by SIGINT or SIGTERM
+      with a checkpoint
 )";
 
 int nibble::nibbleTrainMain(int argc, char **argv) {
   ToolOptions options;
   if (std::optional<int> code = parseCommandLine(argc, argv, TrainTool, overview, options))
     return *code;
-  bool diverged = false;
-  Status status = runTraining(options, commandLineHooks(options), llvm::outs(), diverged);
-  if (status)
-    return ExitOk;
+  TrainOutcome outcome;
+  Status status = runTraining(options, commandLineHooks(options), llvm::outs(), outcome);
   llvm::outs().flush();
+  if (status)
+    return outcome.signal ? 128 + outcome.signal : ExitOk;
   printError(status);
-  return diverged ? ExitDiverged : ExitError;
+  return outcome.diverged ? ExitDiverged : ExitError;
 }

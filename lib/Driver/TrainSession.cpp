@@ -3,11 +3,13 @@
 
 #include "nibble/Driver/CompiledStep.h"
 #include "nibble/Driver/ExportRun.h"
+#include "StopSignal.h"
 #include "nibble/Driver/InterpretedStep.h"
+#include "nibble/Driver/RunIdentity.h"
 #include "nibble/Driver/Summary.h"
+#include "nibble/Runtime/CheckpointFolder.h"
 #include "nibble/Runtime/Trainer.h"
 
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/JSON.h"
 
@@ -34,6 +36,8 @@ public:
   }
   Status evaluate(const runtime::Batch &batch, runtime::EvalResult &result) override { return step.evaluate(batch, result); }
 
+  std::vector<runtime::StateView> state() override { return step.state(); }
+
   bool diverged = false;
 
 private:
@@ -44,18 +48,22 @@ class Session {
 public:
   Session(const ToolOptions &options, const CompileHooks &hooks, llvm::raw_ostream &os) : options(options), hooks(hooks), os(os) {}
 
-  Status run(bool &diverged) {
-    for (auto stage : {&Session::readData, &Session::prepareFolder, &Session::compileModel, &Session::makeStep})
+  Status run(TrainOutcome &outcome) {
+    for (auto stage : {&Session::readData, &Session::openCheckpoints, &Session::compileModel, &Session::makeStep})
       if (Status status = (this->*stage)(); !status)
         return status;
     WatchedStep watched(*step);
-    auto trainer = runtime::Trainer::create(watched, std::move(data), options.train, runtime::ProgressOptions::standardError());
+    StopSignal signal; // from here on there is something to save
+    auto trainer = runtime::Trainer::create(watched, std::move(data), options.train, runtime::ProgressOptions::standardError(),
+                                            control());
     if (!trainer)
       return trainer.status();
+    for (const std::string &note : trainer->notes())
+      os << "note: " << note << "\n";
     if (options.train.evalOnly)
       return score(*trainer);
-    Status status = train(*trainer);
-    diverged = watched.diverged;
+    Status status = train(*trainer, outcome);
+    outcome.diverged = watched.diverged;
     return status;
   }
 
@@ -69,15 +77,54 @@ private:
     return Status::success();
   }
 
-  Status prepareFolder() {
-    if (options.out.empty())
+  Status openCheckpoints() {
+    const runtime::TrainOptions &train = options.train;
+    if (train.evalOnly)
+      return readEvaluated();
+    auto opened = runtime::CheckpointFolder::open(options.out, {train.resume, train.resumeFile, train.overwrite, train.keepCheckpoints});
+    if (!opened)
+      return opened.status();
+    folder = std::move(*opened);
+    if (train.resume && !folder->resumed())
+      os << "note: " << options.out << " holds no checkpoint to resume: the run begins\n";
+    if (const runtime::Checkpoint *from = folder->resumed())
+      os << "note: resumes from " << from->path << ", step " << from->progress.step << "\n";
+    return Status::success();
+  }
+
+  /// The checkpoint to score. It was trained with a recipe, which holds unless another is asked for.
+  Status readEvaluated() {
+    if (options.train.checkpoint.empty())
       return Status::success();
-    std::error_code wrong = llvm::sys::fs::create_directories(options.out);
-    return wrong ? Status::error(options.out + ": the folder cannot be made: " + wrong.message()) : Status::success();
+    auto loaded = runtime::loadCheckpoint(options.train.checkpoint);
+    if (!loaded)
+      return loaded.status();
+    evaluated = std::move(*loaded);
+    bool isChosen = llvm::any_of(toolOptions(), [&](const ToolOption &option) {
+      return option.group == OptionGroup::Recipe && options.given.contains(option.name);
+    });
+    if (isChosen)
+      return Status::success();
+    Result<Recipe> trained = recipeOf(*evaluated);
+    if (!trained)
+      return trained.status();
+    recipe = *trained;
+    return Status::success();
+  }
+
+  runtime::RunControl control() {
+    runtime::RunControl result;
+    result.folder = folder ? &*folder : nullptr;
+    result.evaluated = evaluated ? &*evaluated : nullptr;
+    result.stop = options.train.evalOnly ? nullptr : &StopSignal::received();
+    if (folder)
+      result.run = describeRun(*model);
+    return result;
   }
 
   Status compileModel() {
     CompileOptions compileOptions = options.compile;
+    compileOptions.recipe = recipe;
     if (compileOptions.import.batchSize == 0)
       compileOptions.import.batchSize = 128;
     if (const auto &part = data.train ? data.train : data.validation)
@@ -141,10 +188,16 @@ private:
     return Status::success();
   }
 
-  Status train(runtime::Trainer &trainer) {
+  Status train(runtime::Trainer &trainer, TrainOutcome &outcome) {
     auto summary = trainer.run();
     if (!summary)
       return summary.status();
+    if ((outcome.signal = summary->stoppedBy)) {
+      os.flush();
+      llvm::errs() << "stopped by " << (outcome.signal == SIGINT ? "SIGINT" : "SIGTERM") << " after step " << summary->steps << " of "
+                   << trainer.totalSteps() << "; the state is in " << folder->lastPath() << ", and --resume goes on from there\n";
+      return Status::success();
+    }
     auto files = exportModels(*model, options.out, read, options.externalDataAbove);
     if (!files)
       return files.status();
@@ -197,7 +250,11 @@ private:
   const ToolOptions &options;
   const CompileHooks &hooks;
   llvm::raw_ostream &os;
+  /// The given one, or that of the checkpoint to score.
+  Recipe recipe = options.compile.recipe;
   runtime::DataPair data;
+  std::optional<runtime::CheckpointFolder> folder;
+  std::optional<runtime::Checkpoint> evaluated;
   std::unique_ptr<CompiledModel> model; // its context outlives the step
   std::unique_ptr<runtime::Step> step;
   ReadVariable read;
@@ -205,6 +262,6 @@ private:
 
 } // namespace
 
-Status nibble::runTraining(const ToolOptions &options, const CompileHooks &hooks, llvm::raw_ostream &os, bool &diverged) {
-  return Session(options, hooks, os).run(diverged);
+Status nibble::runTraining(const ToolOptions &options, const CompileHooks &hooks, llvm::raw_ostream &os, TrainOutcome &outcome) {
+  return Session(options, hooks, os).run(outcome);
 }

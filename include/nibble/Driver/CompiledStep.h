@@ -41,6 +41,7 @@ public:
   std::vector<int64_t> targetShape() const override;
   Status train(const runtime::Batch &batch, double learningRate, int64_t step, runtime::StepResult &result) override;
   Status evaluate(const runtime::Batch &batch, runtime::EvalResult &result) override;
+  std::vector<runtime::StateView> state() override { return views; }
 
   /// The bytes of a variable in the state (row-major, as the variable's type says); empty where there is none of that name.
   std::span<const std::byte> variable(llvm::StringRef name) const;
@@ -59,12 +60,13 @@ private:
 
   StepLayout layout;
   llvm::StringMap<std::pair<int64_t, int64_t>> places; // offset, bytes
+  std::vector<runtime::StateView> views;
   std::unique_ptr<Program> program;
   TrainFunction *trainFunction;
   EvalFunction *evalFunction;
   uint64_t seed;
   int32_t threads;
-  ZeroedBytes state, arena, x, answers, trainReport, evalReport, result;
+  ZeroedBytes values, arena, x, answers, trainReport, evalReport, result;
   HealthReport health;
 };
 

@@ -29,6 +29,8 @@ public:
   Status train(const runtime::Batch &batch, double learningRate, int64_t step,
                runtime::StepResult &result) override;
   Status evaluate(const runtime::Batch &batch, runtime::EvalResult &result) override;
+  /// Empty where a variable is of a kind that no room makes.
+  std::vector<runtime::StateView> state() override;
 
   /// Parameters, moments, scales, running statistics: what a checkpoint holds.
   reference::VariableStore<float> &variables() { return store; }

@@ -5,8 +5,16 @@
 
 namespace nibble {
 
-/// Reads the data, compiles, trains (or only scores), and writes DIR/model.onnx. What a person should see goes to `os` as plain
-/// lines, progress to standard error. `diverged` is set where training stopped because a number was not finite.
-Status runTraining(const ToolOptions &options, const CompileHooks &hooks, llvm::raw_ostream &os, bool &diverged);
+/// How a run ended, beyond its Status.
+struct TrainOutcome {
+  /// Training stopped because a number was not finite.
+  bool diverged = false;
+  /// The signal that ended training before its end, with a checkpoint; 0: none.
+  int signal = 0;
+};
+
+/// Reads the data, compiles, trains (or goes on, or only scores), and writes checkpoints and DIR/model.onnx. What a person should see
+/// goes to `os` as plain lines, progress to standard error.
+Status runTraining(const ToolOptions &options, const CompileHooks &hooks, llvm::raw_ostream &os, TrainOutcome &outcome);
 
 } // namespace nibble
