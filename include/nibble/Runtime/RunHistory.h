@@ -30,7 +30,7 @@ public:
     double middle() const { return 0.5 * static_cast<double>(first + last); }
   };
 
-  explicit Curve(size_t capacity = 320) : capacity(capacity) {}
+  explicit Curve(size_t capacity = 160) : capacity(capacity) {}
   /// Steps ascend. What is not finite is left out.
   void add(int64_t step, double value);
 

@@ -1,0 +1,237 @@
+//===- Verdict.cpp - Does training in four bits work here? ----------------------------------===//
+
+#include "Verdict.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+using namespace nibble;
+using namespace nibble::runtime;
+
+const char *nibble::runtime::name(Mood mood) {
+  switch (mood) {
+  case Mood::Good:
+    return "good";
+  case Mood::Watch:
+    return "watch";
+  case Mood::Bad:
+    return "bad";
+  case Mood::Plain:
+    break;
+  }
+  return "plain";
+}
+
+std::string nibble::runtime::percent(double share) {
+  double value = 100 * share, fromEdge = std::min(std::fabs(value), std::fabs(100 - value));
+  int digits = fromEdge == 0 ? 0 : fromEdge < 0.0995 ? 3 : fromEdge < 0.995 ? 2 : 1;
+  char text[48];
+  std::snprintf(text, sizeof text, "%.*f %%", digits, value);
+  return text;
+}
+
+/// Three digits.
+static std::string brief(double value) {
+  char text[48];
+  std::snprintf(text, sizeof text, "%.3g", value);
+  return text;
+}
+
+std::optional<double> nibble::runtime::shareOfBits(const ModelSummary &model, int64_t bits) {
+  double all = 0, within = 0;
+  for (const ProductSummary &product : model.products) {
+    double work = static_cast<double>(std::max<int64_t>(0, product.multiplyAdds));
+    all += work;
+    if (product.bits > 0 && product.bits <= bits)
+      within += work;
+  }
+  return all > 0 ? std::optional(within / all) : std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// Layers
+//===----------------------------------------------------------------------===//
+
+static constexpr double recent = 0.25;
+
+static Mood above(const Curve &curve, double watch, double bad) {
+  if (curve.empty())
+    return Mood::Good;
+  double value = curve.recentMean(recent);
+  return value >= bad ? Mood::Bad : value >= watch ? Mood::Watch : Mood::Good;
+}
+
+static bool isGainStrange(const LayerHistory &layer) {
+  double gain = layer.gain.recentMean(recent);
+  return !layer.gain.empty() && (gain < gainLowest || gain > gainHighest);
+}
+
+Mood nibble::runtime::moodOf(const LayerHistory &layer) {
+  Mood underflow = above(layer.underflow, underflowWatch, underflowBad);
+  Mood saturation = above(layer.saturation, saturationWatch, saturationBad);
+  if (underflow == Mood::Bad || saturation == Mood::Bad)
+    return Mood::Bad;
+  bool watch = underflow == Mood::Watch || saturation == Mood::Watch || isGainStrange(layer);
+  return watch ? Mood::Watch : Mood::Good;
+}
+
+static void addFindings(std::vector<Finding> &findings, const LayerHistory &layer) {
+  if (Mood mood = above(layer.underflow, underflowWatch, underflowBad); mood != Mood::Good)
+    findings.push_back({mood, layer.name,
+                        percent(layer.underflow.recentMean(recent)) +
+                            " of its gradient codes are zero: little reaches the layers before it.",
+                        "keep this layer in float (--keep-float), or try another gradient grid: "
+                        "--gradients=radix4 spans 4⁶, luq 2⁶, int4 only 7"});
+  if (Mood mood = above(layer.saturation, saturationWatch, saturationBad); mood != Mood::Good)
+    findings.push_back({mood, layer.name,
+                        percent(layer.saturation.recentMean(recent)) +
+                            " of its gradient is beyond the grid's top and held there.",
+                        "a smaller --lr or a --warmup; --gradients=luq, whose scale follows the "
+                        "largest element"});
+  if (isGainStrange(layer))
+    findings.push_back({Mood::Watch, layer.name,
+                        "Rounding changes the length of its gradient: gain " +
+                            brief(layer.gain.recentMean(recent)) + " in place of 1.",
+                        "--gain (recipe ibm+) undoes it; luq is unbiased"});
+}
+
+//===----------------------------------------------------------------------===//
+// The run
+//===----------------------------------------------------------------------===//
+
+static const Curve &accuracyOf(const RunHistory &run) {
+  return run.validationAccuracy.empty() ? run.epochAccuracy : run.validationAccuracy;
+}
+
+static void addLossFindings(std::vector<Finding> &findings, const RunHistory &run) {
+  if (run.steps < 50 || run.loss.buckets().size() < 8)
+    return;
+  double now = run.loss.recentMean(0.1), first = run.loss.firstMean(), lowest = first;
+  for (const Curve::Bucket &bucket : run.loss.buckets())
+    lowest = std::min(lowest, bucket.mean());
+  double chance =
+      run.model && run.model->classes > 0 ? 1 / static_cast<double>(run.model->classes) : 0;
+  const char *whatToTry = "the same with --recipe f32: where float does not learn either, it is "
+                          "--lr, --normalize or the network, not the four bits";
+  const Curve &accuracy = accuracyOf(run);
+  if (chance > 0 && !accuracy.empty() && accuracy.latest() < std::min(1.5 * chance, 0.9))
+    findings.push_back({Mood::Bad, "",
+                        "The network has not learned: accuracy " + percent(accuracy.latest()) +
+                            ", and guessing has " + percent(chance) + ".",
+                        whatToTry});
+  else if (first > 0 && now > 0.95 * first && accuracy.latest() < 0.9)
+    findings.push_back({Mood::Watch, "",
+                        "The loss has not fallen: " + brief(first) + " at first, " + brief(now) +
+                            " at last.",
+                        whatToTry});
+  else if (now > 2 * lowest && now > 0.2 * first)
+    findings.push_back({Mood::Watch, "",
+                        "The loss rises again: it was " + brief(lowest) + " and is " + brief(now) +
+                            ".",
+                        "a smaller --lr, or --schedule=cosine"});
+}
+
+/// Accuracy against the float run, as text; also a finding where the gap is large.
+static std::string compare(const RunHistory &run, const RunHistory &baseline,
+                           std::vector<Finding> &findings) {
+  const Curve &ours = accuracyOf(run), &theirs = accuracyOf(baseline);
+  if (ours.empty() || theirs.empty() ||
+      run.validationAccuracy.empty() != baseline.validationAccuracy.empty())
+    return "";
+  double gap = 100 * (theirs.latest() - ours.latest());
+  char text[160];
+  std::snprintf(text, sizeof text, "The float run reaches %s: four bits %s %.2f points. ",
+                percent(theirs.latest()).c_str(), gap >= 0 ? "cost" : "gain", std::fabs(gap));
+  if (gap >= gapWatch && run.isFinished() && baseline.isFinished()) {
+    std::snprintf(text + 0, sizeof text, "%.2f points of accuracy less than the float run.", gap);
+    findings.push_back({gap >= gapBad ? Mood::Bad : Mood::Watch, "", text,
+                        "--recipe luq or ibm+, more epochs, or --keep-float for the layers marked "
+                        "below"});
+    return "";
+  }
+  return text;
+}
+
+static std::string learned(const RunHistory &run) {
+  const Curve &accuracy = accuracyOf(run);
+  const char *which = run.validationAccuracy.empty() ? "Training accuracy " : "Validation accuracy ";
+  if (!accuracy.empty())
+    return which + percent(accuracy.latest()) + " after " + std::to_string(run.epochs) +
+           (run.epochs == 1 ? " epoch. " : " epochs. ");
+  if (!run.validationLoss.empty())
+    return "Validation loss " + brief(run.validationLoss.latest()) + ". ";
+  return run.loss.empty() ? "" : "Loss " + brief(run.loss.recentMean(0.1)) + ". ";
+}
+
+/// A run that ended with an error. The two kinds are told apart by the trainer's own words.
+static void judgeFailure(Verdict &verdict, const RunHistory &run) {
+  const std::string &message = run.error->message;
+  auto says = [&](const char *text) { return message.find(text) != std::string::npos; };
+  verdict.mood = Mood::Bad;
+  std::string at = " at step " + std::to_string(run.error->step);
+  if (says("NaN") || says("the loss is"))
+    verdict.headline = "Training diverged" + at;
+  else if (says("all gradient codes of layer"))
+    verdict.headline = "Training stopped" + at + ": a layer's gradient vanished";
+  else
+    verdict.headline = "Training stopped" + at;
+  verdict.text = message.substr(0, 1000);
+}
+
+static std::string headline(const RunHistory &run, Mood mood, size_t findings) {
+  bool done = run.isFinished();
+  switch (mood) {
+  case Mood::Good:
+    return done ? "Four-bit training works here" : "So far, four-bit training works";
+  case Mood::Watch:
+    return std::string(done ? "Four-bit training works" : "So far, four-bit training works") +
+           ", with " +
+           (findings == 1 ? "one thing" : std::to_string(findings) + " things") + " to look at";
+  case Mood::Bad:
+    return done ? "Four-bit training does not work here yet"
+                : "So far, four-bit training does not work";
+  case Mood::Plain:
+    break;
+  }
+  return done ? "A float run: the baseline for four bits" : "A float run, under way";
+}
+
+Verdict nibble::runtime::judge(const RunHistory &run, const RunHistory *baseline) {
+  Verdict verdict;
+  for (const LayerHistory &layer : run.layers)
+    addFindings(verdict.findings, layer);
+  std::optional<double> four = run.model ? shareOfBits(*run.model, 4) : std::nullopt;
+  bool isFloat = four && *four == 0;
+  if (run.error) {
+    judgeFailure(verdict, run);
+  } else if (run.steps == 0) {
+    verdict.headline = "Training begins";
+    verdict.text = "Nothing to see yet; the page is written again after each epoch.";
+    return verdict;
+  } else {
+    addLossFindings(verdict.findings, run);
+    verdict.text = learned(run);
+    if (baseline && !isFloat)
+      verdict.text += compare(run, *baseline, verdict.findings);
+    verdict.mood = isFloat ? Mood::Plain : Mood::Good;
+    for (const Finding &finding : verdict.findings)
+      if (finding.mood == Mood::Bad || (finding.mood == Mood::Watch && verdict.mood != Mood::Bad))
+        verdict.mood = finding.mood;
+    verdict.headline = isFloat && verdict.mood != Mood::Plain
+                           ? "A float run, with something to look at"
+                           : headline(run, verdict.mood, verdict.findings.size());
+  }
+  if (four && !isFloat && !run.error)
+    verdict.text += percent(*four) + " of the multiply-adds run in 4 bits. ";
+  if (!baseline && !isFloat && run.isFinished())
+    verdict.text += "What the four bits cost is the difference to the same run with --recipe f32 "
+                    "(its log: --baseline).";
+  std::vector<Finding> ordered;
+  for (bool bad : {true, false})
+    for (Finding &finding : verdict.findings)
+      if ((finding.mood == Mood::Bad) == bad)
+        ordered.push_back(std::move(finding));
+  verdict.findings = std::move(ordered);
+  return verdict;
+}
