@@ -1,6 +1,8 @@
 //===- CheckOptions.cpp - options that do not fit together ---------------------------===//
 #include "nibble/Driver/Options.h"
 
+#include "ReportOptions.h"
+
 using namespace nibble;
 
 namespace {
@@ -38,6 +40,7 @@ const Rule kRules[] = {
     {{"step-size", "gamma"},
      [](const ToolOptions &o) { return o.train.schedule == numerics::ScheduleKind::Step; },
      "with --schedule=step"},
+    {{"lib-name"}, [](const ToolOptions &o) { return o.emit == Emit::Lib; }, "with --emit=lib"},
     {{"verify-steps", "verify-lr", "verify-disturb"}, [](const ToolOptions &o) { return o.verify; }, "with --verify"},
 };
 
@@ -68,6 +71,10 @@ Status checkCompile(const ToolOptions &o) {
 } // namespace
 
 Status nibble::checkOptions(const ToolOptions &options, Tools tool) {
+  bool isComplete = false; // nothing else is needed
+  if (tool == TrainTool)
+    if (Status status = checkReportOptions(options, isComplete); !status || isComplete)
+      return status;
   if (options.compile.model.empty())
     return Status::error("the ONNX file is missing");
   for (const Rule &rule : kRules)

@@ -1,12 +1,15 @@
 //===- CommandLine.cpp - the table of options as a command line ----------------------===//
 #include "nibble/Driver/CommandLine.h"
+#include "nibble/Driver/Completion.h"
 #include "nibble/Driver/Register.h"
+#include "nibble/Runtime/ModelSummary.h"
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/Timing.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Path.h"
 
 #include <deque>
 #include <unistd.h>
@@ -103,9 +106,16 @@ std::optional<int> nibble::parseCommandLine(int argc, char **argv, Tools tool, c
         return ExitUsage;
       }
   }
+  if (!options.completion.empty()) {
+    llvm::outs() << completionScript(options.completion, tool);
+    return ExitOk;
+  }
+  llvm::StringRef toolName = llvm::sys::path::filename(argv[0]);
+  for (int i = 0; i < argc; ++i)
+    options.commandLine += (i ? " " : "") + runtime::shellQuoted(i ? argv[i] : toolName.str());
   if (Status status = checkOptions(options, tool); !status) {
     printError(status);
-    llvm::errs() << "       '" << llvm::StringRef(argv[0]).rsplit('/').second
+    llvm::errs() << "       '" << toolName
                  << " --help' lists the options\n";
     return ExitUsage;
   }

@@ -1,6 +1,8 @@
 //===- Options.cpp - the table of options -------------------------------------------===//
 #include "nibble/Driver/Options.h"
 
+#include "ReportOptions.h"
+
 #include "llvm/ADT/StringExtras.h"
 
 using namespace nibble;
@@ -236,7 +238,7 @@ void addOutputOptions(std::vector<ToolOption> &table) {
     o.out = value;
     return Status::success();
   };
-  table.push_back({"o", "FILE", "where to write what --emit names", OptionGroup::Output, CompileTool, false, setOut});
+  table.push_back({"o", "FILE", "where to write what --emit names; the page of --report-from", OptionGroup::Output, BothTools, false, setOut});
   table.push_back({"out", "DIR", "folder for the trained network: model.onnx, and model.int4.onnx with the codes", OptionGroup::Output, TrainTool, false, setOut});
   table.push_back({"external-data-above", "BYTES", "exported files above this size keep their weights in a file beside them (default 1500000000)",
                    OptionGroup::Output, TrainTool, false, [](ToolOptions &o, const std::string &v) {
@@ -263,6 +265,7 @@ const std::vector<ToolOption> &nibble::toolOptions() {
     addTrainingOptions(result);
     addCodeOptions(result);
     addOutputOptions(result);
+    addReportOptions(result);
     addHiddenOptions(result);
     return result;
   }();

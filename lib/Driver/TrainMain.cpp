@@ -2,6 +2,8 @@
 #include "nibble/Driver/CommandLine.h"
 #include "nibble/Driver/TrainSession.h"
 
+#include "ReportOptions.h"
+
 #include "llvm/Support/raw_ostream.h"
 
 using namespace nibble;
@@ -19,6 +21,9 @@ EXAMPLES
       a fresh head for five classes on frozen features
   nibble-train lenet.onnx --data mnist/ --epochs 4 --out trained --resume
       go on where the run in trained/ was interrupted, bit for bit (or begin, where there is none): the same options, and --resume
+  nibble-train lenet.onnx --data mnist/ --epochs 4 --out trained --report --baseline float/log.jsonl
+      trained/report.html shows while it trains whether four bits work here, next to the float run; --report-from LOG makes the
+      page of any log
   nibble-train trained/model.onnx --data mnist/ --recipe f32 --eval-only
       only the score on the test part
   nibble-train lenet.onnx --data mnist/ --eval-only --checkpoint trained/best.safetensors
@@ -38,6 +43,13 @@ int nibble::nibbleTrainMain(int argc, char **argv) {
   ToolOptions options;
   if (std::optional<int> code = parseCommandLine(argc, argv, TrainTool, overview, options))
     return *code;
+  if (!options.report.fromLog.empty()) {
+    Status status = writeReportFromLog(options, llvm::outs());
+    if (!status)
+      printError(status);
+    return status ? ExitOk : ExitError;
+  }
+  defaultLog(options);
   TrainOutcome outcome;
   Status status = runTraining(options, commandLineHooks(options), llvm::outs(), outcome);
   llvm::outs().flush();

@@ -10,6 +10,8 @@
 #include "nibble/Runtime/CheckpointFolder.h"
 #include "nibble/Runtime/Trainer.h"
 
+#include "ReportOptions.h"
+
 #include "llvm/Support/Format.h"
 #include "llvm/Support/JSON.h"
 
@@ -49,7 +51,7 @@ public:
   Session(const ToolOptions &options, const CompileHooks &hooks, llvm::raw_ostream &os) : options(options), hooks(hooks), os(os) {}
 
   Status run(TrainOutcome &outcome) {
-    for (auto stage : {&Session::readData, &Session::openCheckpoints, &Session::compileModel, &Session::makeStep})
+    for (auto stage : {&Session::readData, &Session::openCheckpoints, &Session::openReport, &Session::compileModel, &Session::makeStep})
       if (Status status = (this->*stage)(); !status)
         return status;
     WatchedStep watched(*step);
@@ -64,7 +66,8 @@ public:
       return score(*trainer);
     Status status = train(*trainer, outcome);
     outcome.diverged = watched.diverged;
-    return status;
+    Status told = report.finish(os);
+    return status ? told : status;
   }
 
 private:
@@ -89,6 +92,14 @@ private:
       os << "note: " << options.out << " holds no checkpoint to resume: the run begins\n";
     if (const runtime::Checkpoint *from = folder->resumed())
       os << "note: resumes from " << from->path << ", step " << from->progress.step << "\n";
+    return Status::success();
+  }
+
+  Status openReport() {
+    auto opened = RunReport::create(options);
+    if (!opened)
+      return opened.status();
+    report = std::move(*opened);
     return Status::success();
   }
 
@@ -119,6 +130,8 @@ private:
     result.stop = options.train.evalOnly ? nullptr : &StopSignal::received();
     if (folder)
       result.run = describeRun(*model);
+    result.model = summarize(*model, options);
+    result.observers = report.observers();
     return result;
   }
 
@@ -253,6 +266,7 @@ private:
   /// The given one, or that of the checkpoint to score.
   Recipe recipe = options.compile.recipe;
   runtime::DataPair data;
+  RunReport report;
   std::optional<runtime::CheckpointFolder> folder;
   std::optional<runtime::Checkpoint> evaluated;
   std::unique_ptr<CompiledModel> model; // its context outlives the step

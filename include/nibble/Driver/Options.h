@@ -7,6 +7,7 @@
 #pragma once
 
 #include "nibble/Driver/Compiler.h"
+#include "nibble/Driver/ReportOptions.h"
 #include "nibble/Runtime/TrainOptions.h"
 
 #include "llvm/ADT/StringSet.h"
@@ -37,6 +38,12 @@ struct ToolOptions {
   std::vector<std::string> verifyCpus;
   double verifyRate = 0.05;
   std::string verifyDisturb;
+
+  ReportOptions report;
+  /// Print the completion script for this shell and do nothing else.
+  std::string completion;
+  /// As it was typed, quoted for a shell.
+  std::string commandLine;
 
   /// Names of the options that were given, without dashes.
   llvm::StringSet<> given;
