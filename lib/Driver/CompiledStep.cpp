@@ -74,16 +74,20 @@ static runtime::DType fileType(Type element) {
   return element.isInteger(64) ? runtime::DType::I64 : runtime::DType::U8;
 }
 
+static runtime::StateView viewOf(const Variable &variable, std::byte *at, int64_t bytes) {
+  runtime::DType type = fileType(variable.type.getElementType());
+  std::vector<int64_t> shape = variable.type.getShape().vec();
+  if (type == runtime::DType::U8)
+    shape = {bytes};
+  return {variable.name, train::stringifyRole(variable.role).str(), type, std::move(shape), {at, static_cast<size_t>(bytes)}};
+}
+
 Status CompiledStep::initialize(const std::vector<Variable> &variables) {
   for (const Variable &variable : variables) {
     int64_t bytes = storageBytes(variable.type);
     places[variable.name] = {variable.offset, bytes};
-    runtime::DType type = fileType(variable.type.getElementType());
-    std::vector<int64_t> shape = variable.type.getShape().vec();
-    if (type == runtime::DType::U8)
-      shape = {bytes};
-    views.push_back({variable.name, train::stringifyRole(variable.role).str(), type, std::move(shape),
-                     {values.data() + variable.offset, static_cast<size_t>(bytes)}});
+    if (variable.role != train::Role::Constant)
+      views.push_back(viewOf(variable, values.data() + variable.offset, bytes));
     if (variable.value && !writeElements(variable.value, variable.type, values.data() + variable.offset))
       return Status::error("internal: the initial value of '" + variable.name + "' cannot be read");
   }

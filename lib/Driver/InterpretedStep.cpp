@@ -174,6 +174,8 @@ static std::optional<std::pair<runtime::DType, std::span<std::byte>>> elementsOf
 std::vector<runtime::StateView> InterpretedStep::state() {
   std::vector<runtime::StateView> views;
   for (auto variable : module->getOps<train::VariableOp>()) {
+    if (variable.getRole() == train::Role::Constant)
+      continue;
     // The store's values may be shared with those that a run handed out; what may be written through is the store's own.
     auto own = std::make_shared<Tensor>(store[variable.getSymName()]);
     store.set(variable.getSymName(), reference::TensorPtr<float>(own));

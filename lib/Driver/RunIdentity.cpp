@@ -12,9 +12,12 @@ using namespace nibble;
 /// The text that "program" is the hash of.
 static std::string programText(ModuleOp quantized) {
   OwningOpRef<ModuleOp> module(quantized.clone());
-  (*module)->removeAttr("nibble.model");
+  // The options are compared by themselves, and a later version may know more of them.
+  for (const char *attribute : {"nibble.model", "nibble.recipe", "nibble.step"})
+    (*module)->removeAttr(attribute);
   for (auto variable : module->getOps<train::VariableOp>())
-    variable.removeValueAttr();
+    if (variable.getRole() != train::Role::Constant)
+      variable.removeValueAttr();
   std::string text;
   llvm::raw_string_ostream os(text);
   module->print(os);
@@ -36,10 +39,21 @@ static void addFields(runtime::RunFields &fields, const std::string &prefix,
   }
 }
 
+/// Removes the step's options that have their default, but for the optimizer: so a checkpoint that
+/// does not know an option of today fits a run that does not use it.
+static void leaveOutDefaults(runtime::RunFields &fields) {
+  runtime::RunFields defaults;
+  addFields(defaults, "step", toString(StepOptions()));
+  llvm::erase_if(fields, [&](auto &field) {
+    return field.first != "step.optimizer" && llvm::is_contained(defaults, field);
+  });
+}
+
 runtime::RunFields nibble::describeRun(const CompiledModel &model) {
   runtime::RunFields fields;
   addFields(fields, "recipe", toString(model.options.recipe));
   addFields(fields, "step", toString(model.options.step));
+  leaveOutDefaults(fields);
   fields.emplace_back("batch-size", std::to_string(model.layout.input.getDimSize(0)));
   fields.emplace_back("input", runtime::formatShape(model.layout.input.getShape()));
   fields.emplace_back("classes", std::to_string(model.layout.classes));

@@ -55,7 +55,9 @@ public:
       if (Status status = (this->*stage)(); !status)
         return status;
     WatchedStep watched(*step);
-    StopSignal signal; // from here on there is something to save
+    std::optional<StopSignal> signal;
+    if (folder)
+      signal.emplace(); // from here on there is something to save
     auto trainer = runtime::Trainer::create(watched, std::move(data), options.train, runtime::ProgressOptions::standardError(),
                                             control());
     if (!trainer)
@@ -127,7 +129,7 @@ private:
     runtime::RunControl result;
     result.folder = folder ? &*folder : nullptr;
     result.evaluated = evaluated ? &*evaluated : nullptr;
-    result.stop = options.train.evalOnly ? nullptr : &StopSignal::received();
+    result.stop = folder ? &StopSignal::received() : nullptr;
     if (folder)
       result.run = describeRun(*model);
     result.model = summarize(*model, options);

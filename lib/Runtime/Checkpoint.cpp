@@ -161,7 +161,7 @@ static std::vector<std::string> allKeys(const RunFields &here, const RunFields &
 static std::string difference(const std::string &key, const std::string *there,
                               const std::string *here) {
   auto shown = [](const std::string *value) {
-    return !value ? std::string("absent") : value->empty() ? "''" : *value;
+    return !value ? std::string("not set") : value->empty() ? "''" : *value;
   };
   return key + " is " + shown(there) + " in the checkpoint and " + shown(here) + " here";
 }
@@ -202,6 +202,11 @@ static std::string describe(DType type, const std::vector<int64_t> &shape) {
   return std::string(name(type)) + " " + formatShape(shape);
 }
 
+/// Whether evaluation does without the checkpoint's tensor.
+static bool isUnread(const StateView &tensor) {
+  return tensor.role == "moment" || tensor.role == "grad_scale";
+}
+
 /// A line for each tensor that does not fit, the first five of them.
 static std::string mismatches(const std::map<std::string, const Tensor *> &saved,
                               const std::vector<StateView> &tensors, Restore how) {
@@ -210,7 +215,7 @@ static std::string mismatches(const std::map<std::string, const Tensor *> &saved
   for (const StateView &tensor : tensors) {
     here.insert(tensor.name);
     auto found = saved.find(tensor.name);
-    bool unread = tensor.role == "moment" || tensor.role == "grad_scale";
+    bool unread = isUnread(tensor);
     if (found == saved.end()) {
       if (how == Restore::Exactly || !unread)
         lines.push_back("it has no '" + tensor.name + "' (" + tensor.role + ", " +
@@ -253,7 +258,7 @@ Status nibble::runtime::restoreState(const Checkpoint &checkpoint, const RunFiel
               checkpoint.tool + " wrote the checkpoint, this is " + toolVersion() + ") is another");
     for (const StateView &tensor : tensors)
       if (auto found = saved.find(tensor.name);
-          found != saved.end() && found->second->bytes.size() == tensor.bytes.size())
+          found != saved.end() && (how == Restore::Exactly || !isUnread(tensor)))
         std::memcpy(tensor.bytes.data(), found->second->bytes.data(), tensor.bytes.size());
     return Status::success();
   });

@@ -119,8 +119,8 @@ std::vector<std::string> changedOptions(const Checkpoint &checkpoint, const RunF
 enum class Restore {
   /// To go on: the same tensors, all of them, and the same "program" in `run`.
   Exactly,
-  /// To evaluate: what a step has and evaluation does not read (moments, gradient scales) may be
-  /// missing, and what the file has beyond it is left aside.
+  /// To evaluate: what evaluation does not read (moments, gradient scales) is left as it is, and
+  /// what the file has beyond the rest is left aside.
   ForEvaluation,
 };
 /// Writes the checkpoint's tensors into the step, or nothing at all: an error with a line for each

@@ -106,9 +106,9 @@ public:
   virtual Status evaluate(const Batch &batch, EvalResult &result) = 0;
 
   /// All that the step carries from one update to the next: parameters, moments, bounds, scales,
-  /// ranges, running statistics, constants. Copied out and written back into a step of the same
-  /// program, it makes both go on alike, bit for bit. Valid until the next call on the step; empty
-  /// where a step cannot be saved.
+  /// ranges, running statistics; not what no step changes (constants). Copied out and written back
+  /// into a step of the same program, it makes both go on alike, bit for bit. Valid until the next
+  /// call on the step; empty where a step cannot be saved.
   virtual std::vector<StateView> state() { return {}; }
 };
 

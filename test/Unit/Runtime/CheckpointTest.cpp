@@ -139,7 +139,7 @@ TEST(Checkpoint, NamesWhatDiffers) {
             "c.safetensors: was saved by another run, so training cannot go on from it:\n"
             "recipe.gradients is radix4 in the checkpoint and luq here\n"
             "seed is 3 in the checkpoint and 4 here\n"
-            "data.samples is absent in the checkpoint and 9 here");
+            "data.samples is not set in the checkpoint and 9 here");
   EXPECT_TRUE(changedOptions(saved, saved.options).empty());
   ASSERT_EQ(changedOptions(saved, {{"epochs", "6"}, {"lr", "0.05"}}).size(), 1u);
 }
