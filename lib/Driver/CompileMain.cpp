@@ -1,5 +1,6 @@
 //===- CompileMain.cpp - nibble-compile ----------------------------------------------===//
 #include "nibble/Driver/CommandLine.h"
+#include "nibble/Driver/EmitLibrary.h"
 #include "nibble/Driver/Export.h"
 #include "nibble/Driver/Summary.h"
 #include "nibble/Driver/Verify.h"
@@ -16,11 +17,13 @@ EXAMPLES
   nibble-compile lenet.onnx --batch-size 128 --print-precision
       compile a step with the default recipe and see what runs in how many bits
   nibble-compile lenet.onnx --batch-size 128 --recipe luq --stop-after=Quantize
-      look at the quantized graph (stages: onnx, graph, gradient, quantized, planned, loops, llvm, asm, obj)
+      look at the quantized graph (stages: onnx, graph, gradient, quantized, planned, loops, llvm, asm, obj, lib)
   nibble-compile lenet.onnx --batch-size 8 --recipe luq --verify --threads=1,2,4 --mcpu=native,avx2
       train 20 steps on random data, compiled and interpreted, and compare every bit
   nibble-compile lenet.onnx --recipe ibm --keep-float=conv1 --mcpu=avx2 --emit=obj -o lenet.o
       an object file with train_step and eval_step
+  nibble-compile lenet.onnx --batch-size 128 --recipe luq --emit=lib -o mylenet
+      mylenet/liblenet.so, liblenet.a and lenet.h: training from a C program, without a compiler
 
 MLIR's own flags work too: --mlir-print-ir-after-all, --mlir-timing, --mlir-pass-pipeline-crash-reproducer …
 (--help-hidden lists them).
@@ -46,6 +49,8 @@ static Status write(const CompiledModel &model, const ToolOptions &options) {
     std::vector<Variable> variables = collectVariables(*model.module);
     return exportOnnx(options.compile.model, options.out, variables, initialValues(variables));
   }
+  if (options.emit == Emit::Lib)
+    return emitLibrary(model, options.out, options.libraryName);
   if (options.emit == Emit::Obj && options.out.empty())
     return Status::success();
   std::error_code wrong;
@@ -89,7 +94,7 @@ int nibble::nibbleCompileMain(int argc, char **argv) {
       printNotes(**model, llvm::errs());
       if (options.printWeights)
         llvm::errs() << (*model)->weights;
-      bool wholeProgram = options.emit == Emit::Obj;
+      bool wholeProgram = options.emit >= Emit::Obj;
       if (options.printPrecision || (wholeProgram && options.verbose))
         printPrecision(**model, llvm::errs());
       if (wholeProgram)

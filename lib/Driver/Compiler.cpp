@@ -17,7 +17,7 @@ using namespace nibble;
 // Names
 //===----------------------------------------------------------------------===//
 
-static constexpr llvm::StringRef kEmitNames[] = {"onnx", "graph", "gradient", "quantized", "planned", "loops", "llvm", "asm", "obj"};
+static constexpr llvm::StringRef kEmitNames[] = {"onnx", "graph", "gradient", "quantized", "planned", "loops", "llvm", "asm", "obj", "lib"};
 
 llvm::StringRef nibble::name(Emit emit) { return kEmitNames[static_cast<size_t>(emit)]; }
 
@@ -64,6 +64,13 @@ static Status readSignature(ModuleOp module, StepLayout &layout) {
   layout.output = dyn_cast<RankedTensorType>(eval.getResultTypes().back());
   if (!layout.input || !layout.answer || !layout.output || layout.input.getRank() < 1)
     return Status::error("internal: a step's input, labels or output is no tensor");
+  auto name = [](DictionaryAttr attributes) {
+    auto text = attributes ? attributes.getAs<StringAttr>("nn.name") : StringAttr();
+    return text ? text.str() : std::string();
+  };
+  layout.inputName = name(train.getArgAttrDict(0));
+  layout.answerName = name(train.getArgAttrDict(1));
+  layout.outputName = name(eval.getResultAttrDict(eval.getNumResults() - 1));
   if (layout.answer.getElementType().isInteger(32)) {
     auto classes = module->getAttrOfType<IntegerAttr>("nibble.classes");
     layout.classes = classes ? classes.getInt() : layout.output.getShape().back();
@@ -221,7 +228,7 @@ private:
       if (!text)
         return Status::error(llvm::toString(text.takeError()));
       model->assembly = std::move(*text);
-    } else if (until == Emit::Obj) {
+    } else if (until >= Emit::Obj) {
       llvm::Expected<ObjectBytes> object = emitObject(*model->llvmModule, model->machine, level);
       if (!object)
         return Status::error(llvm::toString(object.takeError()));

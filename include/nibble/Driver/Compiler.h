@@ -37,12 +37,13 @@ struct CompileOptions {
   unsigned optimization = 2;
 };
 
-/// What can be asked for, in the order in which it is made. `Onnx` is the file with the initial weights, `Llvm` optimized LLVM IR.
-enum class Emit { Onnx, Graph, Gradient, Quantized, Planned, Loops, Llvm, Asm, Obj };
+/// What can be asked for, in the order in which it is made. `Onnx` is the file with the initial weights, `Llvm` optimized LLVM IR,
+/// `Lib` a folder with a library (EmitLibrary.h).
+enum class Emit { Onnx, Graph, Gradient, Quantized, Planned, Loops, Llvm, Asm, Obj, Lib };
 /// "onnx", "graph", …
 llvm::StringRef name(Emit emit);
 std::optional<Emit> findEmit(llvm::StringRef name);
-/// "onnx, graph, …, obj".
+/// "onnx, graph, …, lib".
 std::string emitNames();
 
 struct CompileHooks {
@@ -70,6 +71,8 @@ struct Variable {
 struct StepLayout {
   /// x; labels (i32) or targets (f32); what eval_step hands out.
   mlir::RankedTensorType input, answer, output;
+  /// Their names; input's and output's are the file's.
+  std::string inputName, answerName, outputName;
   int64_t classes = 0;
   int64_t stateBytes = 0;
   /// Of the two functions; they may share one arena of the larger size.
