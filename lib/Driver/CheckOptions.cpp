@@ -65,6 +65,8 @@ Status checkCompile(const ToolOptions &o) {
     return Status::error("several values of --threads or --mcpu are for --verify");
   if (o.given.contains("emit") && (o.emit == Emit::Onnx || o.emit == Emit::Obj) && o.out.empty())
     return Status::error("--emit=" + name(o.emit).str() + " writes bytes: say where with -o FILE");
+  if (o.emit == Emit::Lib && o.out.empty())
+    return Status::error("--emit=lib writes several files: say in which folder with -o DIR");
   return Status::success();
 }
 

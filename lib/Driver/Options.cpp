@@ -4,6 +4,7 @@
 #include "ReportOptions.h"
 
 #include "llvm/ADT/StringExtras.h"
+#include "nibble/Target/Library.h"
 
 using namespace nibble;
 
@@ -207,7 +208,7 @@ void addCodeOptions(std::vector<ToolOption> &table) {
                    }});
   table.push_back({"O", "0..3", "LLVM's optimization level (default 2)", OptionGroup::Code, BothTools, false,
                    [](ToolOptions &o, const std::string &v) { return parseWhole("O", v, 0u, 3u, o.compile.optimization); }});
-  table.push_back({"emit", "STAGE", "onnx, graph, gradient, quantized, planned, loops, llvm, asm or obj (default)", OptionGroup::Output,
+  table.push_back({"emit", "STAGE", "onnx, graph, gradient, quantized, planned, loops, llvm, asm, obj (default) or lib", OptionGroup::Output,
                    CompileTool, false, setEmit});
   table.push_back({"stop-after", "ROOM", "Import, Differentiate, Quantize, Schedule, Codegen or Target: emit what leaves it",
                    OptionGroup::Output, CompileTool, false, setStopAfter});
@@ -235,10 +236,19 @@ void addHiddenOptions(std::vector<ToolOption> &table) {
 
 void addOutputOptions(std::vector<ToolOption> &table) {
   auto setOut = [](ToolOptions &o, const std::string &value) {
+Status setLibraryName(ToolOptions &o, const std::string &value) {
+  if (value != libraryName(value))
+    return expected("lib-name", "letters, digits and '_', no digit first,", value);
+  o.libraryName = value;
+  return Status::success();
+}
+
     o.out = value;
     return Status::success();
   };
-  table.push_back({"o", "FILE", "where to write what --emit names; the page of --report-from", OptionGroup::Output, BothTools, false, setOut});
+  table.push_back({"o", "FILE", "where to write what --emit names; a folder for --emit=lib; the page of --report-from", OptionGroup::Output, BothTools, false, setOut});
+  table.push_back({"lib-name", "NAME", "with --emit=lib: name of the library and its functions (default: the ONNX file's)", OptionGroup::Output,
+                   CompileTool, false, setLibraryName});
   table.push_back({"out", "DIR", "folder for the trained network: model.onnx, and model.int4.onnx with the codes", OptionGroup::Output, TrainTool, false, setOut});
   table.push_back({"external-data-above", "BYTES", "exported files above this size keep their weights in a file beside them (default 1500000000)",
                    OptionGroup::Output, TrainTool, false, [](ToolOptions &o, const std::string &v) {

@@ -30,6 +30,8 @@ struct ToolOptions {
   bool interpret = false;
   bool verbose = false;
   Emit emit = Emit::Obj;
+  /// With Emit::Lib: prefix of the C names ("": the ONNX file's name).
+  std::string libraryName;
   bool printWeights = false, printPrecision = false;
   /// nibble-compile: compare with the interpreter.
   bool verify = false;
