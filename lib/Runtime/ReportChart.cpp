@@ -131,7 +131,7 @@ struct Canvas {
   }
 
   std::string grid() const {
-    std::string out;
+    std::string out = "<path class=g d='M58 204H508'/><text x=58 y=222>step</text>";
     for (double tick : y.ticks) {
       std::string h = coordinate(at(tick));
       out += "<path class=g d='M58 " + h + "H508'/><text x=51 y=" + coordinate(at(tick) + 4) +
@@ -139,7 +139,7 @@ struct Canvas {
     }
     Axis steps = linearAxis(0, static_cast<double>(std::max<int64_t>(chart.lastStep, 2)), 5, true);
     for (double tick : steps.ticks)
-      if (tick >= 1 && tick <= static_cast<double>(std::max<int64_t>(chart.lastStep, 2)))
+      if (x(tick) > left + 50 && tick <= static_cast<double>(std::max<int64_t>(chart.lastStep, 2)))
         out += "<path class=g d='M" + coordinate(x(tick)) + " 204v5'/><text class=m x=" +
                coordinate(x(tick)) + " y=222>" + grouped(std::llround(tick)) + "</text>";
     return out;

@@ -35,7 +35,7 @@ li .mark{position:absolute;left:0;top:9px}h1 .mark{width:28px;height:28px;font-s
 .tile{padding:12px 16px}.tile b{display:block;font-size:22px;font-weight:600;line-height:1.3;white-space:nowrap}.tile span{color:var(--soft);font-size:13px;display:block;line-height:1.35}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:14px;margin-top:10px}
 .chart{margin:0;padding:12px 12px 4px}.chart:focus-visible{outline:2px solid var(--a)}
-figcaption{display:flex;flex-wrap:wrap;gap:2px 16px;font-size:13px;color:var(--soft);padding:0 4px}.t{font-weight:600;color:var(--ink);font-size:14px;margin-right:auto}
+figcaption{display:flex;flex-wrap:wrap;gap:2px 16px;font-size:13px;color:var(--soft);padding:0 4px}.t{font-weight:600;color:var(--ink);font-size:14px;flex-basis:100%}
 .key:before{content:"";display:inline-block;width:16px;height:3px;border-radius:2px;background:currentColor;margin-right:6px;vertical-align:3px}
 .key b{color:var(--ink);font-weight:600}.key.a{color:var(--a)}.key.b{color:var(--b)}.key.c{color:var(--c)}
 svg{display:block;width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:var(--soft)}

@@ -195,9 +195,7 @@ std::string reasons(const LayerProducts &row) {
 
 std::string shareBar(const ModelSummary &model) {
   double four = shareOfBits(model, 4).value_or(0), eight = shareOfBits(model, 8).value_or(0);
-  std::string out = "<div class=share role=img aria-label='multiply-adds: " + percent(four) +
-                    " in 4 bits, " + percent(eight - four) + " in 8 bits, " + percent(1 - eight) +
-                    " in float'>";
+  std::string out = "<div class=share aria-hidden=true>";
   struct Part {
     double share;
     const char *style, *text;
@@ -211,7 +209,9 @@ std::string shareBar(const ModelSummary &model) {
            number(std::max(0.001, part.share)) + "' title='" + part.text + percent(part.share) +
            "'>" + (roomy ? part.text + percent(part.share) : "") + "</div>";
   }
-  return out + "</div>";
+  return out + "</div><div class=legend><span><i style='background:var(--a)'></i>" + percent(four) +
+         " in 4 bits<i style='background:var(--q2)'></i>" + percent(eight - four) +
+         " in 8 bits<i></i>" + percent(1 - eight) + " in float</span></div>";
 }
 
 } // namespace

@@ -151,8 +151,10 @@ bool RunHistory::add(std::string_view line) {
     addEpoch(*this, step, json);
   else if (type == "model")
     model = modelOf(json);
-  else if (type == "error")
+  else if (type == "error") {
     error = RunError{step, wholeOf(numberOf(json, "epoch").value_or(0)), textOf(json, "message")};
+    addLayers(layers, step, json);
+  }
   return !type.empty();
 }
 

@@ -140,6 +140,14 @@ Status TrainLog::sync() {
 // Records
 //===----------------------------------------------------------------------===//
 
+static void addLayers(Json &json, std::span<const LayerHealth> layers) {
+  for (const LayerHealth &layer : layers)
+    json["layers"].push_back({{"name", layer.name},
+                              {"saturation", layer.saturation},
+                              {"underflow", layer.underflow},
+                              {"scale", layer.scale}});
+}
+
 void TrainLog::write(const ModelSummary &model) {
   if (!isUseless())
     append(toLogLine(model));
@@ -161,15 +169,15 @@ void TrainLog::write(const LogRecord &record) {
     json["val_accuracy"] = *record.validationAccuracy;
   json["lr"] = record.learningRate;
   json["ms"] = record.milliseconds;
-  for (const LayerHealth &layer : record.layers)
-    json["layers"].push_back({{"name", layer.name},
-                              {"saturation", layer.saturation},
-                              {"underflow", layer.underflow},
-                              {"scale", layer.scale}});
+  addLayers(json, record.layers);
   append(dumpRecord(json));
 }
 
-void TrainLog::writeError(int64_t step, int64_t epoch, const std::string &message) {
-  if (!isUseless())
-    append(dumpRecord({{"type", "error"}, {"step", step}, {"epoch", epoch}, {"message", message}}));
+void TrainLog::writeError(int64_t step, int64_t epoch, const std::string &message,
+                          std::span<const LayerHealth> layers) {
+  if (isUseless())
+    return;
+  Json json{{"type", "error"}, {"step", step}, {"epoch", epoch}, {"message", message}};
+  addLayers(json, layers);
+  append(dumpRecord(json));
 }

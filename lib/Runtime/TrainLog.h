@@ -6,7 +6,7 @@
 //          cadence layers
 //   epoch  step, epoch, loss, train_accuracy (means over the epoch), val_loss, val_accuracy, lr, ms
 //          (a step), layers
-//   error  step, epoch, message
+//   error  step, epoch, message, layers of the step that failed
 // layers: [{name, saturation, underflow, scale} …]. Accuracies are fractions and absent without
 // labels.
 //
@@ -64,7 +64,8 @@ public:
 
   void write(const LogRecord &record);
   void write(const ModelSummary &model);
-  void writeError(int64_t step, int64_t epoch, const std::string &message);
+  void writeError(int64_t step, int64_t epoch, const std::string &message,
+                  std::span<const LayerHealth> layers);
   /// Hands everything to the file; an error if that or an earlier write failed.
   Status flush();
   /// Also makes it durable, so that a checkpoint never counts lines that a power cut takes back.

@@ -160,8 +160,10 @@ Status Trainer::State::trainStep() {
   if (Status status = step.train(batch, at.lastRate, at.step, result); !status)
     return status;
   double elapsed = millisecondsSince(start);
-  if (Status status = checkResult(result); !status)
+  if (Status status = checkResult(result); !status) {
+    failedLayers.assign(result.layers.begin(), result.layers.end());
     return status;
+  }
 
   int64_t number = epoch();
   ++at.step;
@@ -307,7 +309,7 @@ Status Trainer::State::trainEpochs() {
     status = trainEpoch();
   progress.endLine();
   if (!status) {
-    log.writeError(at.step + 1, epoch(), status.message());
+    log.writeError(at.step + 1, epoch(), status.message(), failedLayers);
     (void)log.flush(); // the error that stopped the run matters more
   }
   log.refresh(/*last=*/true);

@@ -66,6 +66,8 @@ struct Trainer::State {
   RunProgress at;
   /// What `last` holds, as (step, epochs done); nothing: no checkpoint of this process.
   std::optional<std::pair<int64_t, int64_t>> saved;
+  /// Of the step that failed.
+  std::vector<LayerHealth> failedLayers;
   /// The run ends early by a signal.
   int stoppedBy = 0;
 

@@ -27,7 +27,7 @@ std::string nibble::runtime::percent(double share) {
   double value = 100 * share, fromEdge = std::min(std::fabs(value), std::fabs(100 - value));
   int digits = fromEdge == 0 ? 0 : fromEdge < 0.0995 ? 3 : fromEdge < 0.995 ? 2 : 1;
   char text[48];
-  std::snprintf(text, sizeof text, "%.*f %%", digits, value);
+  std::snprintf(text, sizeof text, "%.*f\u00A0%%", digits, value);
   return text;
 }
 
@@ -76,24 +76,64 @@ Mood nibble::runtime::moodOf(const LayerHistory &layer) {
   return watch ? Mood::Watch : Mood::Good;
 }
 
-static void addFindings(std::vector<Finding> &findings, const LayerHistory &layer) {
-  if (Mood mood = above(layer.underflow, underflowWatch, underflowBad); mood != Mood::Good)
-    findings.push_back({mood, layer.name,
-                        percent(layer.underflow.recentMean(recent)) +
-                            " of its gradient codes are zero: little reaches the layers before it.",
-                        "keep this layer in float (--keep-float), or try another gradient grid: "
-                        "--gradients=radix4 spans 4⁶, luq 2⁶, int4 only 7"});
-  if (Mood mood = above(layer.saturation, saturationWatch, saturationBad); mood != Mood::Good)
-    findings.push_back({mood, layer.name,
-                        percent(layer.saturation.recentMean(recent)) +
-                            " of its gradient is beyond the grid's top and held there.",
-                        "a smaller --lr or a --warmup; --gradients=luq, whose scale follows the "
-                        "largest element"});
-  if (isGainStrange(layer))
-    findings.push_back({Mood::Watch, layer.name,
-                        "Rounding changes the length of its gradient: gain " +
-                            brief(layer.gain.recentMean(recent)) + " in place of 1.",
-                        "--gain (recipe ibm+) undoes it; luq is unbiased"});
+namespace {
+
+/// One thing that may be wrong with layers.
+struct Trouble {
+  Mood (*of)(const LayerHistory &);
+  Curve LayerHistory::*curve;
+  std::string (*shown)(double);
+  /// Behind the number, and before "Try".
+  const char *before, *behind, *whatToTry;
+};
+
+Mood underflowOf(const LayerHistory &layer) {
+  return above(layer.underflow, underflowWatch, underflowBad);
+}
+Mood saturationOf(const LayerHistory &layer) {
+  return above(layer.saturation, saturationWatch, saturationBad);
+}
+Mood gainOf(const LayerHistory &layer) { return isGainStrange(layer) ? Mood::Watch : Mood::Good; }
+
+const Trouble troubles[] = {
+    {underflowOf, &LayerHistory::underflow, percent, "",
+     " of the gradient codes are zero: little reaches the layers before.",
+     "another grid (--gradients=radix4 spans a ratio of 4⁶, luq of 2⁶, int4 of 7), or float for the "
+     "first of them, --keep-float"},
+    {saturationOf, &LayerHistory::saturation, percent, "",
+     " of the gradient is beyond the grid's top and held there.",
+     "a smaller --lr, a --warmup, or --gradients=luq, whose scale follows the largest element"},
+    {gainOf, &LayerHistory::gain, brief, "rounding changes the gradient's length: gain ",
+     " in place of 1.", "--gain (recipe ibm+), which undoes it, or luq, which is unbiased"}};
+
+} // namespace
+
+/// Layers with the same trouble share a finding; the first is the one nearest to the loss.
+static void addFindings(std::vector<Finding> &findings, const std::vector<LayerHistory> &layers) {
+  constexpr size_t mostNames = 6;
+  for (const Trouble &trouble : troubles)
+    for (Mood mood : {Mood::Bad, Mood::Watch}) {
+      std::string names;
+      size_t count = 0;
+      double low = INFINITY, high = -INFINITY;
+      for (const LayerHistory &layer : layers) {
+        if (trouble.of(layer) != mood)
+          continue;
+        if (++count <= mostNames)
+          names += (count > 1 ? ", " : "") + layer.name;
+        low = std::min(low, (layer.*trouble.curve).recentMean(recent));
+        high = std::max(high, (layer.*trouble.curve).recentMean(recent));
+      }
+      if (count == 0)
+        continue;
+      if (count > mostNames)
+        names += " and " + std::to_string(count - mostNames) + " more layers";
+      std::string from = trouble.shown(low), to = trouble.shown(high);
+      findings.push_back({mood, names,
+                          trouble.before + (from == to ? from : from + " to " + to) +
+                              trouble.behind,
+                          trouble.whatToTry});
+    }
 }
 
 //===----------------------------------------------------------------------===//
@@ -115,7 +155,7 @@ static void addLossFindings(std::vector<Finding> &findings, const RunHistory &ru
   const char *whatToTry = "the same with --recipe f32: where float does not learn either, it is "
                           "--lr, --normalize or the network, not the four bits";
   const Curve &accuracy = accuracyOf(run);
-  if (chance > 0 && !accuracy.empty() && accuracy.latest() < std::min(1.5 * chance, 0.9))
+  if (chance > 0 && !accuracy.empty() && accuracy.latest() < std::min(1.5 * chance, chance + 0.05))
     findings.push_back({Mood::Bad, "",
                         "The network has not learned: accuracy " + percent(accuracy.latest()) +
                             ", and guessing has " + percent(chance) + ".",
@@ -176,7 +216,21 @@ static void judgeFailure(Verdict &verdict, const RunHistory &run) {
     verdict.headline = "Training stopped" + at + ": a layer's gradient vanished";
   else
     verdict.headline = "Training stopped" + at;
-  verdict.text = message.substr(0, 1000);
+  // Step and epoch stand in the headline already.
+  size_t prefix = message.rfind("training stopped at step", 0) == 0 ? message.find("): ") : message.npos;
+  verdict.text = message.substr(prefix == message.npos ? 0 : prefix + 3, 1000) + ".";
+  if (verdict.text[0] >= 'a' && verdict.text[0] <= 'z')
+    verdict.text[0] = static_cast<char>(verdict.text[0] - 'a' + 'A');
+  if (run.loss.empty() || run.rate.empty())
+    return;
+  double rate = run.rate.highest();
+  verdict.findings.push_back({Mood::Bad, "",
+                              "The loss began at " + brief(run.loss.firstMean()) + " and rose to " +
+                                  brief(run.loss.highest()) + " with a learning rate of " +
+                                  brief(rate) + ".",
+                              "--lr " + brief(rate / 10) + ", --warmup 100 or --clip-norm 1"});
+  if (run.loss.highest() < 2 * run.loss.firstMean())
+    verdict.findings.pop_back();
 }
 
 static std::string headline(const RunHistory &run, Mood mood, size_t findings) {
@@ -199,8 +253,7 @@ static std::string headline(const RunHistory &run, Mood mood, size_t findings) {
 
 Verdict nibble::runtime::judge(const RunHistory &run, const RunHistory *baseline) {
   Verdict verdict;
-  for (const LayerHistory &layer : run.layers)
-    addFindings(verdict.findings, layer);
+  addFindings(verdict.findings, run.layers);
   std::optional<double> four = run.model ? shareOfBits(*run.model, 4) : std::nullopt;
   bool isFloat = four && *four == 0;
   if (run.error) {
