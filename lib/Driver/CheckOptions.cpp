@@ -41,6 +41,10 @@ const Rule kRules[] = {
      [](const ToolOptions &o) { return o.train.schedule == numerics::ScheduleKind::Step; },
      "with --schedule=step"},
     {{"lib-name"}, [](const ToolOptions &o) { return o.emit == Emit::Lib; }, "with --emit=lib"},
+    {{"checkpoint"}, [](const ToolOptions &o) { return o.train.evalOnly; }, "with --eval-only"},
+    {{"resume", "overwrite", "checkpoint-every", "keep-checkpoints"},
+     [](const ToolOptions &o) { return !o.train.evalOnly; },
+     "where something is trained, and --eval-only was given"},
     {{"verify-steps", "verify-lr", "verify-disturb"}, [](const ToolOptions &o) { return o.verify; }, "with --verify"},
 };
 
