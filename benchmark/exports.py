@@ -77,14 +77,14 @@ def measure(task, recipe):
     model = common.zoo_model(task.network, 0)  # its batch is symbolic
     out, again = (common.WORK / f"exports-{task.network}-{recipe}{suffix}" for suffix in ("", "-again"))
     options = ["--data", str(common.data(*task.data)), "--batch-size=128", "--recipe=" + recipe]
-    command = [common.tool("nibble-train"), str(model), *options, f"--epochs={task.epochs}", "--lr=0.05", "--out", str(out)]
+    command = [common.tool("nibble-train"), str(model), *options, f"--epochs={task.epochs}", "--lr=0.05", "--overwrite", "--out", str(out)]
     text = common.run_tool(command)["text"]
     values = {"command": common.shown(command)}
     for name, key in (("model.onnx", "float"), ("model.int4.onnx", "int4")):
         values[key] = {"printed": printed(text, name), "onnxruntime": independent(out / name, task), "bytes": (out / name).stat().st_size}
     back = common.run_tool([common.tool("nibble-train"), str(out / "model.int4.onnx"), *options[:3], "--recipe=f32", "--eval-only"])["text"]
     values["read_back_in_float"] = float(re.search(r"accuracy ([0-9.]+) %", back)[1])
-    command = [common.tool("nibble-train"), str(out / "model.int4.onnx"), *options, "--epochs=1", f"--lr={task.again}", "--out", str(again)]
+    command = [common.tool("nibble-train"), str(out / "model.int4.onnx"), *options, "--epochs=1", f"--lr={task.again}", "--overwrite", "--out", str(again)]
     values["again_command"] = common.shown(command)
     text = common.run_tool(command)["text"]
     values["again"] = {"printed": printed(text, "model.int4.onnx"), "onnxruntime": independent(again / "model.int4.onnx", task)}

@@ -50,7 +50,7 @@ struct BuildEvalStepPass : nibble::impl::BuildEvalStepBase<BuildEvalStepPass> {
     auto output = cast<RankedTensorType>(forward->getFunctionType().getResult(0));
     auto count = RankedTensorType::get({}, b.getI32Type());
     std::pair<StringRef, Type> arguments[] = {
-        {options->loss == Loss::Mse ? "target" : "labels", targetType(options->loss, output)},
+        {options->loss != Loss::SoftmaxCrossEntropy ? "target" : "labels", targetType(options->loss, output)},
         {"valid", count}};
     Type results[] = {RankedTensorType::get({}, b.getF32Type()), count, output};
     StepFunction function = copyForward(*forward, "eval_step", arguments, results);
@@ -59,7 +59,7 @@ struct BuildEvalStepPass : nibble::impl::BuildEvalStepBase<BuildEvalStepPass> {
     FailureOr<ClipBounds> bounds = initializeClips(function);
     FailureOr<LossValues> loss = failure();
     if (succeeded(bounds))
-      loss = buildLoss(function.builder, loc, options->loss, function.output, function.argument(1),
+      loss = buildLoss(function.builder, loc, *options, function.output, function.argument(1),
                        function.argument(2));
     if (failed(loss))
       return signalPassFailure();

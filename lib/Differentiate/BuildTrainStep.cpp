@@ -29,7 +29,7 @@ struct Parameter {
   train::VariableOp variable;
   /// The value that the gradient is of: the read, or a clip's bound.
   Value theta;
-  Value gradient, updated;
+  Value gradient, clipped, updated;
 };
 
 class TrainStep {
@@ -45,7 +45,7 @@ public:
                               "trainable (--train=REGEX)");
     FailureOr<Expansion> expansion = Expansion::prepare(step, step.argument(Random));
     FailureOr<LossValues> loss =
-        buildLoss(step.builder, lossLoc, options.loss, step.output, step.argument(Target));
+        buildLoss(step.builder, lossLoc, options, step.output, step.argument(Target));
     if (failed(expansion) || failed(loss) || failed(differentiate(*expansion, loss->loss)))
       return failure();
     expansion->finish();
@@ -101,15 +101,32 @@ private:
     });
   }
 
+  /// Clipping by global norm: all gradients times min(1, limit/norm).
+  void clipGradients(Location loc) {
+    if (options.clipNorm == 0)
+      return;
+    OpBuilder &b = step.builder;
+    auto all = llvm::map_to_vector(parameters, [](const Parameter &p) { return p.gradient; });
+    auto scalar = RankedTensorType::get({}, b.getF32Type());
+    auto clip = train::ClipFactorOp::create(b, loc, scalar, scalar, all,
+                                            b.getF64FloatAttr(options.clipNorm));
+    for (Parameter &parameter : parameters)
+      parameter.clipped =
+          nn::MulOp::create(b, parameter.variable.getLoc(), parameter.gradient, clip.getFactor());
+    norm = clip.getNorm();
+  }
+
   void update(Value loss, const Expansion &expansion) {
     OpBuilder &b = step.builder;
+    clipGradients(loss.getLoc());
     OptimizerBuilder optimizer(step, options, step.argument(Rate), step.argument(Number));
     for (Parameter &parameter : parameters) {
       bool isClip = bounds.contains(parameter.variable.getSymNameAttr());
       // The gradient of λ·α² is 2·λ·α.
       double l2 = isClip ? 2 * moduleRecipe(module)->pactDecay : 0;
-      parameter.updated = optimizer.update(parameter.variable, parameter.theta, parameter.gradient,
-                                           l2, parameter.variable.getDecay());
+      Value gradient = parameter.clipped ? parameter.clipped : parameter.gradient;
+      parameter.updated = optimizer.update(parameter.variable, parameter.theta, gradient, l2,
+ parameter.variable.getDecay());
       if (isClip)
         parameter.updated =
             nn::MaxOp::create(b, parameter.variable.getLoc(), parameter.updated, floor);
@@ -132,6 +149,10 @@ private:
     for (Parameter &parameter : parameters)
       flags.push_back(q4::NonFiniteOp::create(b, parameter.variable.getLoc(), flagType,
                                               parameter.gradient, true));
+    if (norm) { // squares can exceed f32 where the gradients do not
+      flags.push_back(q4::NonFiniteOp::create(b, loss.getLoc(), flagType, norm, true));
+      train::ReportOp::create(b, loss.getLoc(), norm, b.getStrArrayAttr({"all/gradient/norm"}), 0);
+    }
     Value flag = q4::OrOp::create(b, loss.getLoc(), flagType, flags);
     train::GuardOp::create(b, loss.getLoc(), flag);
   }
@@ -145,7 +166,8 @@ private:
   StepFunction step;
   const ClipBounds &bounds;
   SmallVector<Parameter> parameters;
-  Value floor;
+  /// Of a learned clip; of all gradients, where it is limited.
+  Value floor, norm;
 };
 
 struct BuildTrainStepPass : nibble::impl::BuildTrainStepBase<BuildTrainStepPass> {
@@ -161,7 +183,7 @@ struct BuildTrainStepPass : nibble::impl::BuildTrainStepBase<BuildTrainStepPass>
     auto output = cast<RankedTensorType>(forward->getFunctionType().getResult(0));
     auto scalar = [](Type type) { return RankedTensorType::get({}, type); };
     std::pair<StringRef, Type> arguments[] = {
-        {options->loss == Loss::Mse ? "target" : "labels", targetType(options->loss, output)},
+        {options->loss != Loss::SoftmaxCrossEntropy ? "target" : "labels", targetType(options->loss, output)},
         {"lr", scalar(b.getF64Type())},
         {"step", scalar(b.getI64Type())},
         {"rng", RankedTensorType::get({2}, b.getI64Type())}};

@@ -12,6 +12,13 @@ static void crossEntropyRule(nn::SoftmaxCrossEntropyOp op, Adjoint &d) {
                              d.save(op.getLabels()), d.dy()));
 }
 
+/// Mean of (max(x, 0) − x·t) + log(1 + e^−|x|): dx = (σ(x) − t)·dloss/count. Targets get no gradient.
+static void binaryCrossEntropyRule(nn::BinaryCrossEntropyOp op, Adjoint &d) {
+  d.give(op.getLogits(), nn::BinaryCrossEntropyGradOp::create(
+                             d.builder(), d.loc(), op.getLogits().getType(), d.save(op.getLogits()),
+                             d.save(op.getTarget()), d.dy()));
+}
+
 /// Mean of (y − t)²: dy = 2·(y − t)·dloss/count; dt is its negative.
 static void mseRule(nn::MseOp op, Adjoint &d) {
   Value grad = nn::MseGradOp::create(d.builder(), d.loc(), op.getY().getType(), d.save(op.getY()),
@@ -24,5 +31,7 @@ static void mseRule(nn::MseOp op, Adjoint &d) {
 void rules::attachLossRules(MLIRContext *context) {
   attachRule<nn::SoftmaxCrossEntropyOp, crossEntropyRule>(context);
   attachRule<nn::MseOp, mseRule>(context);
-  attachNone<isDerivative, nn::SoftmaxCrossEntropyGradOp, nn::MseGradOp>(context);
+  attachRule<nn::BinaryCrossEntropyOp, binaryCrossEntropyRule>(context);
+  attachNone<isDerivative, nn::SoftmaxCrossEntropyGradOp, nn::MseGradOp,
+             nn::BinaryCrossEntropyGradOp>(context);
 }

@@ -39,11 +39,11 @@ FailureOr<StepOptions> nibble::resolveStepOptions(ModuleOp module, const std::st
   if (!name)
     return module.emitError(
         "no loss: the module has no attribute 'nibble.loss', and option 'loss' is not set "
-        "(softmax_cross_entropy or mse)");
+        "(softmax_cross_entropy, mse or bce)");
   if (error = setStepOption(*options, "loss", name.str());
       !error.empty() || options->loss == Loss::FromModel)
     return module.emitError() << "attribute 'nibble.loss' is '" << name.getValue()
-                              << "': softmax_cross_entropy or mse expected";
+                              << "': softmax_cross_entropy, mse or bce expected";
   return *options;
 }
 
@@ -85,14 +85,31 @@ StepFunction nibble::copyForward(func::FuncOp forward, StringRef name,
 }
 
 Type nibble::targetType(Loss loss, RankedTensorType output) {
-  if (loss == Loss::Mse)
+  if (loss != Loss::SoftmaxCrossEntropy)
     return output;
   int64_t rows = output.getRank() == 0 ? 1 : output.getDimSize(0);
   return RankedTensorType::get({rows}, IntegerType::get(output.getContext(), 32));
 }
 
-FailureOr<LossValues> nibble::buildLoss(OpBuilder &builder, Location loc, Loss loss, Value output,
-                                        Value target, Value valid) {
+/// (1 − ε)·loss + ε·mean(−log softmax): cross-entropy with the answers (1 − ε)·onehot + ε/classes.
+static Value smoothLabels(OpBuilder &builder, Location loc, Value loss, Value logits,
+                          double smoothing) {
+  auto constant = [&](double value) -> Value {
+    auto type = RankedTensorType::get({}, builder.getF32Type());
+    return arith::ConstantOp::create(
+        builder, loc, DenseElementsAttr::get(type, static_cast<float>(value)));
+  };
+  Value logs = nn::LogSoftmaxOp::create(builder, loc, logits.getType(), logits);
+  Value mean = nn::ReduceMeanOp::create(builder, loc, logs, ArrayRef<int64_t>{0, 1});
+  mean = nn::ReshapeOp::create(builder, loc, loss.getType(), mean);
+  Value sharp = nn::MulOp::create(builder, loc, loss, constant(1 - smoothing));
+  Value flat = nn::MulOp::create(builder, loc, mean, constant(smoothing));
+  return nn::SubOp::create(builder, loc, sharp, flat);
+}
+
+FailureOr<LossValues> nibble::buildLoss(OpBuilder &builder, Location loc, const StepOptions &options,
+                                        Value output, Value target, Value valid) {
+  Loss loss = options.loss;
   auto type = cast<RankedTensorType>(output.getType());
   auto scalar = RankedTensorType::get({}, builder.getF32Type());
   auto count = RankedTensorType::get({}, builder.getI32Type());
@@ -100,6 +117,11 @@ FailureOr<LossValues> nibble::buildLoss(OpBuilder &builder, Location loc, Loss l
     Value mse = nn::MseOp::create(builder, loc, scalar, output, target, valid);
     Value zero = arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(count, int32_t(0)));
     return LossValues{mse, zero};
+  }
+  if (loss == Loss::BinaryCrossEntropy) {
+    auto entropy =
+        nn::BinaryCrossEntropyOp::create(builder, loc, scalar, count, output, target, valid);
+    return LossValues{entropy.getLoss(), entropy.getCorrect()};
   }
   bool rows = type.getRank() >= 2 &&
               llvm::all_of(type.getShape().drop_front(2), [](int64_t size) { return size == 1; });
@@ -112,7 +134,11 @@ FailureOr<LossValues> nibble::buildLoss(OpBuilder &builder, Location loc, Loss l
                                    type.clone({type.getDimSize(0), type.getDimSize(1)}), output);
   auto entropy =
       nn::SoftmaxCrossEntropyOp::create(builder, loc, scalar, count, output, target, valid);
-  return LossValues{entropy.getLoss(), entropy.getCorrect()};
+  // Evaluation scores the answers as they are.
+  Value value = entropy.getLoss();
+  if (options.labelSmoothing > 0 && !valid)
+    value = smoothLabels(builder, loc, value, output, options.labelSmoothing);
+  return LossValues{value, entropy.getCorrect()};
 }
 
 FailureOr<ClipBounds> nibble::initializeClips(StepFunction &step) {

@@ -46,13 +46,13 @@ StepFunction copyForward(mlir::func::FuncOp forward, llvm::StringRef name,
 /// type).
 mlir::Type targetType(Loss loss, mlir::RankedTensorType output);
 
-/// The loss of `output`; with `valid` the sum over the first rows. For MSE `correct` is the
+/// The loss of `output`; with `valid` the sum over the first rows, without label smoothing. For MSE `correct` is the
 /// constant 0. Emits an error where the output's shape is not one of rows×classes.
 struct LossValues {
   mlir::Value loss, correct;
 };
-mlir::FailureOr<LossValues> buildLoss(mlir::OpBuilder &builder, mlir::Location loc, Loss loss,
-                                      mlir::Value output, mlir::Value target,
+mlir::FailureOr<LossValues> buildLoss(mlir::OpBuilder &builder, mlir::Location loc,
+                                      const StepOptions &options, mlir::Value output, mlir::Value target,
                                       mlir::Value valid = {});
 
 /// Replaces the bound of every learned clip by q4.init_clip of it and the clipped value. Emits an

@@ -7,6 +7,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
 using namespace nibble;
@@ -87,11 +88,19 @@ private:
     });
   }
 
+  /// Is it computed from constants alone (the share of a sum that a term of the loss is)?
+  static bool isConstant(Value value) {
+    Operation *op = value.getDefiningOp();
+    return op && (matchPattern(value, m_Constant()) ||
+                  (isMemoryEffectFree(op) && op->getNumOperands() > 0 &&
+                   llvm::all_of(op->getOperands(), isConstant)));
+  }
+
   /// May the backward part use this value without a save?
   bool needsNoSave(Value value) const {
     if (auto argument = dyn_cast<BlockArgument>(value))
       return argument.getArgNumber() != 0;
-    return isBackward(value) || matchPattern(value, m_Constant()) ||
+    return isBackward(value) || isConstant(value) ||
            isa<train::ReadOp, train::RateOp, train::RandomBitsOp>(value.getDefiningOp());
   }
   void checkBackwardOperands() {

@@ -75,6 +75,8 @@ static Status readSignature(ModuleOp module, StepLayout &layout) {
     auto classes = module->getAttrOfType<IntegerAttr>("nibble.classes");
     layout.classes = classes ? classes.getInt() : layout.output.getShape().back();
   }
+  auto loss = module->getAttrOfType<StringAttr>("nibble.loss");
+  layout.countsAnswers = layout.classes > 0 || (loss && loss == "bce");
   return Status::success();
 }
 

@@ -66,6 +66,8 @@ Status InterpretedStep::bind() {
              output && output.getRank() > 0)
       classes = output.getShape().back();
   }
+  auto loss = module->getOperation()->getAttrOfType<StringAttr>("nibble.loss");
+  counts = classes > 0 || (loss && loss == "bce");
   Errors errors(module->getContext());
   FailureOr<VariableStore<float>> initial = VariableStore<float>::fromModule(*module);
   if (failed(initial))

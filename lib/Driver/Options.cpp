@@ -58,8 +58,8 @@ Status setShape(ToolOptions &o, const std::string &value) {
 }
 
 Status setLoss(ToolOptions &o, const std::string &value) {
-  if (value != "softmax_cross_entropy" && value != "mse")
-    return expected("loss", "softmax_cross_entropy or mse", value);
+  if (value != "softmax_cross_entropy" && value != "mse" && value != "bce")
+    return expected("loss", "softmax_cross_entropy, mse or bce", value);
   o.compile.import.loss = value;
   return Status::success();
 }
@@ -100,7 +100,7 @@ void addModelOptions(std::vector<ToolOption> &table) {
                    }});
   table.push_back({"init", "keep|reinit", "start from the file's weights, or from fresh ones drawn from --seed", OptionGroup::Model,
                    BothTools, false, setInit});
-  table.push_back({"loss", "softmax_cross_entropy|mse", "default: the first where the output is [batch, classes], else the second",
+  table.push_back({"loss", "softmax_cross_entropy|mse|bce", "default: the first where the output is [batch, classes], else the second; bce: binary, of logits",
                    OptionGroup::Model, BothTools, false, setLoss});
 }
 
@@ -137,6 +137,8 @@ void addStepOptions(std::vector<ToolOption> &table) {
   table.push_back(stepOption("weight-decay", "X", "decay of weights, not of biases and normalization"));
   table.push_back(stepOption("beta1", "X", "adam, adamw (default 0.9)"));
   table.push_back(stepOption("beta2", "X", "adam, adamw (default 0.999)"));
+  table.push_back(stepOption("clip-norm", "X", "scale gradients down to this norm of all together (default 0: no limit)"));
+  table.push_back(stepOption("label-smoothing", "X", "cross-entropy: this share of each answer goes to all classes alike (default 0)"));
   table.push_back(stepOption("adam-eps", "X", "adam, adamw (default 1e-8)"));
 }
 
@@ -234,8 +236,6 @@ void addHiddenOptions(std::vector<ToolOption> &table) {
                    /*hidden=*/true});
 }
 
-void addOutputOptions(std::vector<ToolOption> &table) {
-  auto setOut = [](ToolOptions &o, const std::string &value) {
 Status setLibraryName(ToolOptions &o, const std::string &value) {
   if (value != libraryName(value))
     return expected("lib-name", "letters, digits and '_', no digit first,", value);
@@ -243,6 +243,8 @@ Status setLibraryName(ToolOptions &o, const std::string &value) {
   return Status::success();
 }
 
+void addOutputOptions(std::vector<ToolOption> &table) {
+  auto setOut = [](ToolOptions &o, const std::string &value) {
     o.out = value;
     return Status::success();
   };

@@ -30,6 +30,7 @@ public:
   int64_t batchSize() const override { return step.batchSize(); }
   std::vector<int64_t> inputShape() const override { return step.inputShape(); }
   int64_t numClasses() const override { return step.numClasses(); }
+  bool countsAnswers() const override { return step.countsAnswers(); }
   std::vector<int64_t> targetShape() const override { return step.targetShape(); }
   Status train(const runtime::Batch &batch, double rate, int64_t number, runtime::StepResult &result) override {
     Status status = step.train(batch, rate, number, result);
@@ -185,7 +186,7 @@ private:
     auto result = trainer.evaluate();
     if (!result)
       return result.status();
-    bool hasClasses = step->numClasses() > 0;
+    bool hasClasses = step->countsAnswers();
     os << "loss " << llvm::format("%.6f", result->loss);
     if (hasClasses)
       os << llvm::format("  accuracy %.2f %%", 100 * result->accuracy);
@@ -217,7 +218,7 @@ private:
     if (!files)
       return files.status();
     os << summary->steps << " steps, " << llvm::format("%.2f ms each; training loss %.4f", summary->millisecondsPerStep, summary->train.loss);
-    if (step->numClasses() > 0)
+    if (step->countsAnswers())
       os << llvm::format(", accuracy %.2f %%", 100 * summary->train.accuracy);
     if (summary->validation) {
       os << "; validation ";
@@ -229,7 +230,7 @@ private:
 
   void printScore(const runtime::Score &score) {
     os << llvm::format("loss %.4f", score.loss);
-    if (step->numClasses() > 0)
+    if (step->countsAnswers())
       os << llvm::format(", accuracy %.2f %%", 100 * score.accuracy);
   }
 

@@ -157,6 +157,18 @@ static bool isMerged(NodeContext &n, int64_t width, int64_t count) {
   return false;
 }
 
+/// The network's last one belongs to binary cross-entropy.
+static LogicalResult convertSigmoid(NodeContext &n) {
+  if (n.node.outputs.empty() || n.node.outputs[0] != n.importer.mergedNode)
+    return convertUnary<nn::SigmoidOp>(n);
+  Value x = n.value(0);
+  if (!x)
+    return failure();
+  n.importer.mergedOp = n.node.op;
+  n.set(0, x);
+  return success();
+}
+
 template <typename Op> static LogicalResult convertSoftmax(NodeContext &n) {
   Value x = n.value(0);
   if (!x)
@@ -219,7 +231,7 @@ static LogicalResult convertDropout(NodeContext &n) {
 void nibble::importer::addActivationConverters(ConverterTable &table) {
   table["Relu"] = convertUnary<nn::ReluOp>;
   table["LeakyRelu"] = convertLeakyRelu;
-  table["Sigmoid"] = convertUnary<nn::SigmoidOp>;
+  table["Sigmoid"] = convertSigmoid;
   table["Tanh"] = convertUnary<nn::TanhOp>;
   table["Clip"] = convertClip;
   table["HardSigmoid"] = convertHardSigmoid;

@@ -68,7 +68,7 @@ bool Importer::finishOutput() {
   }
   Shape shape = NodeContext::shapeOf(slot->second.value);
   // [batch, classes, 1, 1] is a classifier's output too.
-  if (shape.size() > 2 && options.loss != "mse" && shape[1] >= 2 &&
+  if (shape.size() > 2 && options.loss != "mse" && options.loss != "bce" && shape[1] >= 2 &&
       llvm::all_of(llvm::drop_begin(shape, 2), [](int64_t d) { return d == 1; }) && hasBatch &&
       shape[0] == newBatch) {
     shape.resize(2);

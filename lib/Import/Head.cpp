@@ -25,7 +25,7 @@ static bool isView(const Node &node) {
           node.op == "Unsqueeze" || node.op == "Flatten" || node.op == "Cast");
 }
 
-/// A Softmax or LogSoftmax from which only views lead to the output becomes part of the
+/// A Softmax or LogSoftmax (for binary cross-entropy a Sigmoid) from which only views lead to the output becomes part of the
 /// cross-entropy; its converter lets the logits through where it runs over the classes.
 void Importer::findMergedSoftmax() {
   if (options.loss == "mse")
@@ -35,7 +35,9 @@ void Importer::findMergedSoftmax() {
     const Node *node = producerOf(graph, value);
     if (!node || node->inputs.empty() || (value != outputName && countUses(graph, value) != 1))
       return;
-    if (node->domain.empty() && (node->op == "Softmax" || node->op == "LogSoftmax")) {
+    bool taken = options.loss == "bce" ? node->op == "Sigmoid"
+                                       : node->op == "Softmax" || node->op == "LogSoftmax";
+    if (node->domain.empty() && taken) {
       mergedNode = node->outputs.front();
       return;
     }

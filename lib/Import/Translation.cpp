@@ -39,7 +39,7 @@ struct Options {
       llvm::cl::values(clEnumValN(InitialWeights::Keep, "keep", "the file's"),
                        clEnumValN(InitialWeights::Reinitialize, "reinit", "fresh ones")),
       llvm::cl::cat(category)};
-  llvm::cl::opt<std::string> loss{"loss", llvm::cl::desc("softmax_cross_entropy or mse"),
+  llvm::cl::opt<std::string> loss{"loss", llvm::cl::desc("softmax_cross_entropy, mse or bce"),
                                   llvm::cl::value_desc("name"), llvm::cl::cat(category)};
   llvm::cl::opt<uint64_t> seed{"seed", llvm::cl::desc("Seed of fresh weights"), llvm::cl::init(0),
                                llvm::cl::cat(category)};

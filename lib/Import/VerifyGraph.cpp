@@ -37,10 +37,10 @@ static LogicalResult checkSignature(func::FuncOp forward) {
 
 static LogicalResult checkLoss(ModuleOp module, func::FuncOp forward) {
   auto loss = module->getAttrOfType<StringAttr>("nibble.loss");
-  if (!loss || (loss != "softmax_cross_entropy" && loss != "mse"))
+  if (!loss || (loss != "softmax_cross_entropy" && loss != "mse" && loss != "bce"))
     return report(module)
-           << "the module names no loss (nibble.loss = \"softmax_cross_entropy\" or \"mse\")";
-  if (loss == "mse" || forward.getNumResults() != 1)
+           << "the module names no loss (nibble.loss = \"softmax_cross_entropy\", \"mse\" or \"bce\")";
+  if (loss != "softmax_cross_entropy" || forward.getNumResults() != 1)
     return success();
   auto classes = module->getAttrOfType<IntegerAttr>("nibble.classes");
   auto output = dyn_cast<RankedTensorType>(forward.getResultTypes()[0]);
@@ -55,7 +55,7 @@ static bool belongsToGradient(Operation *op) {
   StringRef name = op->getName().stripDialect();
   return name.ends_with("_grad") || name == "channel_sum" || name == "clip_learned" ||
          name == "batch_stats" || name == "batch_norm_fold" || name == "softmax_cross_entropy" ||
-         name == "mse";
+         name == "mse" || name == "binary_cross_entropy";
 }
 
 static LogicalResult checkOps(func::FuncOp forward) {

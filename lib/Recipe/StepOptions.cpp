@@ -7,7 +7,7 @@ using namespace nibble;
 
 namespace {
 
-const std::vector<std::string> lossNames = {"model", "softmax_cross_entropy", "mse"};
+const std::vector<std::string> lossNames = {"model", "softmax_cross_entropy", "mse", "bce"};
 const std::vector<std::string> optimizerNames = {"sgd", "adam", "adamw"};
 
 struct Option {
@@ -29,7 +29,7 @@ constexpr Option choice(const char *key) {
           [](const StepOptions &o) { return names[static_cast<size_t>(o.*field)]; }};
 }
 
-/// A number from 0 up to 1 (exclusive: a momentum or β of 1 never forgets).
+/// A number from 0 up to 1 (exclusive: a momentum or β of 1 never forgets, smoothing of 1 knows no answer).
 template <double StepOptions::*field> constexpr Option fraction(const char *key) {
   return {key,
           [](StepOptions &o, const std::string &key, const std::string &value) {
@@ -61,6 +61,12 @@ const Option options[] = {
                                 o.epsilon);
      },
      [](const StepOptions &o) { return text::number(o.epsilon); }},
+    {"clip-norm",
+     [](StepOptions &o, const std::string &key, const std::string &value) {
+       return text::parseNumber(key, value, 0, 1e30, "a number from 0 (no limit)", o.clipNorm);
+     },
+     [](const StepOptions &o) { return text::number(o.clipNorm); }},
+    fraction<&StepOptions::labelSmoothing>("label-smoothing"),
 };
 
 } // namespace

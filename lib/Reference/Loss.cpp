@@ -109,26 +109,68 @@ static mlir::LogicalResult crossEntropyGrad(nn::SoftmaxCrossEntropyGradOp op, Fr
   return mlir::success();
 }
 
-/// Σ(y − t)²/count; with `valid` the sum over the first rows of their means, each rounded, summed
-/// as a loss vector.
-template <typename T> static mlir::LogicalResult mse(nn::MseOp op, Frame<T> &frame) {
-  const Tensor<T> &y = frame[op.getY()], &target = frame[op.getTarget()];
-  auto term = [&](int64_t i) { return numerics::squaredError(y.reals[i], target.reals[i]); };
-  if (!op.getValid()) {
-    double sum = numerics::flatSum(y.size(), term);
-    frame.set(op.getLoss(), Tensor<T>::scalar(numerics::meanOf<T>(sum, y.size())));
-    return mlir::success();
-  }
+/// Mean of the terms of all elements; with `valid` the sum over the first rows of their means, each
+/// rounded, summed as a loss vector.
+template <typename T, typename Op, typename Term>
+static mlir::FailureOr<T> elementLoss(Op op, const Tensor<T> &y, Frame<T> &frame, Term term) {
+  if (!op.getValid())
+    return numerics::meanOf<T>(numerics::flatSum(y.size(), term), y.size());
   int64_t rows = y.shape.empty() ? 1 : y.shape[0], width = y.size() / rows;
   mlir::FailureOr<int64_t> count = validRows<T>(op, op.getValid(), rows, frame);
   if (failed(count))
     return mlir::failure();
-  double sum = numerics::flatSum(*count, [&](size_t r) -> T {
+  return static_cast<T>(numerics::flatSum(*count, [&](size_t r) -> T {
     return numerics::meanOf<T>(
         numerics::flatSum(width, [&](size_t i) { return term(r * width + i); }), width);
+  }));
+}
+
+/// Σ(y − t)²/count.
+template <typename T> static mlir::LogicalResult mse(nn::MseOp op, Frame<T> &frame) {
+  const Tensor<T> &y = frame[op.getY()], &target = frame[op.getTarget()];
+  mlir::FailureOr<T> loss = elementLoss(op, y, frame, [&](size_t i) {
+    return numerics::squaredError(y.reals[i], target.reals[i]);
   });
-  frame.set(op.getLoss(), Tensor<T>::scalar(static_cast<T>(sum)));
+  if (failed(loss))
+    return mlir::failure();
+  frame.set(op.getLoss(), Tensor<T>::scalar(*loss));
   return mlir::success();
+}
+
+/// Σ(max(x, 0) − x·t + log(1 + e^−|x|))/count, and the rows in which all answers are right.
+template <typename T>
+static mlir::LogicalResult binaryCrossEntropy(nn::BinaryCrossEntropyOp op, Frame<T> &frame) {
+  const Tensor<T> &x = frame[op.getLogits()], &target = frame[op.getTarget()];
+  mlir::FailureOr<T> loss = elementLoss(op, x, frame, [&](size_t i) {
+    return numerics::binaryCrossEntropy(x.reals[i], target.reals[i]);
+  });
+  if (failed(loss))
+    return mlir::failure();
+  int64_t rows = x.shape.empty() ? 1 : x.shape[0], width = x.size() / rows;
+  mlir::FailureOr<int64_t> count = validRows<T>(op, op.getValid(), rows, frame);
+  if (failed(count))
+    return mlir::failure();
+  int32_t correct = 0;
+  for (int64_t r = 0; r < *count; ++r) {
+    bool right = true;
+    for (int64_t i = r * width; i < (r + 1) * width; ++i)
+      right = right && numerics::binaryAnswerIsRight(x.reals[i], target.reals[i]);
+    correct += right;
+  }
+  frame.set(op.getLoss(), Tensor<T>::scalar(*loss));
+  frame.set(op.getCorrect(), Tensor<T>::label(correct));
+  return mlir::success();
+}
+
+/// (σ(x) − t)·(dloss·(1/count)).
+template <typename T>
+static void binaryCrossEntropyGrad(nn::BinaryCrossEntropyGradOp op, Frame<T> &frame) {
+  Tensor<T> dx = frame.make(op.getResult());
+  const Tensor<T> &x = frame[op.getLogits()], &target = frame[op.getTarget()];
+  T weight = realScalar(frame[op.getDloss()]) * numerics::meanWeight<T>(x.size());
+  for (size_t i = 0; i < dx.reals.size(); ++i)
+    dx.reals[i] = numerics::binaryCrossEntropyGradient(x.reals[i], target.reals[i], weight);
+  frame.set(op.getResult(), std::move(dx));
 }
 
 /// (y − t)·(dloss·(2/count)).
@@ -152,6 +194,8 @@ template <typename T> void addLoss(OpTable<T> &table) {
   });
   table.template add<nn::SoftmaxCrossEntropyOp>(crossEntropy<T>);
   table.template add<nn::SoftmaxCrossEntropyGradOp>(crossEntropyGrad<T>);
+  table.template add<nn::BinaryCrossEntropyOp>(binaryCrossEntropy<T>);
+  table.template add<nn::BinaryCrossEntropyGradOp>(binaryCrossEntropyGrad<T>);
   table.template add<nn::MseOp>(mse<T>);
   table.template add<nn::MseGradOp>(mseGrad<T>);
 }

@@ -3,6 +3,7 @@
 
 #include "nibble/Numerics/Optimizer.h"
 #include "nibble/Numerics/Random.h"
+#include "nibble/Numerics/Reduce.h"
 
 namespace nibble::reference {
 
@@ -71,6 +72,19 @@ template <typename T> static void rate(train::RateOp op, Frame<T> &frame) {
   frame.set(op.getResult(), Tensor<T>::scalar(static_cast<T>(lr)));
 }
 
+/// √(Σ flat sums of g², in f64), min(1, limit/norm).
+template <typename T> static void clipFactor(train::ClipFactorOp op, Frame<T> &frame) {
+  std::vector<double> sums;
+  for (mlir::Value gradient : op.getGradients()) {
+    const std::vector<T> &g = frame[gradient].reals;
+    sums.push_back(numerics::flatSum(g.size(), [&](size_t i) -> T { return g[i] * g[i]; }));
+  }
+  double norm = numerics::gradientNorm(sums.data(), sums.size());
+  double factor = numerics::clipFactor(norm, op.getLimit().convertToDouble());
+  frame.set(op.getFactor(), Tensor<T>::scalar(static_cast<T>(factor)));
+  frame.set(op.getNorm(), Tensor<T>::scalar(static_cast<T>(norm)));
+}
+
 /// g += λθ; v = μv + g; θ −= lr·v (Nesterov: lr·(g + μv)). A decay or momentum of 0 is no term at
 /// all.
 template <typename T> static void sgd(train::SgdOp op, Frame<T> &frame) {
@@ -114,6 +128,7 @@ template <typename T> void addTrain(OpTable<T> &table) {
   addState(table);
   table.template add<train::RandomBitsOp>(randomBits<T>);
   table.template add<train::RateOp>(rate<T>);
+  table.template add<train::ClipFactorOp>(clipFactor<T>);
   table.template add<train::SgdOp>(sgd<T>);
   table.template add<train::AdamOp>(adam<T>);
 }

@@ -41,7 +41,7 @@ struct Trainer::State {
   Status stop();
   bool noteBest();
 
-  bool hasClasses() const { return step.numClasses() > 0; }
+  bool hasClasses() const { return step.countsAnswers(); }
   int64_t totalSteps() const { return stepsPerEpoch * options.epochs; }
   /// The epoch that steps belong to now, from 1.
   int64_t epoch() const { return at.epochsDone + 1; }

@@ -10,7 +10,7 @@ module attributes {nibble.loss = "mse"} {
 
 // -----
 
-// expected-error @+1 {{attribute 'nibble.loss' is 'hinge': softmax_cross_entropy or mse expected}}
+// expected-error @+1 {{attribute 'nibble.loss' is 'hinge': softmax_cross_entropy, mse or bce expected}}
 module attributes {nibble.loss = "hinge"} {
   func.func @forward(%x: tensor<2xf32>) -> tensor<2xf32> {
     return %x : tensor<2xf32>

@@ -46,7 +46,7 @@ module attributes {nibble.loss = "mse"} {
 
 // -----
 
-// expected-error @+1 {{no loss: the module has no attribute 'nibble.loss', and option 'loss' is not set (softmax_cross_entropy or mse)}}
+// expected-error @+1 {{no loss: the module has no attribute 'nibble.loss', and option 'loss' is not set (softmax_cross_entropy, mse or bce)}}
 module {
   func.func @forward(%x: tensor<2x4xf32>) -> tensor<2x4xf32> {
     return %x : tensor<2x4xf32>

@@ -38,6 +38,7 @@ public:
   int64_t batchSize() const override { return layout.input.getDimSize(0); }
   std::vector<int64_t> inputShape() const override { return layout.input.getShape().vec(); }
   int64_t numClasses() const override { return layout.classes; }
+  bool countsAnswers() const override { return layout.countsAnswers; }
   std::vector<int64_t> targetShape() const override;
   Status train(const runtime::Batch &batch, double learningRate, int64_t step, runtime::StepResult &result) override;
   Status evaluate(const runtime::Batch &batch, runtime::EvalResult &result) override;

@@ -74,6 +74,8 @@ struct StepLayout {
   /// Their names; input's and output's are the file's.
   std::string inputName, answerName, outputName;
   int64_t classes = 0;
+  /// Is report slot 1 a count of right answers (labels, binary cross-entropy)?
+  bool countsAnswers = false;
   int64_t stateBytes = 0;
   /// Of the two functions; they may share one arena of the larger size.
   int64_t trainArenaBytes = 0, evalArenaBytes = 0;

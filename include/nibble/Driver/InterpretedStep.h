@@ -25,6 +25,7 @@ public:
   int64_t batchSize() const override { return input.getDimSize(0); }
   std::vector<int64_t> inputShape() const override { return input.getShape().vec(); }
   int64_t numClasses() const override { return classes; }
+  bool countsAnswers() const override { return counts; }
   std::vector<int64_t> targetShape() const override;
   Status train(const runtime::Batch &batch, double learningRate, int64_t step,
                runtime::StepResult &result) override;
@@ -55,6 +56,7 @@ private:
   mlir::func::FuncOp trainStep, evalStep;
   mlir::RankedTensorType input, answer;
   int64_t classes = 0;
+  bool counts = false;
   reference::Interpreter<float> interpreter;
   reference::VariableStore<float> store;
   HealthReport health;

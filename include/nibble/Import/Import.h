@@ -34,7 +34,7 @@ struct ImportOptions {
   /// Not 0: replace the last contraction's weight and bias by fresh ones of so many outputs.
   int64_t classes = 0;
   InitialWeights init = InitialWeights::Keep;
-  /// "softmax_cross_entropy", "mse", or empty: the first where the output is [batch, classes >= 2],
+  /// "softmax_cross_entropy", "mse", "bce" (binary cross-entropy of logits), or empty: the first where the output is [batch, classes >= 2],
   /// else the second.
   std::string loss;
   /// Seed of fresh weights (Philox, numerics.md section 6).

@@ -8,7 +8,8 @@
 //
 // The loss of a batch is the flat reduction of its rows' losses divided by the number of rows, in
 // f64, rounded once; its gradient is (p_i - [i = label]) * (1/rows), 1/rows formed in f64 and
-// rounded once. Templates over T = float or double (finite differences).
+// rounded once. Binary cross-entropy (logits x, targets t): the mean over all elements of
+// (max(x, 0) - x*t) + log(1 + exp(-|x|)), summed as the squared error is. Templates over T = float or double (finite differences).
 //
 //===----------------------------------------------------------------------===//
 
@@ -77,6 +78,21 @@ template <typename T> T squaredError(T x, T y) {
 template <typename T> T squaredErrorGradient(T x, T y, int64_t count) {
   return (x - y) * static_cast<T>(2.0 / static_cast<double>(count));
 }
+
+/// What binary cross-entropy of the logit x and the target t in [0, 1] adds, each step rounded:
+/// (max(x, 0) - x*t) + log(1 + exp(-|x|)), which never overflows.
+template <typename T> T binaryCrossEntropy(T x, T t) {
+  T positive = T(0) < x ? x : T(0), size = x < T(0) ? -x : x;
+  return (positive - x * t) + log(T(1) + exp(T(-size)));
+}
+
+/// d/dx of the mean over count elements: (sigmoid(x) - t) * weight, weight = dloss * (1/count).
+template <typename T> T binaryCrossEntropyGradient(T x, T t, T weight) {
+  return (sigmoid(x) - t) * weight;
+}
+
+/// Is the answer right: the logit above 0 exactly where the target is above 1/2?
+template <typename T> bool binaryAnswerIsRight(T x, T t) { return (T(0) < x) == (T(0.5) < t); }
 
 } // namespace nibble::numerics
 

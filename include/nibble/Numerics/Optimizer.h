@@ -27,6 +27,12 @@ struct AdamForm {
 
 namespace generic {
 
+/// Clipping by the global norm (o is over f64): the factor of all gradients, 1 where norm <= limit.
+template <typename Ops>
+typename Ops::F clipFactor(Ops &o, typename Ops::F norm, typename Ops::F limit) {
+  return o.select(o.lt(limit, norm), o.div(limit, norm), o.constF(1.0));
+}
+
 /// What SGD leaves behind; without momentum, velocity is the velocity given.
 template <typename Ops> struct SgdResult {
   typename Ops::F theta, velocity;
@@ -73,6 +79,21 @@ AdamResult<Ops> adam(Ops &o, AdamForm form, typename Ops::F theta, typename Ops:
 }
 
 } // namespace generic
+
+/// The norm of all gradients: flat sums (Reduce.h) of g*g, each square rounded to the gradients' type,
+/// one a parameter, added ascending in f64; its root, unrounded.
+inline double gradientNorm(const double *sums, size_t count) {
+  double sum = 0.0;
+  for (size_t i = 0; i < count; ++i)
+    sum += sums[i];
+  return std::sqrt(sum);
+}
+
+/// min(1, limit/norm) in f64; the caller rounds once.
+inline double clipFactor(double norm, double limit) {
+  ScalarOps<double> o;
+  return generic::clipFactor(o, norm, limit);
+}
 
 /// One element of SGD in T = float or double; theta and velocity are updated.
 template <typename T> void sgd(SgdForm form, T &theta, T &velocity, T g, T lr, T mu, T lambda) {

@@ -12,7 +12,8 @@
 
 namespace nibble {
 
-enum class Loss { FromModel, SoftmaxCrossEntropy, Mse };
+/// BinaryCrossEntropy: of logits with targets in [0, 1], one an output.
+enum class Loss { FromModel, SoftmaxCrossEntropy, Mse, BinaryCrossEntropy };
 enum class Optimizer { Sgd, Adam, AdamW };
 
 struct StepOptions {
@@ -29,13 +30,17 @@ struct StepOptions {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
+  /// Largest norm of all gradients together; larger ones are scaled down to it. 0: no limit.
+  double clipNorm = 0.0;
+  /// Cross-entropy in training: the answer is (1 − ε)·onehot + ε/classes.
+  double labelSmoothing = 0.0;
 
   bool operator==(const StepOptions &) const = default;
 };
 
 /// Sets one option from text; keys as on the command line without dashes: "loss" (model,
-/// softmax_cross_entropy, mse), "optimizer" (sgd, adam, adamw), "momentum", "nesterov",
-/// "weight-decay", "beta1", "beta2", "adam-eps". Returns an empty string, or what is wrong and what
+/// softmax_cross_entropy, mse, bce), "optimizer" (sgd, adam, adamw), "momentum", "nesterov",
+/// "weight-decay", "beta1", "beta2", "adam-eps", "clip-norm", "label-smoothing". Returns an empty string, or what is wrong and what
 /// is accepted.
 std::string setStepOption(StepOptions &options, const std::string &key, const std::string &value);
 /// Every option as key=value in a fixed order, separated by commas (module attribute `nibble.step`,

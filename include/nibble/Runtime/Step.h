@@ -93,6 +93,8 @@ public:
   virtual std::vector<int64_t> inputShape() const = 0;
   /// Number of classes, or 0 where the loss takes real targets.
   virtual int64_t numClasses() const = 0;
+  /// Do `correct` and accuracies mean anything? Labels, or the real targets of yes-or-no answers.
+  virtual bool countsAnswers() const { return numClasses() > 0; }
   /// Shape of the real targets, the batch dimension first; empty where the loss takes labels.
   virtual std::vector<int64_t> targetShape() const { return {}; }
 

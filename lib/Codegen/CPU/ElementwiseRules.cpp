@@ -134,6 +134,11 @@ static bool applyBinary(Operation *op, Rules &r) {
         uint32_t threshold = nibble::numerics::dropThreshold(keep.getRatio().convertToFloat());
         return done(o.bnot(o.ilt(r.bits(keep.getBits()), o.constI(static_cast<int32_t>(threshold)))));
       })
+      .Case<nn::BinaryCrossEntropyGradOp>([&](nn::BinaryCrossEntropyGradOp bce) { // (σ(x) − t)·(dloss·(1/count))
+        float each = nibble::numerics::meanWeight<float>(bce.getResult().getType().getNumElements());
+        F weight = r.hoist([&](VectorOps &s) { return s.mul(F{r.scalar(bce.getDloss())}, s.constF(each)); });
+        return done(o.mul(o.sub(generic::sigmoid(o, a()), b()), weight));
+      })
       .Case<nn::MseGradOp>([&](nn::MseGradOp mse) { // (y − t)·(dloss·(2/count))
         float each = static_cast<float>(2.0 / static_cast<double>(mse.getResult().getType().getNumElements()));
         F weight = r.hoist([&](VectorOps &s) { return s.mul(F{r.scalar(mse.getDloss())}, s.constF(each)); });

@@ -223,26 +223,65 @@ static LogicalResult emit(Group &g, nn::SoftmaxCrossEntropyOp op) {
   return success();
 }
 
-/// Σ(y − t)²/count; with `valid` the sum over the first rows of their means, each rounded.
-static LogicalResult emit(Group &g, nn::MseOp op) {
+/// Mean of the terms of all elements; with `valid` the sum over the first rows of their means, each rounded.
+static Value elementLoss(Group &g, const Buffer &y, Value valid, Terms terms) {
   LoopBuilder &e = g.e;
-  Buffer y = g.in(op.getY()), target = g.in(op.getTarget());
-  VectorOps o = e.ops(kLanes);
-  auto terms = [&](Value at, int64_t active) {
-    F d = o.sub({loadReals(e, y, at, kLanes, active)}, {loadReals(e, target, at, kLanes, active)});
-    return SmallVector<Value>{o.mul(d, d).v};
-  };
-  if (!op.getValid()) {
-    storeScalar(e, finishLoss(e, flatSums(g, 0, y.count(), 1, terms)[0], y.count()), g.out(op.getLoss()));
-    return success();
-  }
+  if (!valid)
+    return finishLoss(e, flatSums(g, 0, y.count(), 1, terms)[0], y.count());
   int64_t rows = y.shape().empty() ? 1 : y.shape()[0], width = y.count() / rows;
   Value losses = g.scratch(1, e.b.getF32Type(), llvm::alignTo(rows, kBlock));
   e.parallel(rows, width, [&](Value row) {
     e.storeScalar(finishLoss(e, rowSums(e, e.mul(row, width), width, 1, terms)[0], width), losses, row);
   });
-  Value sum = sumOfRows(g, 0, losses, rows, validOf(g, op.getValid()));
-  storeScalar(e, finishLoss(e, sum, std::nullopt), g.out(op.getLoss()));
+  return finishLoss(e, sumOfRows(g, 0, losses, rows, validOf(g, valid)), std::nullopt);
+}
+
+/// Σ(y − t)²/count.
+static LogicalResult emit(Group &g, nn::MseOp op) {
+  LoopBuilder &e = g.e;
+  Buffer y = g.in(op.getY()), target = g.in(op.getTarget());
+  VectorOps o = e.ops(kLanes);
+  Value loss = elementLoss(g, y, op.getValid(), [&](Value at, int64_t active) {
+    F d = o.sub({loadReals(e, y, at, kLanes, active)}, {loadReals(e, target, at, kLanes, active)});
+    return SmallVector<Value>{o.mul(d, d).v};
+  });
+  storeScalar(e, loss, g.out(op.getLoss()));
+  return success();
+}
+
+static Value loadReal(LoopBuilder &e, const Buffer &x, Value at) {
+  return x.splat ? e.pool.get(e.b, x.splat) : e.loadScalar(x.memory, at);
+}
+
+/// How many of the first `valid` rows (null: of all) have x > 0 exactly where t > ½.
+static Value rightRows(Group &g, const Buffer &x, const Buffer &target, Value valid) {
+  LoopBuilder &e = g.e;
+  VectorOps s = e.scalarOps();
+  int64_t rows = x.shape().empty() ? 1 : x.shape()[0], width = x.count() / rows;
+  Value end = valid ? e.min(e.toIndex(valid), e.index(rows)) : e.index(rows);
+  return e.loop(e.index(0), end, 1, {e.i32(0)}, [&](Value row, ValueRange soFar) {
+    Value begin = e.mul(row, width);
+    Value right = e.loop(begin, e.add(begin, width), 1, {s.constB(true).v}, [&](Value at, ValueRange all) {
+      B above = s.lt(s.constF(0), F{loadReal(e, x, at)}), wanted = s.lt(s.constF(0.5), F{loadReal(e, target, at)});
+      return SmallVector<Value>{s.band({all[0]}, s.compare(arith::CmpIPredicate::eq, I{above.v}, I{wanted.v})).v};
+    })[0];
+    return SmallVector<Value>{s.iadd({soFar[0]}, s.select({right}, s.constI(1), s.constI(0))).v};
+  })[0];
+}
+
+/// Σ(max(x, 0) − x·t + log(1 + e^−|x|))/count.
+static LogicalResult emit(Group &g, nn::BinaryCrossEntropyOp op) {
+  LoopBuilder &e = g.e;
+  Buffer x = g.in(op.getLogits()), target = g.in(op.getTarget());
+  VectorOps o = e.ops(kLanes);
+  Value loss = elementLoss(g, x, op.getValid(), [&](Value at, int64_t active) {
+    F v{loadReals(e, x, at, kLanes, active)}, t{loadReals(e, target, at, kLanes, active)}, zero = o.constF(0);
+    F positive = o.select(o.lt(zero, v), v, zero);
+    F tail = generic::log(o, o.add(o.constF(1), generic::exp(o, generic::neg(o, generic::abs(o, v)))));
+    return SmallVector<Value>{o.add(o.sub(positive, o.mul(v, t)), tail).v};
+  });
+  storeScalar(e, loss, g.out(op.getLoss()));
+  storeScalar(e, rightRows(g, x, target, validOf(g, op.getValid())), g.out(op.getCorrect()));
   return success();
 }
 
@@ -253,7 +292,7 @@ Emitted nibble::codegen::emitLoss(Group &group, Operation *op) {
           return success();
         return emit(group, typed);
       })
-      .Case<nn::SoftmaxCrossEntropyOp, nn::MseOp>([&](auto typed) { return emit(group, typed); })
+      .Case<nn::SoftmaxCrossEntropyOp, nn::MseOp, nn::BinaryCrossEntropyOp>([&](auto typed) { return emit(group, typed); })
       .Default([](Operation *) { return std::nullopt; });
 }
 
@@ -264,8 +303,8 @@ SmallVector<int64_t> nibble::codegen::lossScratch(Operation *op) {
         int64_t rows = loss.getLabels().getType().getNumElements(), bytes = llvm::alignTo(rows, kBlock) * 4;
         return Parts{bytes, bytes, flatSumsScratch(rows, 1)};
       })
-      .Case<nn::MseOp>([](nn::MseOp mse) {
-        auto type = mse.getY().getType();
+      .Case<nn::MseOp, nn::BinaryCrossEntropyOp>([](Operation *loss) {
+        auto type = cast<RankedTensorType>(loss->getOperand(0).getType());
         int64_t rows = type.getRank() ? type.getDimSize(0) : 1;
         return Parts{flatSumsScratch(type.getNumElements(), 1), static_cast<int64_t>(llvm::alignTo(rows, kBlock)) * 4};
       })

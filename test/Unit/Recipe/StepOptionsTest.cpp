@@ -14,7 +14,8 @@ TEST(StepOptions, TextRoundTrips) {
   StepOptions before;
   const std::pair<const char *, const char *> changes[] = {
       {"loss", "mse"},          {"optimizer", "adamw"}, {"momentum", "0.5"}, {"nesterov", "true"},
-      {"weight-decay", "1e-4"}, {"beta1", "0.8"},       {"beta2", "0.99"},   {"adam-eps", "1e-6"}};
+      {"weight-decay", "1e-4"}, {"beta1", "0.8"},       {"beta2", "0.99"},   {"adam-eps", "1e-6"},
+      {"clip-norm", "2"},       {"label-smoothing", "0.1"}};
   for (auto [key, value] : changes) {
     EXPECT_EQ(setStepOption(options, key, value), "") << key;
     EXPECT_NE(options, before) << key << " changed nothing";
@@ -36,7 +37,7 @@ TEST(StepOptions, ErrorsSayWhatIsAccepted) {
   EXPECT_EQ(options, StepOptions());
   std::string error;
   EXPECT_FALSE(parseStepOptions("loss=hinge", &error));
-  EXPECT_EQ(error, "--loss: model, softmax_cross_entropy or mse expected, found 'hinge'");
+  EXPECT_EQ(error, "--loss: model, softmax_cross_entropy, mse or bce expected, found 'hinge'");
 }
 
 } // namespace

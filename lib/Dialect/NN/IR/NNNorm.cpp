@@ -62,6 +62,18 @@ LogicalResult MseOp::verify() {
     return emitOpError("value and target have one type, the loss rank 0");
   return success();
 }
+LogicalResult BinaryCrossEntropyOp::verify() {
+  if (getLogits().getType() != getTarget().getType() || getLoss().getType().getRank() != 0 ||
+      getCorrect().getType().getRank() != 0 || (getValid() && getValid().getType().getRank() != 0))
+    return emitOpError("logits and target have one type; loss, count and number of valid rows have rank 0");
+  return success();
+}
+LogicalResult BinaryCrossEntropyGradOp::verify() {
+  if (getLogits().getType() != getTarget().getType() || getResult().getType() != getLogits().getType() ||
+      getDloss().getType().getRank() != 0)
+    return emitOpError("logits, target and result have one type, the loss's gradient rank 0");
+  return success();
+}
 LogicalResult MseGradOp::verify() {
   if (getY().getType() != getTarget().getType() || getResult().getType() != getY().getType() ||
       getDloss().getType().getRank() != 0)

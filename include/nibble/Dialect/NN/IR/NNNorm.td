@@ -82,6 +82,22 @@ def NN_MseOp : NN_Op<"mse"> {
   let results = (outs RealTensor:$loss);
   let hasVerifier = 1;
 }
+def NN_BinaryCrossEntropyOp : NN_Op<"binary_cross_entropy"> {
+  let summary = "Mean over all elements of (max(x, 0) − x·t) + log(1 + exp(−|x|)) for logits x and targets t in [0, 1]";
+  let description = [{
+    Sums as `mse` has them, `valid` included. `correct` counts the rows (of the leading dimension) in which every logit is above 0 exactly
+    where its target is above ½.
+  }];
+  let arguments = (ins RealTensor:$logits, RealTensor:$target, Optional<LabelTensor>:$valid);
+  let results = (outs RealTensor:$loss, LabelTensor:$correct);
+  let hasVerifier = 1;
+}
+def NN_BinaryCrossEntropyGradOp : NN_Op<"binary_cross_entropy_grad", [NN_Elementwise]> {
+  let summary = "(sigmoid(x) − t) · (dloss · (1/count)), each step rounded";
+  let arguments = (ins RealTensor:$logits, RealTensor:$target, RealTensor:$dloss);
+  let results = (outs RealTensor:$result);
+  let hasVerifier = 1;
+}
 def NN_MseGradOp : NN_Op<"mse_grad", [NN_Elementwise]> {
   let summary = "(y − t) · (dloss · (2/count)), each step rounded";
   let arguments = (ins RealTensor:$y, RealTensor:$target, RealTensor:$dloss);

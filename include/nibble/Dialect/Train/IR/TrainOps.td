@@ -71,6 +71,16 @@ def Train_RateOp : Train_Op<"rate", [Pure]> {
   let results = (outs 0DTensorOf<[F32]>:$result);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
+def Train_ClipFactorOp : Train_Op<"clip_factor", [Pure]> {
+  let summary = "Clipping by global norm: min(1, limit/norm), and the norm, of all gradients together";
+  let description = [{
+    norm = √(Σ over the operands, ascending in f64, of the flat sum of g·g, each square rounded to f32); limit/norm in f64. Both
+    results are rounded once (numerics.md, section 5, flat reductions; section 7, step 4). Gradients are then multiplied by the factor.
+  }];
+  let arguments = (ins Variadic<RealTensor>:$gradients, F64Attr:$limit);
+  let results = (outs 0DTensorOf<[F32]>:$factor, 0DTensorOf<[F32]>:$norm);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
 def Train_SgdOp : Train_Op<"sgd", [Pure, NN_Elementwise]> {
   let summary = "g += λθ; v = μv + g; θ −= lr·v (nesterov: lr·(g + μv)), each operation rounded";
   let arguments = (ins RealTensor:$theta, RealTensor:$grad, RealTensor:$velocity, 0DTensorOf<[F32]>:$rate, F32Attr:$momentum,
