@@ -280,9 +280,10 @@ static bool checkOptions(const ImportOptions &options, std::vector<Problem> &pro
         problems.push_back({"", "", "'" + expression + "' is not a regular expression: " + error,
                             "see --train and --freeze"});
     }
-  if (!options.loss.empty() && options.loss != "softmax_cross_entropy" && options.loss != "mse")
+  if (!options.loss.empty() && options.loss != "softmax_cross_entropy" && options.loss != "mse" &&
+      options.loss != "bce")
     problems.push_back(
-        {"", "", "unknown loss '" + options.loss + "'", "known: softmax_cross_entropy, mse"});
+        {"", "", "unknown loss '" + options.loss + "'", "known: softmax_cross_entropy, mse, bce"});
   if (options.batchSize < 0 || options.batchSize > kMaxElements)
     problems.push_back(
         {"", "", "batch size " + std::to_string(options.batchSize), "give a positive number"});
