@@ -1,0 +1,70 @@
+"""Compares what a library's program did with what nibble-train did, bit for bit.
+
+    aot.py data FILE.npz SHAPE CLASSES COUNT       noise of that sample shape (1x28x28), a bit brighter where the label says
+    aot.py losses PROGRAM.txt RUN.jsonl            the loss of every step: the program's "loss" words, the log's records
+    aot.py states PROGRAM.safetensors RUN.safetensors   every tensor that the run saved is the program's
+    aot.py objects A B                             two object files hold the same sections that end up in memory, and relocations
+"""
+
+import json
+import re
+import struct
+import subprocess
+import sys
+
+import numpy as np
+
+
+def data(path, shape, classes, count):
+    random = np.random.RandomState(3)
+    shape, classes, count = [int(n) for n in shape.split("x")], int(classes), int(count)
+    y = np.arange(count) % classes
+    x = random.standard_normal([count, *shape]).astype(np.float32)
+    x.reshape(count, -1)[np.arange(count), y] += 3
+    np.savez(path, x=x, y=y.astype(np.int64))
+
+
+def losses(program, log):
+    found = [np.float32(word) for word in re.findall(r"loss (\S+)", open(program).read())]
+    records = [json.loads(line) for line in open(log)]
+    expected = [np.float32(r.get("loss", r.get("train_loss"))) for r in records if r["type"] == "step"]
+    if not found or [v.tobytes() for v in found] != [v.tobytes() for v in expected]:
+        sys.exit(f"losses differ: {found[:8]} … and {expected[:8]} …")
+    print(len(found), "losses equal")
+
+
+def tensors(path):
+    content = open(path, "rb").read()
+    (length,) = struct.unpack_from("<Q", content)
+    header = json.loads(content[8 : 8 + length])
+    header.pop("__metadata__")
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        yield name, (entry["dtype"], tuple(entry["shape"]), content[8 + length + begin : 8 + length + end])
+
+
+def states(program, run):
+    # A run saves what steps change, a library all of its state.
+    found, expected = dict(tensors(program)), dict(tensors(run))
+    wrong = [name for name in expected if found.get(name) != expected[name]]
+    if wrong or not expected:
+        sys.exit(f"states differ: {wrong}")
+    print(len(expected), "tensors equal")
+
+
+def objects(a, b):
+    def sections(path):
+        text = subprocess.run(["llvm-readelf", "-S", "-W", path], check=True, capture_output=True, text=True).stdout
+        rows = re.findall(r"^ *\[ *\d+\] (\S+) +(\S+) +[0-9a-f]+ ([0-9a-f]+) ([0-9a-f]+) \S+ +(\S*) ", text, re.M)
+        content = open(path, "rb").read()
+        return {name: content[int(at, 16) : int(at, 16) + int(size, 16)] for name, kind, at, size, flags in rows
+                if kind == "PROGBITS" and "A" in flags}  # fmt: skip
+
+    found, expected = sections(a), sections(b)
+    if ".text" not in found or found != expected:
+        sys.exit(f"sections differ: {sorted(found)} and {sorted(expected)}")
+    print(len(found), "sections equal,", sum(map(len, found.values())), "bytes")
+
+
+if __name__ == "__main__":
+    {"data": data, "losses": losses, "states": states, "objects": objects}[sys.argv[1]](*sys.argv[2:])
