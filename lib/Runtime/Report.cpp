@@ -204,14 +204,14 @@ static std::string markOf(Mood mood) {
 static std::string verdictOf(const Verdict &verdict) {
   std::string out = std::string("<section class='verdict ") + name(verdict.mood) + "'><h1>" +
                     markOf(verdict.mood) + escape(verdict.headline) + "</h1><p class=what>" +
-                    escape(verdict.text) + "</p>";
+                    prose(verdict.text) + "</p>";
   constexpr size_t most = 12;
   std::string list;
   for (size_t i = 0; i < std::min(most, verdict.findings.size()); ++i) {
     const Finding &finding = verdict.findings[i];
     list += "<li>" + markOf(finding.mood) +
             (finding.layer.empty() ? "" : "<b>" + escape(finding.layer) + "</b>: ") +
-            escape(finding.what) + " <span class=soft>Try " + escape(finding.whatToTry) +
+            prose(finding.what) + " <span class=soft>Try " + prose(finding.whatToTry) +
             ".</span></li>";
   }
   if (verdict.findings.size() > most)

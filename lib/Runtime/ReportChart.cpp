@@ -18,8 +18,8 @@ using namespace nibble::runtime::report;
 
 namespace {
 
-/// In the units of the viewBox.
-constexpr double width = 520, height = 236, left = 58, right = 508, top = 12, bottom = 204;
+/// The plot within the viewBox of 520 by 236.
+constexpr double left = 58, right = 508, top = 12, bottom = 204;
 
 struct Axis {
   double low = 0, high = 1;
@@ -184,7 +184,7 @@ struct Canvas {
     double h = x(static_cast<double>(chart.markedStep));
     std::string text = coordinate(h);
     return "<path class=stop d='M" + text + " 12V204'/><text class='r stop' x=" +
-           coordinate(h - 5) + " y=22>" + escape(chart.mark) + "</text>";
+           coordinate(h - 5) + " y=34>" + escape(chart.mark) + "</text>";
   }
 };
 
@@ -287,11 +287,10 @@ static std::string sparkPath(const std::vector<Curve::Bucket> &buckets, Measure 
   std::string path;
   for (size_t i = 0; i < buckets.size(); ++i) {
     double at = (heightOf(buckets[i].mean(), measure) - middle) / half;
-    path += (i ? "L" : "M") + coordinate(static_cast<double>(i) + 0.5) + " " +
-            coordinate(10 - 8 * at);
+    path += (i ? "L" : "M") + std::to_string(i) + " " + coordinate(10 - 8 * at);
   }
   if (buckets.size() == 1)
-    path += "h.5";
+    path += "h1";
   return "<path class=spark d='" + path + "'/>";
 }
 
@@ -307,10 +306,11 @@ std::string nibble::runtime::report::drawStrip(const Curve &curve, Measure measu
     if (isShare)
       std::snprintf(text, sizeof text, "%.5g", std::round(bucket.mean() * 1e5) / 1e3);
     else
-      std::snprintf(text, sizeof text, "%.4g", bucket.mean());
+      std::snprintf(text, sizeof text, "%.3g", bucket.mean());
     values += (values.empty() ? "" : ",") + std::string(text);
   }
-  return "<svg class=strip viewBox='0 0 " + std::to_string(buckets.size()) +
+  size_t across = isShare ? buckets.size() : std::max<size_t>(1, buckets.size() - 1);
+  return "<svg class=strip viewBox='0 0 " + std::to_string(across) +
          (isShare ? " 1" : " 20") + "' preserveAspectRatio=none role=img aria-label='" +
          escape(label) + "' data-v='" + values + "'" + (isShare ? " data-p=1" : "") + ">" +
          (isShare ? classPaths(buckets, measure) : sparkPath(buckets, measure)) + "</svg>";

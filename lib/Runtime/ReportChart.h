@@ -12,6 +12,8 @@ namespace nibble::runtime::report {
 
 /// For HTML text and quoted attributes. What is not UTF-8 becomes U+FFFD; control characters vanish.
 std::string escape(std::string_view text);
+/// For running text: names of options are set apart and do not break.
+std::string prose(std::string_view text);
 /// Four significant digits; 2⁻²² where it is a power of two beyond 1000 or below 1/1000.
 std::string number(double value);
 /// With spaces between thousands.

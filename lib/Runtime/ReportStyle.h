@@ -25,7 +25,7 @@ h1{font-size:26px;line-height:1.25;margin:0 0 4px;letter-spacing:-.01em}h2{font-
 p{margin:0 0 8px}.soft,h2+p{color:var(--soft)}h2+p{max-width:75ch}
 .verdict{border:1px solid var(--edge);border-left:6px solid var(--c);border-radius:10px;padding:20px 24px;background:var(--plainbg);margin:16px 0 20px}
 .verdict.good{border-left-color:var(--good);background:var(--goodbg)}.verdict.watch{border-left-color:var(--watch);background:var(--watchbg)}.verdict.bad{border-left-color:var(--bad);background:var(--badbg)}
-.verdict p{margin:0;max-width:85ch}.verdict .what{overflow-wrap:anywhere}
+.verdict p{margin:0;max-width:95ch}.verdict .what{overflow-wrap:anywhere}
 .verdict ul{margin:14px 0 0;padding:0;list-style:none}.verdict li{padding:8px 0 0 30px;position:relative;max-width:95ch}
 .mark{display:inline-block;width:20px;height:20px;border-radius:50%;color:var(--card);font:700 13px/20px system-ui,sans-serif;text-align:center;background:var(--c)}
 .mark.good{background:var(--good)}.mark.watch{background:var(--watch)}.mark.bad{background:var(--bad)}
@@ -42,12 +42,12 @@ svg{display:block;width:100%;height:auto}svg text{font:12px system-ui,sans-serif
 .r{text-anchor:end}.m{text-anchor:middle}.g{stroke:var(--grid);fill:none}
 .line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}.a{stroke:var(--a)}.b{stroke:var(--b)}.c{stroke:var(--c);stroke-dasharray:5 4}
 circle.a{fill:var(--a)}circle.b{fill:var(--b)}circle.c{fill:var(--c)}.band{stroke:none;opacity:.22}.band.a{fill:var(--a)}.band.b{fill:var(--b)}
-.cross{stroke:var(--soft);stroke-dasharray:2 2}path.stop{stroke:var(--bad);stroke-width:1.5;stroke-dasharray:4 3}text.stop{fill:var(--bad);font-weight:600}
+.cross{stroke:var(--soft);stroke-dasharray:2 2}path.stop{stroke:var(--bad);stroke-width:1.5;stroke-dasharray:4 3}text.stop{fill:var(--bad);font-weight:600;paint-order:stroke;stroke:var(--card);stroke-width:5px}
 .scroll{overflow-x:auto;border:1px solid var(--edge);border-radius:10px;background:var(--card);margin-top:10px}
 table{border-collapse:collapse;width:100%;font-size:13.5px}th,td{text-align:left;padding:6px 12px;border-bottom:1px solid var(--grid);vertical-align:middle}
 thead th{font-weight:600;color:var(--soft);font-size:12.5px;white-space:nowrap;position:sticky;top:0;background:var(--card)}tr:last-child td,tr:last-child th{border-bottom:0}
-tbody th{font-weight:500;overflow-wrap:anywhere;min-width:110px;max-width:260px}td.n{text-align:right;white-space:nowrap}td.w{width:19%;min-width:96px;padding-right:0}
-.dense td,.dense tbody th{padding-top:2px;padding-bottom:2px;font-size:12.5px}
+tbody th{font-weight:500;overflow-wrap:anywhere;min-width:110px;max-width:260px}td.n{text-align:right;white-space:nowrap}th.n{text-align:right}td.p{white-space:nowrap}td.w{width:18%;min-width:84px;padding-right:0}
+.dense td,.dense tbody th{padding:2px 8px;font-size:12.5px}.dense tbody th{white-space:nowrap;overflow:hidden;text-overflow:ellipsis;max-width:210px}.dense .mark{width:15px;height:15px;font-size:10px;line-height:15px}
 tr.watch th,tr.bad th{font-weight:650}tr.watch{background:var(--watchbg)}tr.bad{background:var(--badbg)}
 .strip{height:18px;border-radius:3px}.dense .strip{height:14px}.spark{fill:none;stroke:var(--c);stroke-width:1.6;vector-effect:non-scaling-stroke;stroke-linejoin:round}
 .q0{fill:var(--q0)}.q1{fill:var(--q1)}.q2{fill:var(--q2)}.q3{fill:var(--q3)}.q4{fill:var(--q4)}.q5{fill:var(--q5)}.q6{fill:var(--q6)}
@@ -59,7 +59,7 @@ tr.watch th,tr.bad th{font-weight:650}tr.watch{background:var(--watchbg)}tr.bad{
 dl{display:grid;grid-template-columns:minmax(130px,max-content) 1fr;gap:5px 22px;margin:10px 0 0}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:0 40px}
 pre{background:var(--plainbg);border:1px solid var(--edge);border-radius:8px;padding:10px 14px;white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,"DejaVu Sans Mono",monospace;margin:8px 0}
-code{font:.93em ui-monospace,SFMono-Regular,Menlo,"DejaVu Sans Mono",monospace}
+code{white-space:nowrap;font:.93em ui-monospace,SFMono-Regular,Menlo,"DejaVu Sans Mono",monospace}
 #tip{position:fixed;display:none;pointer-events:none;background:var(--ink);color:var(--bg);font-size:12.5px;line-height:1.45;padding:5px 9px;border-radius:6px;z-index:9;white-space:pre;max-width:320px}
 footer{margin-top:44px;color:var(--soft);font-size:13px;border-top:1px solid var(--edge);padding-top:12px}
 @media print{:root{--bg:#fff;--card:#fff;--ink:#000;--soft:#444;--edge:#bbb;--grid:#ddd;--a:#1f6fb8;--b:#b85600;--c:#6b4fa3;--good:#1a7a45;--watch:#8f5e00;--bad:#b3261e;--goodbg:#fff;--watchbg:#fff;--badbg:#fff;--plainbg:#fff;

@@ -102,8 +102,8 @@ std::string report::layersOf(const RunHistory &run) {
   for (const LayerHistory *layer : inOrder(run)) {
     Mood mood = moodOf(*layer);
     bool marked = mood == Mood::Bad || mood == Mood::Watch;
-    body += "<tr" + (marked ? std::string(" class=") + name(mood) : "") + "><th scope=row>" +
-            (marked ? glyph(mood) : "") + escape(layer->name);
+    body += "<tr" + (marked ? std::string(" class=") + name(mood) : "") + "><th scope=row title='" +
+            escape(layer->name) + "'>" + (marked ? glyph(mood) : "") + escape(layer->name);
     for (const Column *column : present)
       body += cells(*layer, *column);
     body += "\n";
@@ -187,7 +187,7 @@ std::string reasons(const LayerProducts &row) {
   }
   std::string out;
   for (auto &[reason, products] : found) {
-    bool all = found.size() == 1 && std::count(products.begin(), products.end(), ',') + 1u == count;
+    bool all = found.size() == 1 && static_cast<size_t>(std::count(products.begin(), products.end(), ',')) + 1 == count;
     out += (out.empty() ? "" : "; ") + (all ? "" : products + ": ") + escape(reason);
   }
   return out;
@@ -222,10 +222,11 @@ std::string report::bitsOf(const ModelSummary &model) {
   std::vector<LayerProducts> rows = byLayer(model);
   std::string body;
   for (const LayerProducts &row : rows) {
-    body += "<tr><th scope=row>" + escape(row.layer) + "<td>" + escape(row.kind);
+    body += "<tr><th scope=row title='" + escape(row.layer) + "'>" + escape(row.layer) + "<td>" +
+            escape(row.kind);
     for (const char *product : {"Y", "dX", "dW"}) {
       auto at = row.products.find(product);
-      body += "<td>" + (at == row.products.end() ? std::string() : productCell(at->second));
+      body += "<td class=p>" + (at == row.products.end() ? std::string() : productCell(at->second));
     }
     body += "<td class=n>" + grouped(row.multiplyAdds) + "<td class=why>" + reasons(row) + "\n";
   }

@@ -55,6 +55,24 @@ std::string report::escape(std::string_view text) {
   return out;
 }
 
+std::string report::prose(std::string_view text) {
+  std::string out;
+  auto isPart = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '=';
+  };
+  while (!text.empty()) {
+    size_t start = text.find("--"), end = start;
+    out += escape(text.substr(0, start));
+    if (start == text.npos)
+      break;
+    while (end < text.size() && isPart(text[end]))
+      ++end;
+    out += "<code>" + escape(text.substr(start, end - start)) + "</code>";
+    text.remove_prefix(end);
+  }
+  return out;
+}
+
 static std::string superscript(int value) {
   static const char *digits[] = {"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"};
   std::string out = value < 0 ? "⁻" : "";

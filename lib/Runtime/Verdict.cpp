@@ -2,9 +2,12 @@
 
 #include "Verdict.h"
 
+#include "ReportChart.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 using namespace nibble;
 using namespace nibble::runtime;
@@ -31,12 +34,14 @@ std::string nibble::runtime::percent(double share) {
   return text;
 }
 
-/// Three digits.
-static std::string brief(double value) {
+/// Three digits, as a command line takes them.
+static std::string plain(double value) {
   char text[48];
   std::snprintf(text, sizeof text, "%.3g", value);
   return text;
 }
+/// Three digits for a person.
+static std::string brief(double value) { return report::number(std::strtod(plain(value).c_str(), nullptr)); }
 
 std::optional<double> nibble::runtime::shareOfBits(const ModelSummary &model, int64_t bits) {
   double all = 0, within = 0;
@@ -210,9 +215,10 @@ static void judgeFailure(Verdict &verdict, const RunHistory &run) {
   auto says = [&](const char *text) { return message.find(text) != std::string::npos; };
   verdict.mood = Mood::Bad;
   std::string at = " at step " + std::to_string(run.error->step);
-  if (says("NaN") || says("the loss is"))
+  if (says("NaN") || says("the loss is")) {
     verdict.headline = "Training diverged" + at;
-  else if (says("all gradient codes of layer"))
+    verdict.findings.clear(); // what layers look like when numbers explode says little about bits
+  } else if (says("all gradient codes of layer"))
     verdict.headline = "Training stopped" + at + ": a layer's gradient vanished";
   else
     verdict.headline = "Training stopped" + at;
@@ -224,17 +230,23 @@ static void judgeFailure(Verdict &verdict, const RunHistory &run) {
   if (run.loss.empty() || run.rate.empty())
     return;
   double rate = run.rate.highest();
-  verdict.findings.push_back({Mood::Bad, "",
-                              "The loss began at " + brief(run.loss.firstMean()) + " and rose to " +
-                                  brief(run.loss.highest()) + " with a learning rate of " +
-                                  brief(rate) + ".",
-                              "--lr " + brief(rate / 10) + ", --warmup 100 or --clip-norm 1"});
   if (run.loss.highest() < 2 * run.loss.firstMean())
-    verdict.findings.pop_back();
+    return;
+  verdict.findings.insert(verdict.findings.begin(),
+                          {Mood::Bad, "",
+                           "The loss began at " + brief(run.loss.firstMean()) + " and rose to " +
+                               brief(run.loss.highest()) + " with a learning rate of " +
+                               brief(rate) + ".",
+                           "--lr " + plain(rate / 10) + ", --warmup 100 or --clip-norm 1"});
 }
 
-static std::string headline(const RunHistory &run, Mood mood, size_t findings) {
+static std::string headline(const RunHistory &run, Mood mood, const std::vector<Finding> &all) {
   bool done = run.isFinished();
+  size_t findings = all.size();
+  // Layers may be starved while the network as a whole learns.
+  bool inPart = std::none_of(all.begin(), all.end(), [](const Finding &finding) {
+    return finding.mood == Mood::Bad && finding.layer.empty();
+  });
   switch (mood) {
   case Mood::Good:
     return done ? "Four-bit training works here" : "So far, four-bit training works";
@@ -243,8 +255,8 @@ static std::string headline(const RunHistory &run, Mood mood, size_t findings) {
            ", with " +
            (findings == 1 ? "one thing" : std::to_string(findings) + " things") + " to look at";
   case Mood::Bad:
-    return done ? "Four-bit training does not work here yet"
-                : "So far, four-bit training does not work";
+    return std::string(done ? "Four-bit training " : "So far, four-bit training ") +
+           (inPart ? "works only in part" : "does not work") + (done ? " here" : "");
   case Mood::Plain:
     break;
   }
@@ -273,7 +285,7 @@ Verdict nibble::runtime::judge(const RunHistory &run, const RunHistory *baseline
         verdict.mood = finding.mood;
     verdict.headline = isFloat && verdict.mood != Mood::Plain
                            ? "A float run, with something to look at"
-                           : headline(run, verdict.mood, verdict.findings.size());
+                           : headline(run, verdict.mood, verdict.findings);
   }
   if (four && !isFloat && !run.error)
     verdict.text += percent(*four) + " of the multiply-adds run in 4 bits. ";
