@@ -85,8 +85,11 @@ private:
         needs |= groups[found->second].dependsOn;
       }
     size_t target = groups.size();
-    bool elementwise = op->hasTrait<ElementwiseLike>();
-    int64_t elements = cast<RankedTensorType>(op->getResult(0).getType()).getNumElements();
+    // A fold walks its operand; of a single element it is no loop.
+    bool fold = op->hasTrait<FoldLike>();
+    Value walked = fold ? op->getOperand(0) : op->getResult(0);
+    int64_t elements = cast<RankedTensorType>(walked.getType()).getNumElements();
+    bool elementwise = op->hasTrait<ElementwiseLike>() || (fold && elements > 1);
     if (elementwise)
       target = partner(op, direct, needs, elements);
     if (target == groups.size()) {
@@ -110,9 +113,14 @@ private:
       return group.elementwise && group.elements == elements && group.segment == segment && !needs.test(g) &&
              group.ops.size() < largestGroup;
     };
-    // A rank-0 operand made by the group is needed before the loop starts, so it does not join the loop (its element count differs).
+    // What a fold gives is there only after its loop.
+    llvm::BitVector after(groups.size());
+    for (Value operand : op->getOperands())
+      if (Operation *maker = viewRoot(operand).getDefiningOp(); maker && maker->hasTrait<FoldLike>() && groupOf.count(maker))
+        after.set(groupOf.lookup(maker));
     for (Value operand : llvm::reverse(op->getOperands()))
-      if (auto found = groupOf.find(viewRoot(operand).getDefiningOp()); found != groupOf.end() && fits(found->second))
+      if (auto found = groupOf.find(viewRoot(operand).getDefiningOp());
+          found != groupOf.end() && fits(found->second) && !after.test(found->second))
         return found->second;
     if (elements > 1)
       for (Value operand : op->getOperands())

@@ -157,14 +157,17 @@ private:
 
   /// Does the group read the value only at the element that it is writing?
   bool readsElementwise(plan::FusedOp group, Value value) {
-    int64_t elements = tensorType(group.getResult(0)).getNumElements();
+    int64_t elements = 1;
+    for (Value input : group.getInputs())
+      elements = std::max(elements, tensorType(input).getNumElements());
     for (auto [input, argument] : llvm::zip(group.getInputs(), group.getBody().getArguments())) {
       if (viewRoot(input) != value)
         continue;
       if (tensorType(argument).getNumElements() != elements)
         return false;
       if (!llvm::all_of(argument.getUsers(), [](Operation *user) {
-            return user->hasTrait<ElementwiseLike>() || isa<plan::YieldOp>(user);
+            return user->hasTrait<ElementwiseLike>() || user->hasTrait<FoldLike>() ||
+                   isa<plan::YieldOp, nn::ReshapeOp>(user);
           }))
         return false;
     }
@@ -225,7 +228,8 @@ private:
 
   bool isElementwise(plan::FusedOp group) {
     return llvm::all_of(group.getBody().front(), [](Operation &op) {
-      return op.hasTrait<ElementwiseLike>() || isa<plan::YieldOp, nn::ReshapeOp, arith::ConstantOp>(op);
+      return op.hasTrait<ElementwiseLike>() || op.hasTrait<FoldLike>() ||
+             isa<plan::YieldOp, nn::ReshapeOp, arith::ConstantOp>(op);
     });
   }
 

@@ -18,11 +18,10 @@ func.func @producer_and_sibling(%x: tensor<4x32xf32>) -> (tensor<4x32xf32>, tens
 
 // -----
 
-// The last op needs a reduction of the first: one loop could not compute both.
+// The last op needs the maximum of the first: one loop could not compute both, but the maximum rides in the first.
 // CHECK-LABEL: @a_reduction_between
 // CHECK: plan.fused
 // CHECK-NEXT: nn.relu
-// CHECK: plan.fused
 // CHECK-NEXT: q4.absmax
 // CHECK: plan.fused
 // CHECK-NEXT: nn.mul
@@ -66,4 +65,29 @@ func.func @guard_and_saved_bytes(%x: tensor<128xf32>, %q: tensor<128x!q4.int4>, 
   train.guard %f : tensor<i1>
   %z = nn.abs %x : tensor<128xf32>
   return %s, %t, %y, %z : tensor<128x!q4.int4>, tensor<128xi1>, tensor<128xf32>, tensor<128xf32>
+}
+
+// -----
+
+// A maximum, a flag and counts ride in the loop that makes what they fold; who reads what they give comes in a later group.
+// CHECK-LABEL: @folds_ride_along
+// CHECK: plan.fused
+// CHECK-NEXT: nn.relu
+// CHECK-NEXT: q4.absmax
+// CHECK-NEXT: q4.non_finite
+// CHECK-NEXT: plan.yield
+// CHECK: plan.fused
+// CHECK-NEXT: q4.scale
+// CHECK: plan.fused
+// CHECK-NEXT: q4.quantize
+// CHECK-NEXT: q4.code_counts
+// CHECK-NEXT: plan.yield
+func.func @folds_ride_along(%x: tensor<4x32xf32>) -> (tensor<4x32x!q4.int4>, tensor<2xi32>, tensor<i1>) {
+  %y = nn.relu %x : tensor<4x32xf32>
+  %m = q4.absmax %y : (tensor<4x32xf32>) -> tensor<f32>
+  %f = q4.non_finite %y : (tensor<4x32xf32>) -> tensor<i1>
+  %s = q4.scale %m {divisor = 7.0 : f32} : (tensor<f32>) -> tensor<f32>
+  %q = q4.quantize %y, %s {qmin = -7 : i32, qmax = 7 : i32} : (tensor<4x32xf32>, tensor<f32>) -> tensor<4x32x!q4.int4>
+  %c = q4.code_counts %q : (tensor<4x32x!q4.int4>) -> tensor<2xi32>
+  return %q, %c, %f : tensor<4x32x!q4.int4>, tensor<2xi32>, tensor<i1>
 }

@@ -13,6 +13,11 @@ namespace nibble {
 template <typename ConcreteOp>
 class ElementwiseLike : public mlir::OpTrait::TraitBase<ConcreteOp, ElementwiseLike> {};
 
+/// Trait of ops that fold all elements of operand 0 to a few numbers in a way whose order does not matter (a maximum, a
+/// flag, counts). They may ride in the loop that makes or reads that operand; their results are there after the loop.
+template <typename ConcreteOp>
+class FoldLike : public mlir::OpTrait::TraitBase<ConcreteOp, FoldLike> {};
+
 /// What a rule of DifferentiableOpInterface works with (Differentiate/Adjoint.h).
 class Adjoint;
 

@@ -10,11 +10,13 @@
 //                            scratch before the loop, and loaded at i mod P (a block wraps around at most once where
 //                            P ≥ 32, and as often as it has to below).
 //
-// Ops whose results have one element in a larger group are computed once, before the loop.
+// Ops whose results have one element in a larger group are computed once, before the loop. Folds (trait FoldLike) ride in the
+// loop, with accumulators of their own; what they give is stored after it.
 //
 //===----------------------------------------------------------------------===//
 #include "ElementwiseRules.h"
 #include "Emitters.h"
+#include "Sums.h"
 
 #include "nibble/Interfaces/Interfaces.h"
 
@@ -32,9 +34,11 @@ static Type elementOf(Value v) { return cast<RankedTensorType>(v.getType()).getE
 /// Is it an op that moves no element: nn.reshape, train.save?
 static bool isSameElements(Operation *op) { return isa<nn::ReshapeOp, train::SaveOp>(op); }
 
+static bool isFold(Operation &op) { return op.hasTrait<nibble::FoldLike>() && countOf(op.getOperand(0)) > 1; }
+
 bool nibble::codegen::isElementwiseBody(Block &body) {
   return llvm::all_of(body.without_terminator(), [](Operation &op) {
-    return op.hasTrait<nibble::ElementwiseLike>() || isSameElements(&op) || matchPattern(&op, m_Constant());
+    return op.hasTrait<nibble::ElementwiseLike>() || isFold(op) || isSameElements(&op) || matchPattern(&op, m_Constant());
   });
 }
 
@@ -46,6 +50,8 @@ static int64_t iterationCount(Block &body) {
       n = std::max(n, countOf(v));
   return n;
 }
+
+static bool isFolded(Value v) { return v.getDefiningOp() && isFold(*v.getDefiningOp()); }
 
 static bool needsTable(Value argument, int64_t n) {
   int64_t count = countOf(argument);
@@ -61,6 +67,10 @@ SmallVector<int64_t> nibble::codegen::elementwiseScratch(Block &body) {
   for (Value argument : body.getArguments())
     if (needsTable(argument, n))
       parts.push_back((countOf(argument) + kBlock) * tableType(argument).getIntOrFloatBitWidth() / 8);
+  unsigned accumulators = 0;
+  for (Operation &op : body)
+    accumulators += isFold(op) ? foldWidth(&op) : 0;
+  parts.push_back(foldFlatScratch(n, accumulators));
   return parts;
 }
 
@@ -79,6 +89,7 @@ public:
     for (Value argument : body.getArguments())
       if (needsTable(argument, n))
         tables[argument] = makeTable(argument, part++);
+    foldPart = part;
     if (failed(applyAll(/*inLoop=*/false)))
       return failure();
     storeAll(/*inLoop=*/false, e.index(0));
@@ -95,7 +106,9 @@ private:
   void loadScalars();
   Value makeTable(Value argument, unsigned part);
   LogicalResult applyAll(bool inLoop);
+  LogicalResult emitBlock(Value at);
   LogicalResult emitLoop();
+  LogicalResult emitFolds(ArrayRef<Operation *> folds);
   Value loadInLoop(Value argument, Value at);
   void storeAll(bool inLoop, Value at);
 
@@ -105,11 +118,17 @@ private:
   int64_t n;
   Rules rules;
   llvm::DenseMap<Value, Value> tables;
+  unsigned foldPart = 0;
 };
 
 /// Results have n elements or one; operands besides may be the end of a result's shape.
 LogicalResult Elementwise::checkShapes() {
   for (Operation &op : body.without_terminator()) {
+    if (isFold(op)) {
+      if (countOf(op.getOperand(0)) != n)
+        return op.emitOpError() << "folds " << countOf(op.getOperand(0)) << " elements in a group of " << n;
+      continue;
+    }
     if (matchPattern(&op, m_Constant()) && !group.in(op.getResult(0)))
       return op.emitOpError("is no splat: constants of other kinds come in as inputs");
     for (Value result : op.getResults())
@@ -130,7 +149,7 @@ LogicalResult Elementwise::checkShapes() {
     }
   }
   for (auto [value, buffer] : group.yielded())
-    if (buffer.count() != n && buffer.count() != 1)
+    if (buffer.count() != n && buffer.count() != 1 && !isFolded(value))
       return group.op.emitOpError() << "hands back " << buffer.count() << " elements, it works on " << n;
   return success();
 }
@@ -167,7 +186,7 @@ Value Elementwise::makeTable(Value argument, unsigned part) {
 
 LogicalResult Elementwise::applyAll(bool inLoop) {
   for (Operation &op : body.without_terminator()) {
-    if (matchPattern(&op, m_Constant()) || isOutside(op.getResult(0)) == inLoop)
+    if (isFold(op) || matchPattern(&op, m_Constant()) || isOutside(op.getResult(0)) == inLoop)
       continue;
     if (isSameElements(&op)) {
       Value from = op.getOperand(0), to = op.getResult(0);
@@ -196,7 +215,7 @@ Value Elementwise::loadInLoop(Value argument, Value at) {
 
 void Elementwise::storeAll(bool inLoop, Value at) {
   for (auto [value, buffer] : group.yielded()) {
-    if ((buffer.count() == 1) == inLoop)
+    if (isFolded(value) || (buffer.count() == 1) == inLoop)
       continue;
     if (inLoop)
       storeBlock(e, rules.block(value), buffer, at);
@@ -207,19 +226,63 @@ void Elementwise::storeAll(bool inLoop, Value at) {
   }
 }
 
+/// One block: load, apply, store.
+LogicalResult Elementwise::emitBlock(Value at) {
+  for (Value argument : body.getArguments())
+    if (!isOutside(argument))
+      rules.blocks[argument] = loadInLoop(argument, at);
+  if (failed(applyAll(/*inLoop=*/true)))
+    return failure();
+  storeAll(/*inLoop=*/true, at);
+  return success();
+}
+
 LogicalResult Elementwise::emitLoop() {
+  SmallVector<Operation *> folds;
+  for (Operation &op : body)
+    if (isFold(op))
+      folds.push_back(&op);
   if (e.b.getInsertionPoint() == e.b.getInsertionBlock()->begin())
     arith::ConstantIndexOp::create(e.b, e.loc, 0); // something to go behind
+  if (!folds.empty())
+    return emitFolds(folds);
   rules.anchor = &*std::prev(e.b.getInsertionPoint());
   LogicalResult result = success();
-  e.flat(n, kBlock, [&](Value at) {
-    for (Value argument : body.getArguments())
-      if (!isOutside(argument))
-        rules.blocks[argument] = loadInLoop(argument, at);
-    result = applyAll(/*inLoop=*/true);
-    if (succeeded(result))
-      storeAll(/*inLoop=*/true, at);
-  });
+  e.flat(n, kBlock, [&](Value at) { result = emitBlock(at); });
+  return result;
+}
+
+/// The same loop with the folds' accumulators carried along.
+LogicalResult Elementwise::emitFolds(ArrayRef<Operation *> folds) {
+  SmallVector<FoldRule> made;
+  FlatFold all;
+  all.wholeBlocks = true;
+  SmallVector<std::pair<size_t, unsigned>> owner; // accumulator -> fold, its number there
+  for (Operation *op : folds) {
+    made.push_back(foldRule(group, op));
+    for (unsigned i = 0; i < made.back().init.size(); ++i)
+      owner.push_back({made.size() - 1, i});
+    all.init.append(made.back().init);
+  }
+  all.merge = [&](unsigned i, Value a, Value b) { return made[owner[i].first].merge(owner[i].second, a, b); };
+  LogicalResult result = success();
+  all.step = [&](Value at, ValueRange soFar, std::optional<VectorOps::B> mask) {
+    SmallVector<Value> next;
+    if (failed(result = emitBlock(at)))
+      return SmallVector<Value>(soFar);
+    for (auto [op, rule] : llvm::zip(folds, made)) {
+      llvm::append_range(next, rule.update(rules.block(op->getOperand(0)), soFar.take_front(rule.init.size()), mask));
+      soFar = soFar.drop_front(rule.init.size());
+    }
+    return next;
+  };
+  rules.anchor = &*std::prev(e.b.getInsertionPoint());
+  SmallVector<Value> found = foldFlat(group, foldPart, n, all);
+  ValueRange left = found;
+  for (FoldRule &rule : made) {
+    rule.finish(left.take_front(rule.init.size()));
+    left = left.drop_front(rule.init.size());
+  }
   return result;
 }
 

@@ -18,6 +18,18 @@ bool isElementwiseBody(Block &body);
 SmallVector<int64_t> elementwiseScratch(Block &body);
 LogicalResult emitElementwise(Group &group);
 
+/// A fold (trait FoldLike) in the making: what FlatFold needs, with the operand's block handed in, and what becomes of the
+/// accumulators after the loop.
+struct FoldRule {
+  SmallVector<Value> init;
+  std::function<Value(unsigned i, Value a, Value b)> merge;
+  std::function<SmallVector<Value>(Value block, ValueRange soFar, std::optional<VectorOps::B> mask)> update;
+  std::function<void(ValueRange found)> finish;
+};
+FoldRule foldRule(Group &group, Operation *op); // FlatEmitters.cpp
+/// How many accumulators it has.
+unsigned foldWidth(Operation *op);
+
 // The families. Each emits `op` and returns success, or failure with an error; `nullopt` where it is none of theirs.
 using Emitted = std::optional<LogicalResult>;
 Emitted emitStatistics(Group &group, Operation *op); // FlatEmitters.cpp: absmax, range, non_finite, sawb_clip, …

@@ -2,11 +2,14 @@
 #include "Emitters.h"
 #include "Sums.h"
 
+#include "nibble/Numerics/Optimizer.h"
+#include "nibble/Interfaces/Interfaces.h"
 #include "nibble/Numerics/Scale.h"
 
 using namespace nibble::codegen;
 namespace generic = nibble::numerics::generic;
 namespace q4 = nibble::q4;
+namespace train = nibble::train;
 using F = VectorOps::F;
 using I = VectorOps::I;
 using B = VectorOps::B;
@@ -16,18 +19,104 @@ static SmallVector<int64_t> magnitudeScratch(Value x) {
   return {foldFlatScratch(cast<RankedTensorType>(x.getType()).getNumElements(), 1)};
 }
 
-static LogicalResult emit(Group &g, q4::AbsMaxOp op) {
-  storeScalar(g.e, absMax(g, 0, g.in(op.getX())), g.out(op.getResult()));
+//===----------------------------------------------------------------------===//
+// Folds: alone, or in the loop of an element-wise group
+//===----------------------------------------------------------------------===//
+
+/// The largest bits of |x|, where a NaN counts as more than infinity.
+static FoldRule magnitudeRule(Group &g) {
+  LoopBuilder &e = g.e;
+  VectorOps o = e.ops(kBlock);
+  FoldRule rule;
+  rule.init = {o.constI(0).v};
+  rule.merge = [&e](unsigned, Value a, Value b) -> Value { return arith::MaxSIOp::create(e.b, e.loc, a, b); };
+  rule.update = [&e, merge = rule.merge](Value block, ValueRange soFar, std::optional<B> mask) {
+    VectorOps o = e.ops(kBlock);
+    I magnitude = o.iand(o.bits({block}), o.constI(0x7FFFFFFF));
+    if (mask)
+      magnitude = o.select(*mask, magnitude, o.constI(0));
+    return SmallVector<Value>{merge(0, soFar[0], magnitude.v)};
+  };
+  return rule;
+}
+
+static FoldRule ruleOf(Group &g, q4::AbsMaxOp op) {
+  FoldRule rule = magnitudeRule(g);
+  rule.finish = [&g, op](ValueRange found) mutable {
+    VectorOps o = g.e.scalarOps();
+    B isNan = o.ilt(o.constI(0x7F800000), I{found[0]});
+    storeScalar(g.e, o.fromBits(o.select(isNan, o.constI(0x7FC00000), I{found[0]})).v, g.out(op.getResult()));
+  };
+  return rule;
+}
+
+static FoldRule ruleOf(Group &g, q4::NonFiniteOp op) {
+  FoldRule rule = magnitudeRule(g);
+  rule.finish = [&g, op](ValueRange found) mutable {
+    VectorOps o = g.e.scalarOps();
+    B isSet = o.ilt(o.constI(op.getInfinities() ? 0x7F7FFFFF : 0x7F800000), I{found[0]});
+    storeScalar(g.e, isSet.v, g.out(op.getResult()));
+  };
+  return rule;
+}
+
+/// {codes at an end of their set, codes of zero}.
+static FoldRule ruleOf(Group &g, q4::CodeCountsOp op) {
+  LoopBuilder &e = g.e;
+  bool isLog = logRadix(cast<RankedTensorType>(op.getCodes().getType()).getElementType()) != 0;
+  VectorOps o = e.ops(kBlock), s = e.scalarOps();
+  int32_t qmin = op.getQmin(), qmax = op.getQmax();
+  I zeroScalar = op.getZeroPoint() ? I{loadScalar(e, g.in(op.getZeroPoint()))} : s.constI(0);
+  I zero = o.splat(zeroScalar);
+  B minCounts = o.splat(s.bnot(s.ieq(zeroScalar, s.constI(qmin))));
+  FoldRule rule;
+  rule.init = {o.constI(0).v, o.constI(0).v};
+  rule.merge = [&e](unsigned, Value a, Value b) -> Value { return arith::AddIOp::create(e.b, e.loc, a, b); };
+  rule.update = [=, &e](Value block, ValueRange soFar, std::optional<B> mask) {
+    VectorOps o = e.ops(kBlock);
+    Type i32 = o.type(e.b.getI32Type());
+    I code{isLog ? arith::ExtUIOp::create(e.b, e.loc, i32, block).getResult()
+                 : arith::ExtSIOp::create(e.b, e.loc, i32, block).getResult()};
+    I exponent = o.iand(code, o.constI(7));
+    B end = isLog ? o.ieq(exponent, o.constI(7))
+                  : o.bor(o.ieq(code, o.constI(qmax)), o.band(o.ieq(code, o.constI(qmin)), minCounts));
+    B isZero = isLog ? o.ieq(exponent, o.constI(0)) : o.ieq(code, zero);
+    if (mask)
+      end = o.band(end, *mask), isZero = o.band(isZero, *mask);
+    I one = o.constI(1), none = o.constI(0);
+    return SmallVector<Value>{o.iadd({soFar[0]}, o.select(end, one, none)).v,
+                              o.iadd({soFar[1]}, o.select(isZero, one, none)).v};
+  };
+  rule.finish = [&g, op](ValueRange found) mutable {
+    Buffer result = g.out(op.getResult());
+    storeScalar(g.e, found[0], result, 0);
+    storeScalar(g.e, found[1], result, 1);
+  };
+  return rule;
+}
+
+FoldRule nibble::codegen::foldRule(Group &group, Operation *op) {
+  return TypeSwitch<Operation *, FoldRule>(op)
+      .Case<q4::AbsMaxOp, q4::NonFiniteOp, q4::CodeCountsOp>([&](auto typed) { return ruleOf(group, typed); });
+}
+
+unsigned nibble::codegen::foldWidth(Operation *op) { return isa<q4::CodeCountsOp>(op) ? 2 : 1; }
+
+/// A fold that is a group by itself.
+static LogicalResult emitFold(Group &g, Operation *op) {
+  FoldRule rule = foldRule(g, op);
+  Buffer x = g.in(op->getOperand(0));
+  FlatFold fold;
+  fold.init = rule.init;
+  fold.merge = rule.merge;
+  fold.step = [&](Value at, ValueRange soFar, std::optional<B> mask) { return rule.update(loadBlock(g.e, x, at), soFar, mask); };
+  rule.finish(foldFlat(g, 0, x.count(), fold));
   return success();
 }
 
-static LogicalResult emit(Group &g, q4::NonFiniteOp op) {
-  VectorOps o = g.e.scalarOps();
-  I largest{maxMagnitudeBits(g, 0, g.in(op.getX()))};
-  B found = o.ilt(o.constI(op.getInfinities() ? 0x7F7FFFFF : 0x7F800000), largest);
-  storeScalar(g.e, found.v, g.out(op.getResult()));
-  return success();
-}
+//===----------------------------------------------------------------------===//
+// Ranges, flags, clips
+//===----------------------------------------------------------------------===//
 
 /// lo = min(0, min x), hi = max(0, max x), starting at +0 and replaced by what is beyond; the third accumulator tells of NaN.
 static LogicalResult emit(Group &g, q4::RangeOp op) {
@@ -88,6 +177,25 @@ static LogicalResult emit(Group &g, q4::SawbClipOp op) {
   return success();
 }
 
+/// √(Σ flat sums of g²), and min(1, limit/norm), in f64, rounded once.
+static LogicalResult emit(Group &g, train::ClipFactorOp op) {
+  LoopBuilder &e = g.e;
+  VectorOps o = e.ops(kLanes), wide = e.scalarOps(/*wide=*/true);
+  F sum = wide.constF(0);
+  for (Value gradient : op.getGradients()) {
+    Buffer x = g.in(gradient);
+    sum = wide.add(sum, F{flatSums(g, 0, x.count(), 1, [&](Value at, int64_t active) {
+                     F v{loadReals(e, x, at, kLanes, active)};
+                     return SmallVector<Value>{o.mul(v, v).v};
+                   })[0]});
+  }
+  F norm = wide.sqrt(sum), factor = generic::clipFactor(wide, norm, wide.constF(op.getLimit().convertToDouble()));
+  Type f32 = e.b.getF32Type();
+  storeScalar(e, arith::TruncFOp::create(e.b, e.loc, f32, factor.v), g.out(op.getFactor()));
+  storeScalar(e, arith::TruncFOp::create(e.b, e.loc, f32, norm.v), g.out(op.getNorm()));
+  return success();
+}
+
 /// α, or while it is unset `init`, or max|x| where `init` is 0: only then x is read. At least `floor`.
 static LogicalResult emit(Group &g, q4::InitClipOp op) {
   LoopBuilder &e = g.e;
@@ -117,44 +225,12 @@ static LogicalResult emit(Group &g, q4::FrozenRangeOp op) {
   return success();
 }
 
-/// {codes at an end of their set, codes of zero}.
-static LogicalResult emit(Group &g, q4::CodeCountsOp op) {
-  LoopBuilder &e = g.e;
-  Buffer codes = g.in(op.getCodes());
-  bool isLog = logRadix(codes.element()) != 0;
-  VectorOps o = e.ops(kBlock), s = e.scalarOps();
-  int32_t qmin = op.getQmin(), qmax = op.getQmax();
-  I zeroScalar = op.getZeroPoint() ? I{loadScalar(e, g.in(op.getZeroPoint()))} : s.constI(0);
-  I zero = o.splat(zeroScalar);
-  B minCounts = o.splat(s.bnot(s.ieq(zeroScalar, s.constI(qmin))));
-  FlatFold fold;
-  fold.init = {o.constI(0).v, o.constI(0).v};
-  fold.merge = [&](unsigned, Value a, Value b) { return s.iadd({a}, {b}).v; };
-  fold.step = [&](Value at, ValueRange soFar, std::optional<B> mask) {
-    Value block = loadBlock(e, codes, at);
-    Type i32 = o.type(e.b.getI32Type());
-    I code{isLog ? arith::ExtUIOp::create(e.b, e.loc, i32, block).getResult()
-                 : arith::ExtSIOp::create(e.b, e.loc, i32, block).getResult()};
-    I exponent = o.iand(code, o.constI(7));
-    B end = isLog ? o.ieq(exponent, o.constI(7))
-                  : o.bor(o.ieq(code, o.constI(qmax)), o.band(o.ieq(code, o.constI(qmin)), minCounts));
-    B isZero = isLog ? o.ieq(exponent, o.constI(0)) : o.ieq(code, zero);
-    if (mask)
-      end = o.band(end, *mask), isZero = o.band(isZero, *mask);
-    I one = o.constI(1), none = o.constI(0);
-    return SmallVector<Value>{o.iadd({soFar[0]}, o.select(end, one, none)).v, o.iadd({soFar[1]}, o.select(isZero, one, none)).v};
-  };
-  SmallVector<Value> counts = foldFlat(g, 0, codes.count(), fold);
-  Buffer result = g.out(op.getResult());
-  storeScalar(e, counts[0], result, 0);
-  storeScalar(e, counts[1], result, 1);
-  return success();
-}
-
 Emitted nibble::codegen::emitStatistics(Group &group, Operation *op) {
+  if (op->hasTrait<nibble::FoldLike>())
+    return emitFold(group, op);
   return TypeSwitch<Operation *, Emitted>(op)
-      .Case<q4::AbsMaxOp, q4::NonFiniteOp, q4::RangeOp, q4::OrOp, q4::SawbClipOp, q4::InitClipOp, q4::FrozenRangeOp,
-            q4::CodeCountsOp>([&](auto typed) { return emit(group, typed); })
+      .Case<q4::RangeOp, q4::OrOp, q4::SawbClipOp, q4::InitClipOp, q4::FrozenRangeOp, train::ClipFactorOp>(
+          [&](auto typed) { return emit(group, typed); })
       .Default([](Operation *) { return std::nullopt; });
 }
 
@@ -164,6 +240,12 @@ SmallVector<int64_t> nibble::codegen::statisticsScratch(Operation *op) {
   return TypeSwitch<Operation *, Parts>(op)
       .Case<q4::AbsMaxOp, q4::NonFiniteOp, q4::InitClipOp, q4::FrozenRangeOp>(
           [&](auto typed) { return magnitudeScratch(typed.getX()); })
+      .Case<train::ClipFactorOp>([&](train::ClipFactorOp clip) {
+        int64_t most = 0;
+        for (Value gradient : clip.getGradients())
+          most = std::max(most, flatSumsScratch(count(gradient), 1));
+        return Parts{most};
+      })
       .Case<q4::RangeOp>([&](q4::RangeOp range) { return Parts{foldFlatScratch(count(range.getX()), 3)}; })
       .Case<q4::CodeCountsOp>([&](q4::CodeCountsOp counts) { return Parts{foldFlatScratch(count(counts.getCodes()), 2)}; })
       .Case<q4::SawbClipOp>([&](q4::SawbClipOp sawb) {

@@ -95,12 +95,20 @@ static Value mergeLanes(LoopBuilder &e, unsigned i, Value vector, const FlatFold
 
 SmallVector<Value> nibble::codegen::foldFlat(Group &group, unsigned part, int64_t n, const FlatFold &fold) {
   LoopBuilder &e = group.e;
-  int64_t chunks = llvm::divideCeil(n, kChunkElements), whole = n / kBlock * kBlock;
+  int64_t chunks = llvm::divideCeil(n, kChunkElements);
+  int64_t whole = fold.wholeBlocks ? llvm::alignTo(n, kBlock) : n / kBlock * kBlock;
   unsigned k = fold.init.size();
+  auto maskAt = [&](Value at) -> std::optional<VectorOps::B> {
+    if (n >= whole)
+      return std::nullopt;
+    VectorOps o = e.ops(kBlock);
+    Value left = e.toI32(e.min(e.sub(e.index(n), at), e.index(kBlock)));
+    return o.ilt(o.iota(), o.splat(VectorOps::I{left}));
+  };
   auto foldChunk = [&](Value chunk) {
     Value lo = e.mul(chunk, kChunkElements), hi = e.min(e.add(lo, kChunkElements), e.index(whole));
     SmallVector<Value> sums =
-        e.loop(lo, hi, kBlock, fold.init, [&](Value at, ValueRange soFar) { return fold.step(at, soFar, std::nullopt); });
+        e.loop(lo, hi, kBlock, fold.init, [&](Value at, ValueRange soFar) { return fold.step(at, soFar, maskAt(at)); });
     if (n > whole) { // in chunks before the last one no lane is left below the chunk's end
       VectorOps o = e.ops(kBlock);
       Value left = e.toI32(e.sub(e.min(e.add(lo, kChunkElements), e.index(n)), hi));

@@ -31,6 +31,9 @@ struct FlatFold {
   std::function<SmallVector<Value>(Value at, ValueRange soFar, std::optional<VectorOps::B> mask)> step;
   /// Accumulator i: two values of it, vectors or scalars, to one.
   std::function<Value(unsigned i, Value a, Value b)> merge;
+  /// The last block is stepped over as a whole, like every other, once only (a step may then write blocks of its own, since
+  /// buffers are padded); where n is no multiple of 32, every step gets a mask.
+  bool wholeBlocks = false;
 };
 /// The accumulators as scalars. Scratch: foldFlatScratch(n, accumulators) bytes in part `part`.
 SmallVector<Value> foldFlat(Group &group, unsigned part, int64_t n, const FlatFold &fold);

@@ -162,6 +162,25 @@ TEST(Elementwise, Quantize) {
 }
 
 // Codes and masks that come in and go out again, and the gradient of the squared error.
+// Folds in the loop of a group give what they give alone: padding is no element, chunks meet in the end, and a value that is
+// changed in the same loop is folded as it was made.
+TEST(Elementwise, FoldsRideAlong) {
+  for (const char *cpu : kProcessors)
+    for (const char *n : {"33", "64", "100", "70001"})
+      expectSameBits(with(R"(
+(%x: tensor<$nxf32> {t.special}, %s: tensor<f32> {t.value = 0.25}) -> (tensor<$nxf32>, tensor<f32>, tensor<i1>, tensor<i1>, tensor<$nx!q4.int4>, tensor<2xi32>) {
+  %y = nn.relu %x : tensor<$nxf32>
+  %m = q4.absmax %y : (tensor<$nxf32>) -> tensor<f32>
+  %f = q4.non_finite %y {infinities} : (tensor<$nxf32>) -> tensor<i1>
+  %g = q4.non_finite %x : (tensor<$nxf32>) -> tensor<i1>
+  %q = q4.quantize %y, %s {qmin = -7 : i32, qmax = 7 : i32} : (tensor<$nxf32>, tensor<f32>) -> tensor<$nx!q4.int4>
+  %c = q4.code_counts %q : (tensor<$nx!q4.int4>) -> tensor<2xi32>
+  return %y, %m, %f, %g, %q, %c : tensor<$nxf32>, tensor<f32>, tensor<i1>, tensor<i1>, tensor<$nx!q4.int4>, tensor<2xi32>
+})",
+                          {{"n", n}}),
+                     cpu);
+}
+
 TEST(Elementwise, CopiesAndMse) {
   everywhere(R"((%a: tensor<90x!q4.int4>, %b: tensor<90x!q4.log<4>>, %c: tensor<90xi1>, %d: tensor<90xi16>)
       -> (tensor<9x10x!q4.int4>, tensor<90x!q4.log<4>>, tensor<90xi1>, tensor<90xi16>) {

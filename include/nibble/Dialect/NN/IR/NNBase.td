@@ -40,4 +40,10 @@ def NN_Elementwise : NativeOpTrait<"ElementwiseLike"> {
   let cppNamespace = "::nibble";
 }
 
+/// Marks ops that fold the elements of operand 0 in an order that does not matter: Schedule lets them ride in the loop of an
+/// element-wise group.
+def NN_Fold : NativeOpTrait<"FoldLike"> {
+  let cppNamespace = "::nibble";
+}
+
 #endif

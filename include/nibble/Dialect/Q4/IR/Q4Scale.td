@@ -3,7 +3,7 @@
 #define NIBBLE_DIALECT_Q4_IR_Q4SCALE_TD
 include "nibble/Dialect/Q4/IR/Q4Types.td"
 
-def Q4_AbsMaxOp : Q4_Op<"absmax"> {
+def Q4_AbsMaxOp : Q4_Op<"absmax", [NN_Fold]> {
   let summary = "max|x| over the tensor; NaN where any element is NaN";
   let arguments = (ins RealTensor:$x); let results = (outs ScalarF32:$result);
 }
@@ -11,7 +11,7 @@ def Q4_RangeOp : Q4_Op<"range"> {
   let summary = "lo = min(0, min x), hi = max(0, max x); both NaN where any element is NaN";
   let arguments = (ins RealTensor:$x); let results = (outs ScalarF32:$lo, ScalarF32:$hi);
 }
-def Q4_NonFiniteOp : Q4_Op<"non_finite"> {
+def Q4_NonFiniteOp : Q4_Op<"non_finite", [NN_Fold]> {
   let summary = "Does the tensor hold a NaN (or, with `infinities`, a ±Inf)?";
   let description = [{ The order-free OR of numerics.md, section 7; combined by `nibble_or` and read by `train.guard`. }];
   let arguments = (ins RealTensor:$x, UnitAttr:$infinities); let results = (outs 0DTensorOf<[I1]>:$result);
@@ -62,7 +62,7 @@ def Q4_FrozenRangeOp : Q4_Op<"frozen_range"> {
   let summary = "The stored maximum where it is set (≠ 0), else this batch's max|x| (evaluation before any training)";
   let arguments = (ins ScalarF32:$state, RealTensor:$x); let results = (outs ScalarF32:$result);
 }
-def Q4_CodeCountsOp : Q4_Op<"code_counts"> {
+def Q4_CodeCountsOp : Q4_Op<"code_counts", [NN_Fold]> {
   let summary = "How many codes stand at an end of their set, and how many are zero: tensor<2xi32>";
   let description = [{ Saturation and underflow of a quantized tensor, for the log. Ends: `qmin`, `qmax` (int), e = 7 (log).
     The first count is of codes equal to qmin or qmax, where qmin counts only if it is not the code of zero. }];
