@@ -14,6 +14,7 @@ different revisions are told apart in the table's last line.
 import argparse
 import concurrent.futures
 import math
+import re
 import statistics
 import sys
 import threading
@@ -57,13 +58,14 @@ def teacher_data():
 
 @dataclass
 class Row:
-    """A variant at one learning rate: test accuracy in % and final training loss of each seed."""
+    """A variant at one learning rate: test accuracy in % and final training loss of each seed that trained to the end."""
 
     variant: str
     lr: float
     accuracy: list
     loss: list
     milliseconds: list
+    stopped: int = 0
 
     @property
     def mean(self):
@@ -79,12 +81,12 @@ def standard_error(values):
 
 
 def best(rows, variant):
-    """The row of that variant with the best mean accuracy over its learning rates."""
-    return max((r for r in rows if r.variant == variant), key=lambda r: r.mean)
+    """The row of that variant with the best mean accuracy over its learning rates, of those at which every seed trained."""
+    return max((r for r in rows if r.variant == variant and not r.stopped), key=lambda r: r.mean)
 
 
 def have(rows, *variants):
-    return {v: best(rows, v) for v in variants if any(r.variant == v for r in rows)}
+    return {v: best(rows, v) for v in variants if any(r.variant == v and not r.stopped for r in rows)}
 
 
 def check_mnist(rows):
@@ -166,7 +168,17 @@ LOCK = threading.Lock()
 def run_one(store, name, task, variant, lr, seed, threads):
     """One training; its result is stored before this returns."""
     arguments = ["--data", task.data(), *arguments_of(task, variant, lr, seed), f"--threads={threads}"]
-    done = common.train(common.zoo_model(task.network, seed), arguments)
+    try:
+        done = common.train(common.zoo_model(task.network, seed), arguments)
+    except BenchmarkError as error:
+        stopped = re.search(r"training stopped at step .*", str(error))
+        if not stopped:
+            raise
+        with LOCK:  # a result too: at this rate the recipe does not train from this seed
+            store.add(key_of(name, task, variant, lr, seed), task=name, variant=variant, lr=lr, seed=seed,
+                      threads=threads, command=str(error).splitlines()[0], ended=stopped[0])
+            print(f"{name} {variant} lr {lr} seed {seed}: {stopped[0]}", flush=True)
+        return
     last = common.epochs(done)[-1]
     with LOCK:
         record = store.add(key_of(name, task, variant, lr, seed), task=name, variant=variant, lr=lr, seed=seed,
@@ -208,9 +220,10 @@ def table(store, name, task, seeds):
     for variant in task.variants:
         for lr in task.rates:
             found = [r for r in (store.find(key_of(name, task, variant, lr, s)) for s in seeds) if r]
-            if found:
-                rows.append(Row(variant, lr, [r["test_accuracy"] for r in found], [r["train_loss"] for r in found],
-                                [r["ms_per_step"] for r in found]))
+            done = [r for r in found if "ended" not in r]
+            if done:
+                rows.append(Row(variant, lr, [r["test_accuracy"] for r in done], [r["train_loss"] for r in done],
+                                [r["ms_per_step"] for r in done], len(found) - len(done)))
     return rows
 
 
@@ -219,7 +232,8 @@ def print_table(store, name, task, rows):
     print(f"{'recipe':<14}{'lr':>6}{'seeds':>7}{'test %':>9}{'s.e.':>7}{'loss':>9}{'s.e.':>8}{'ms/step':>9}")
     for r in rows:
         print(f"{r.variant:<14}{r.lr:>6}{len(r.accuracy):>7}{r.mean:>9.2f}{standard_error(r.accuracy):>7.2f}"
-              f"{r.mean_loss:>9.4f}{standard_error(r.loss):>8.4f}{statistics.median(r.milliseconds):>9.2f}")
+              f"{r.mean_loss:>9.4f}{standard_error(r.loss):>8.4f}{statistics.median(r.milliseconds):>9.2f}"
+              + (f"  {r.stopped} more stopped: diverged, or a layer died" if r.stopped else ""))
     revisions = sorted({r["revision"] for r in store.records})
     print(f"revisions: {', '.join(revisions)}; cpu: {', '.join(sorted({r['machine']['cpu'] for r in store.records}))}")
 
