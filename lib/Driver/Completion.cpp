@@ -98,7 +98,7 @@ static std::string bashScript(Tools tool) {
   auto paths = [&](Takes what, const char *flag) {
     std::string pattern = bashPattern(tool, what);
     if (!pattern.empty())
-      cases += "    " + pattern + ") compopt -o filenames; COMPREPLY=($(compgen " + flag + " -- \"$cur\")); return;;\n";
+      cases += "    " + pattern + ") compopt -o filenames; IFS=$'\\n'; COMPREPLY=($(compgen " + flag + " -- \"$cur\")); return;;\n";
   };
   paths(Takes::File, "-f");
   paths(Takes::Folder, "-d");
@@ -118,7 +118,7 @@ static std::string bashScript(Tools tool) {
     if [[ ${COMPREPLY[0]-} == *= ]]; then compopt -o nospace; fi
   else
     compopt -o filenames
-    local IFS=$'\n'
+    IFS=$'\n'
     COMPREPLY=($(compgen -f -X '!*.onnx' -- "$cur") $(compgen -d -- "$cur"))
   fi
 }
