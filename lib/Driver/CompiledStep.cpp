@@ -156,7 +156,7 @@ Status CompiledStep::train(const runtime::Batch &batch, double learningRate, int
                                static_cast<int64_t>(seed), step, numbers, threads);
   result.code = code == 0 ? runtime::StepCode::Ok : runtime::StepCode::NonFinite;
   result.loss = numbers[0];
-  result.correct = layout.classes > 0 ? static_cast<int64_t>(numbers[1]) : 0;
+  result.correct = static_cast<int64_t>(numbers[1]);
   result.layers = code == 0 ? health.update(report()) : health.layers();
   return Status::success();
 }
@@ -168,7 +168,7 @@ Status CompiledStep::evaluate(const runtime::Batch &batch, runtime::EvalResult &
   evalFunction(values.data(), arena.data(), x.data(), answers.data(), static_cast<int32_t>(batch.validRows), numbers, result.data(),
                threads);
   scores.lossSum = numbers[0];
-  scores.correct = layout.classes > 0 ? static_cast<int64_t>(numbers[1]) : 0;
+  scores.correct = static_cast<int64_t>(numbers[1]);
   return Status::success();
 }
 
