@@ -5,7 +5,7 @@
 # %nibble_data   folder with recorded data (environment variable NIBBLE_DATA; default ../shared/data);
 #                a test that needs it says REQUIRES: nibble-data and is reported as unsupported without it
 # %shlibext and the like are not needed: one system, Linux.
-# Features  nibble-data, onnxruntime, sklearn, avx512, avx512vnni, asan
+# Features  nibble-data, onnxruntime, sklearn, avx512, avx512vnni, asan, tmpfs (a test may mount a small disk: unshare -m, mount)
 import os
 import subprocess
 
@@ -34,8 +34,8 @@ for name in ("HOME", "TMPDIR", "OMP_NUM_THREADS"):
     if name in os.environ:
         config.environment[name] = os.environ[name]
 if config.sanitize:
-    # Containers cross between our instrumented code and LLVM's, which is not instrumented.
-    config.environment["ASAN_OPTIONS"] = "detect_container_overflow=0:detect_leaks=0"
+    # Containers and arenas cross between our instrumented code and LLVM's, which is not instrumented.
+    config.environment["ASAN_OPTIONS"] = "detect_container_overflow=0:allow_user_poisoning=0:detect_leaks=0"
     config.available_features.add("asan")
 
 config.substitutions.append(("%zoo", config.python + " -m nibble.zoo"))
@@ -49,6 +49,9 @@ with open("/proc/cpuinfo") as cpuinfo:
 for feature, flag in (("avx2", "avx2"), ("avx512", "avx512f"), ("avx512vnni", "avx512_vnni"), ("avx512bf16", "avx512_bf16")):
     if flag in flags:
         config.available_features.add(feature)
+
+if subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True).returncode == 0:
+    config.available_features.add("tmpfs")
 
 found = subprocess.run(
     [config.python, "-c", "import importlib.util as u; print(*[m for m in ('onnxruntime', 'sklearn', 'onnx', 'torch') if u.find_spec(m)])"],

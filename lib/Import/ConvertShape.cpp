@@ -128,6 +128,8 @@ static LogicalResult convertSqueeze(NodeContext &n) {
 static LogicalResult convertUnsqueeze(NodeContext &n) {
   Shape from = n.shape(0), to;
   auto axes = n.integersOf("axes", 1);
+  if (axes && from.size() + axes->size() > kMaxRank)
+    return n.error("makes a tensor of " + Twine(from.size() + axes->size()) + " dimensions");
   if (axes)
     axes = n.axes(*axes, from.size() + axes->size());
   if (!axes)
@@ -182,6 +184,8 @@ static LogicalResult castTo(NodeContext &n, DataType to) {
   const HostTensor &from = *constant->tensor;
   if (!from.hasData() || !(isFloat(to) || isInteger(to)))
     return n.error("casts a constant of " + typeName(from.type) + " to " + typeName(to));
+  if (failed(n.checkFold(from.shape)))
+    return failure();
   HostTensor result;
   result.type = to;
   result.shape = from.shape;

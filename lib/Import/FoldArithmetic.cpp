@@ -12,16 +12,16 @@ using namespace nibble;
 using namespace nibble::importer;
 
 /// Flat index into an operand of `shape` for each element of the result.
-static std::vector<int64_t> broadcastIndices(const Shape &shape, const Shape &result) {
+static std::vector<uint32_t> broadcastIndices(const Shape &shape, const Shape &result) {
   size_t rank = result.size(), missing = rank - shape.size();
   Shape strides(rank, 0), index(rank, 0);
   int64_t stride = 1;
   for (size_t d = shape.size(); d-- > 0; stride *= shape[d])
     strides[missing + d] = shape[d] == 1 ? 0 : stride;
-  std::vector<int64_t> places(countElements(result));
-  int64_t place = 0;
-  for (int64_t &p : places) {
-    p = place;
+  std::vector<uint32_t> places(countElements(result));
+  int64_t place = 0; // below kMaxElements
+  for (uint32_t &p : places) {
+    p = static_cast<uint32_t>(place);
     for (size_t d = rank; d-- > 0;) {
       place += strides[d];
       if (++index[d] < result[d])
@@ -37,7 +37,7 @@ static std::vector<int64_t> broadcastIndices(const Shape &shape, const Shape &re
 struct Operands {
   const HostTensor *a, *b;
   Shape shape;
-  std::vector<int64_t> places[2];
+  std::vector<uint32_t> places[2];
 };
 
 static std::optional<Operands> operandsOf(NodeContext &n, size_t first = 0) {
@@ -97,6 +97,8 @@ static LogicalResult foldUnary(NodeContext &n) {
   const HostTensor *x = n.host(0);
   if (!x || !x->hasData() || (x->isInteger() && !takesIntegers))
     return n.error("has a constant operand of type " + (x ? typeName(x->type) : "none"));
+  if (failed(n.checkFold(x->shape)))
+    return failure();
   HostTensor result = *x;
   for (float &value : result.floats)
     value = floats(value);

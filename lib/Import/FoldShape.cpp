@@ -160,6 +160,8 @@ static LogicalResult foldSlice(NodeContext &n) {
                                                   : (start - end - step - 1) / -step);
     Shape shape = result.shape;
     shape[*axis] = taken;
+    if (failed(n.checkFold(shape)))
+      return failure();
     int64_t inner = countElements(Shape(shape.begin() + *axis + 1, shape.end()));
     result = pick(result, shape, [&](int64_t e) {
       int64_t in = e % inner, at = e / inner % taken, out = e / inner / taken;
@@ -177,20 +179,22 @@ static LogicalResult foldRange(NodeContext &n) {
     return failure();
   if (start->size() != 1 || limit->size() != 1 || delta->size() != 1 || delta->at(0) == 0)
     return n.error("takes a scalar start, limit and step (not 0)");
-  double count = std::ceil((limit->at(0) - start->at(0)) / delta->at(0));
-  if (!(count <= kMaxFoldedElements) ||
-      failed(n.checkFold({std::max<int64_t>(0, static_cast<int64_t>(count))})))
-    return count <= kMaxFoldedElements
-               ? failure()
-               : n.error("makes a constant of " + numberText(count) + " elements");
-  HostTensor result =
-      HostTensor::zeros(start->type, {std::max<int64_t>(0, static_cast<int64_t>(count))});
-  for (int64_t i = 0; i < result.shape[0]; ++i) {
-    double value = start->at(0) + static_cast<double>(i) * delta->at(0);
+  if (start->isFloat() != delta->isFloat())
+    return n.error("takes a start and a step of one type");
+  double wanted = std::ceil((limit->at(0) - start->at(0)) / delta->at(0));
+  if (!(wanted <= kMaxFoldedElements)) // or not a number
+    return n.error("makes a constant of " + numberText(wanted) + " elements");
+  int64_t count = wanted > 0 ? static_cast<int64_t>(wanted) : 0;
+  if (failed(n.checkFold({count})))
+    return failure();
+  HostTensor result = HostTensor::zeros(start->type, {count});
+  for (int64_t i = 0; i < count; ++i) {
     if (result.isFloat())
-      result.floats[i] = static_cast<float>(value);
-    else
-      result.ints[i] = static_cast<int64_t>(value);
+      result.floats[i] = static_cast<float>(start->at(0) + static_cast<double>(i) * delta->at(0));
+    else // unsigned: what overflows wraps
+      result.ints[i] = static_cast<int64_t>(static_cast<uint64_t>(start->ints[0]) +
+                                            static_cast<uint64_t>(i) *
+                                                static_cast<uint64_t>(delta->ints[0]));
   }
   n.set(0, std::move(result));
   return success();
@@ -219,6 +223,8 @@ template <double (*join)(double, double)> static LogicalResult foldReduce(NodeCo
     axes = n.axes(*axes, x->shape.size());
   if (!axes || x->size() < 1)
     return axes ? n.error("reduces nothing") : failure();
+  if (failed(n.checkFold(x->shape)))
+    return failure();
   Shape kept = x->shape, dropped;
   for (size_t d = 0; d < kept.size(); ++d) {
     bool reduced = axes->empty() || llvm::is_contained(*axes, static_cast<int64_t>(d));

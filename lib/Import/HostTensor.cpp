@@ -38,7 +38,7 @@ std::string nibble::importer::typeName(DataType type) {
 
 int64_t nibble::importer::countElements(const std::vector<int64_t> &shape) {
   int64_t count = 1;
-  bool empty = false, huge = false;
+  bool empty = false, huge = shape.size() > kMaxRank;
   for (int64_t dim : shape) {
     if (dim < 0)
       return -1;
@@ -49,7 +49,7 @@ int64_t nibble::importer::countElements(const std::vector<int64_t> &shape) {
       huge |= count > kMaxElements;
     }
   }
-  return empty ? 0 : huge ? -1 : count;
+  return huge ? -1 : empty ? 0 : count;
 }
 
 std::string nibble::importer::shapeText(const std::vector<int64_t> &shape) {

@@ -119,7 +119,7 @@ public:
   std::string mergedNode;          // output of the final Softmax that the loss takes over
   std::string mergedOp;
   int64_t convolutions = 0, normalizations = 0;
-  int64_t foldedElements = 0;
+  int64_t foldedElements = 0, foldLimit = 0; // 0: not computed yet
 
 private:
   bool bindInputs();
@@ -151,6 +151,7 @@ private:
   llvm::StringSet<> needed; // values that the output depends on
   llvm::StringMap<Parameter> parameters;
   llvm::StringSet<> symbols, layers, exported;
+  llvm::StringMap<int> lastSymbol, lastLayer, lastStatistic; // numbers given to equal names
   std::vector<std::string> plainConstants;
   friend class NodeContext;
 };

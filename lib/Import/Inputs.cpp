@@ -78,6 +78,8 @@ static void bindBySample(ValueInfo &info, ArrayRef<int64_t> sample) {
   for (Dimension &dim : inner) {
     if (dim.value < 0)
       open.push_back(&dim);
+    else if (dim.value > kMaxElements || (dim.value > 0 && known > kMaxElements / dim.value))
+      return; // an absurd shape is refused later
     else
       known *= dim.value;
   }

@@ -165,6 +165,8 @@ void NodeContext::set(size_t i, HostTensor tensor) {
 void NodeContext::setView(const Constant &constant, LayoutStep step) {
   if (node.outputs.empty())
     return;
+  if (failed(checkFold(constant.tensor->shape))) // reported: what reads the view finds some constant
+    return set(0, HostTensor::zeros(DataType::Float, {}));
   Constant view = constant;
   HostTensor moved;
   if (step.isPerm) {
@@ -201,14 +203,20 @@ LogicalResult NodeContext::check(const Shape &shape) {
     return success();
   return error(
       "a tensor of shape " + shapeText(shape) +
-      (count == 0 ? " has no elements" : " is too large (more than 2^31 elements) or negative"));
+      (count == 0 ? " has no elements" : " is too large (more than 2^31 elements or 64 dimensions) or negative"));
 }
 
 LogicalResult NodeContext::checkFold(const Shape &shape) {
+  if (importer.foldLimit == 0) {
+    importer.foldLimit = kMaxFoldedElements;
+    for (const auto &[name, tensor] : importer.graph.initializers)
+      importer.foldLimit += 4 * std::max<int64_t>(tensor->size(), 0); // each at most 2^31
+  }
   int64_t count = countElements(shape);
-  if (count < 0 || count > kMaxFoldedElements - importer.foldedElements)
+  if (count < 0 || count > importer.foldLimit - importer.foldedElements)
     return error("makes a constant of shape " + shapeText(shape) +
-                     "; folding makes at most 2^28 elements in all",
+                     "; folding makes at most 2^25 elements in all, and four times those of the "
+                     "file's own tensors",
                  "store large constants as initializers");
   importer.foldedElements += count;
   return success();

@@ -82,14 +82,17 @@ bool Importer::matches(const std::vector<std::string> &expressions, ArrayRef<std
   return false;
 }
 
-static std::string unique(llvm::StringSet<> &taken, const std::string &name) {
+/// `name`, or it with the first number behind it that is free. `last` has the numbers given so far:
+/// thousands of nodes of one name do not try them all again.
+static std::string unique(llvm::StringSet<> &taken, llvm::StringMap<int> &last,
+                          const std::string &name) {
   std::string result = name;
-  for (int i = 1; !taken.insert(result).second; ++i)
-    result = name + "_" + std::to_string(i);
+  while (!taken.insert(result).second)
+    result = name + "_" + std::to_string(++last[name]);
   return result;
 }
-std::string Importer::uniqueSymbol(std::string name) { return unique(symbols, name); }
-std::string Importer::uniqueLayer(std::string name) { return unique(layers, name); }
+std::string Importer::uniqueSymbol(std::string name) { return unique(symbols, lastSymbol, name); }
+std::string Importer::uniqueLayer(std::string name) { return unique(layers, lastLayer, name); }
 
 //===----------------------------------------------------------------------===//
 // Initial values
@@ -229,8 +232,9 @@ Value Importer::parameter(NodeContext &node, const Constant &constant, train::Ro
   // Each normalization updates statistics of its own, whatever the exporter shared.
   std::string key = constant.root;
   if (role == train::Role::RunningStat)
-    for (int copy = 0; parameters.contains(key) || copy == 0; ++copy)
-      key = "statistic " + std::to_string(copy) + " " + constant.root;
+    do
+      key = "statistic " + std::to_string(lastStatistic[constant.root]++) + " " + constant.root;
+    while (parameters.contains(key));
   Parameter &parameter = parameters[key];
   if (!parameter.variable) {
     parameter.variable = createVariable(node, constant, role, layout);

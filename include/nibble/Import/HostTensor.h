@@ -42,11 +42,14 @@ std::string typeName(DataType type);
 /// Largest number of elements of any tensor of a graph (8 GiB of f32); sizes up to it are computed
 /// without overflow.
 inline constexpr int64_t kMaxElements = int64_t(1) << 31;
-/// Largest number of elements that constant folding may make in all (1 GiB of f32, twice that of
-/// integers).
-inline constexpr int64_t kMaxFoldedElements = int64_t(1) << 28;
+/// What constant folding may make in all, whatever the file: so many elements (256 MiB of integers)
+/// and four times the elements of the file's own initializers.
+inline constexpr int64_t kMaxFoldedElements = int64_t(1) << 25;
+/// Largest number of dimensions, NumPy's.
+inline constexpr size_t kMaxRank = 64;
 
-/// Product of the dimensions; -1 where one is negative or the product exceeds kMaxElements.
+/// Product of the dimensions; -1 where one is negative, there are more than kMaxRank, or the product
+/// of those that are not 0 exceeds kMaxElements (so that strides never overflow).
 int64_t countElements(const std::vector<int64_t> &shape);
 /// "2x3x4"; "scalar" for rank 0.
 std::string shapeText(const std::vector<int64_t> &shape);

@@ -58,7 +58,8 @@ static void decodeRaw(const std::string &raw, HostTensor &out) {
   auto toFloat = [&](size_t i, auto value) { out.floats[i] = static_cast<float>(value); };
   switch (out.type) {
   case DataType::Float:
-    std::memcpy(out.floats.data(), raw.data(), raw.size());
+    if (!raw.empty()) // an empty vector has no address
+      std::memcpy(out.floats.data(), raw.data(), raw.size());
     return;
   case DataType::Double:
     return eachRaw<double>(raw, toFloat);
@@ -135,7 +136,7 @@ HostTensor nibble::importer::decodeTensor(const onnx::TensorProto &tensor) {
   if (count < 0)
     throw std::runtime_error("tensor '" + tensor.name() + "' has the shape " +
                              shapeText(out.shape) +
-                             ": a negative dimension, or more than 2^31 elements");
+                             ": a negative dimension, more than 64 of them, or more than 2^31 elements");
   if (!out.hasData())
     return out;
   bool raw = tensor.has_raw_data();

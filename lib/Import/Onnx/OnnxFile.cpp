@@ -12,8 +12,10 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/stubs/logging.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <set>
 #include <stdexcept>
 
@@ -125,6 +127,62 @@ static void fillGraph(onnx::ModelProto &model, Graph &graph) {
     graph.recorded[output.name] = output;
 }
 
+namespace {
+
+/// How many nodes a graph has once its calls of local functions are inlined. Functions that call each
+/// other can double at each level, so this is known before it is done.
+class InlinedSize {
+public:
+  explicit InlinedSize(const onnx::ModelProto &model) {
+    for (const auto &function : model.functions())
+      functions[{function.domain(), function.name()}].push_back(&function);
+  }
+
+  /// Throws where there are more than kMaxNodes.
+  template <typename Nodes> uint64_t count(const Nodes &nodes, int level = 0) {
+    uint64_t total = 0;
+    for (const onnx::NodeProto &node : nodes) {
+      total += 1 + call(node, level);
+      if (level > 0) // a copy for each call, with the constants that it holds
+        total += node.ByteSizeLong() / kBytesOfNode;
+      for (const auto &attribute : node.attribute()) {
+        total += attribute.has_g() ? count(attribute.g().node(), level) : 0;
+        for (const auto &graph : attribute.graphs())
+          total += count(graph.node(), level);
+      }
+      if (total > kMaxNodes)
+        throw std::runtime_error("its functions make more than " + std::to_string(kMaxNodes) +
+                                 " nodes once each call is written out");
+    }
+    return total;
+  }
+
+private:
+  static constexpr uint64_t kMaxNodes = 200000, kBytesOfNode = 256;
+  static constexpr int kMaxLevels = 200; // of functions that call functions; ends a cycle, too
+
+  /// Overloads of one name count as their largest.
+  uint64_t call(const onnx::NodeProto &node, int level) {
+    auto found = functions.find({node.domain(), node.op_type()});
+    if (found == functions.end())
+      return 0;
+    if (level > kMaxLevels)
+      throw std::runtime_error("function '" + node.op_type() + "' calls itself, or functions call " +
+                               "each other more than " + std::to_string(kMaxLevels) + " levels deep");
+    auto [known, isNew] = counts.try_emplace(found->first, 0);
+    uint64_t most = known->second;
+    if (most == 0)
+      for (const onnx::FunctionProto *function : found->second)
+        most = std::max(most, count(function->node(), level + 1));
+    return counts[found->first] = most;
+  }
+
+  std::map<std::pair<std::string, std::string>, std::vector<const onnx::FunctionProto *>> functions;
+  std::map<std::pair<std::string, std::string>, uint64_t> counts;
+};
+
+} // namespace
+
 /// Checker and inlining of local functions. ONNX's version converter is not used:
 /// docs/rationale/import.md says why.
 static void normalize(onnx::ModelProto &model, std::vector<Problem> &problems) {
@@ -149,7 +207,10 @@ static void normalize(onnx::ModelProto &model, std::vector<Problem> &problems) {
     return;
   if (model.functions_size() > 0)
     guarded(problems, "inlining the model's functions: ", "",
-            [&] { onnx::inliner::InlineLocalFunctions(model); });
+            [&] {
+              InlinedSize(model).count(model.graph().node());
+              onnx::inliner::InlineLocalFunctions(model);
+            });
 }
 
 std::unique_ptr<OnnxFile> OnnxFile::load(const std::string &path, std::vector<Problem> &problems) {

@@ -237,7 +237,7 @@ private:
     int64_t inner = 1, outer = 1, length = shape[static_cast<size_t>(axis)];
     for (int64_t d = 0; d < rank; ++d)
       (d < axis ? outer : d > axis ? inner : length) *= d == axis ? 1 : shape[d];
-    int64_t blocks = grid.block ? (length + grid.block - 1) / grid.block : length;
+    int64_t blocks = grid.block && length > 0 ? (length - 1) / grid.block + 1 : length;
     int64_t wanted = grid.block ? outer * blocks * inner : length;
     if (static_cast<int64_t>(grid.scales.size()) != wanted)
       throw std::runtime_error(describe(node) + ": " + std::to_string(grid.scales.size()) +
@@ -384,10 +384,13 @@ private:
   }
 
   void renameInputs(onnx::GraphProto &inside) {
-    auto current = [&](std::string name) {
-      for (auto found = renamed.find(name); found != renamed.end(); found = renamed.find(name))
-        name = found->second;
-      return name;
+    auto current = [&](const std::string &name) {
+      std::string last = name;
+      for (auto found = renamed.find(last); found != renamed.end(); found = renamed.find(last))
+        last = found->second;
+      if (last != name)
+        renamed[name] = last; // the next time it is one step
+      return last;
     };
     for (auto &node : *inside.mutable_node()) {
       for (auto &input : *node.mutable_input())
