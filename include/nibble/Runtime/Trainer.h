@@ -52,9 +52,9 @@ struct RunControl {
   /// With options.evalOnly: the state to score, or null.
   const Checkpoint *evaluated = nullptr;
   /// The log's first record; the trainer adds what it knows of data and steps. Nothing: none.
-  std::optional<ModelSummary> model;
+  std::optional<ModelSummary> model = {};
   /// Told of every record. They must outlive the trainer.
-  std::vector<RunObserver *> observers;
+  std::vector<RunObserver *> observers = {};
 };
 
 /// Where progress goes.
