@@ -42,7 +42,7 @@ class MnistNetwork:
     file: str
     normalize: str
     expected: float
-    lr: float = 0.01
+    lr: float = 0.05
 
 
 STANDARD = "0.1307,0.3081"  # MNIST's mean and standard deviation, after division by 255
