@@ -5,8 +5,9 @@
 # %nibble_data   folder with recorded data (environment variable NIBBLE_DATA; default ../shared/data);
 #                a test that needs it says REQUIRES: nibble-data and is reported as unsupported without it
 # %shlibext and the like are not needed: one system, Linux.
-# Features  nibble-data, onnxruntime, sklearn, avx512, avx512vnni, asan, tmpfs (a test may mount a small disk: unshare -m, mount)
+# Features  nibble-data, onnxruntime, sklearn, avx512, avx512vnni, asan, chromium, tmpfs (a test may mount a small disk: unshare -m, mount)
 import os
+import shutil
 import subprocess
 
 import lit.formats
@@ -52,6 +53,9 @@ for feature, flag in (("avx2", "avx2"), ("avx512", "avx512f"), ("avx512vnni", "a
 
 if subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True).returncode == 0:
     config.available_features.add("tmpfs")
+
+if shutil.which("chromium", path=config.environment["PATH"]):
+    config.available_features.add("chromium")
 
 found = subprocess.run(
     [config.python, "-c", "import importlib.util as u; print(*[m for m in ('onnxruntime', 'sklearn', 'onnx', 'torch') if u.find_spec(m)])"],

@@ -5,7 +5,9 @@
 
 using namespace nibble;
 
-bool nibble::isShell(const std::string &name) { return name == "bash" || name == "zsh" || name == "fish"; }
+bool nibble::isShell(const std::string &name) {
+  return name == "bash" || name == "zsh" || name == "fish";
+}
 
 //===----------------------------------------------------------------------===//
 // What an option takes
@@ -17,7 +19,8 @@ static std::vector<std::string> words(llvm::StringRef text, llvm::StringRef sepa
   return {parts.begin(), parts.end()};
 }
 
-/// The values that can be listed: the words of "sgd|adam|adamw" (placeholders are in capitals), and names that the compiler knows.
+/// The values that can be listed: the words of "sgd|adam|adamw" (placeholders are in capitals), and
+/// names that the compiler knows.
 static std::vector<std::string> valuesOf(const ToolOption &option) {
   if (option.name == "recipe")
     return recipeNames();
@@ -51,9 +54,13 @@ static Takes takes(const ToolOption &option) {
 }
 
 /// The value may be left out, and then only "=" brings it.
-static bool isOptional(const ToolOption &option) { return llvm::StringRef(option.metavar).starts_with("["); }
+static bool isOptional(const ToolOption &option) {
+  return llvm::StringRef(option.metavar).starts_with("[");
+}
 
-static std::string dashed(const ToolOption &option) { return (option.name.size() == 1 ? "-" : "--") + option.name; }
+static std::string dashed(const ToolOption &option) {
+  return (option.name.size() == 1 ? "-" : "--") + option.name;
+}
 
 static std::vector<const ToolOption *> optionsOf(Tools tool) {
   std::vector<const ToolOption *> shown;
@@ -63,7 +70,9 @@ static std::vector<const ToolOption *> optionsOf(Tools tool) {
   return shown;
 }
 
-static const char *commandOf(Tools tool) { return tool == TrainTool ? "nibble-train" : "nibble-compile"; }
+static const char *commandOf(Tools tool) {
+  return tool == TrainTool ? "nibble-train" : "nibble-compile";
+}
 
 /// 'text' for a shell.
 static std::string quoted(llvm::StringRef text) {
@@ -82,14 +91,16 @@ static std::string bashPattern(Tools tool, Takes what) {
   std::vector<std::string> patterns;
   for (const ToolOption *option : optionsOf(tool))
     if (takes(*option) == what)
-      patterns.push_back(dashed(*option) + (isOptional(*option) ? "=" : "|" + dashed(*option) + "="));
+      patterns.push_back(dashed(*option) +
+                         (isOptional(*option) ? "=" : "|" + dashed(*option) + "="));
   return llvm::join(patterns, "|");
 }
 
 static std::string bashScript(Tools tool) {
   std::string function = tool == TrainTool ? "_nibble_train" : "_nibble_compile", names, cases;
   for (const ToolOption *option : optionsOf(tool)) {
-    bool wantsValue = takes(*option) != Takes::Nothing && option->name.size() > 1 && !isOptional(*option);
+    bool wantsValue =
+        takes(*option) != Takes::Nothing && option->name.size() > 1 && !isOptional(*option);
     names += " " + dashed(*option) + (wantsValue ? "=" : "");
     if (takes(*option) == Takes::Values)
       cases += "    " + dashed(*option) + "|" + dashed(*option) + "=) COMPREPLY=($(compgen -W " +
@@ -98,7 +109,8 @@ static std::string bashScript(Tools tool) {
   auto paths = [&](Takes what, const char *flag) {
     std::string pattern = bashPattern(tool, what);
     if (!pattern.empty())
-      cases += "    " + pattern + ") compopt -o filenames; IFS=$'\\n'; COMPREPLY=($(compgen " + flag + " -- \"$cur\")); return;;\n";
+      cases += "    " + pattern + ") compopt -o filenames; IFS=$'\\n'; COMPREPLY=($(compgen " +
+               flag + " -- \"$cur\")); return;;\n";
   };
   paths(Takes::File, "-f");
   paths(Takes::Folder, "-d");
@@ -111,7 +123,8 @@ static std::string bashScript(Tools tool) {
   elif [[ $option == = ]]; then option=${COMP_WORDS[COMP_CWORD-2]}=; fi
   COMPREPLY=()
   case $option in
-)" + cases + R"(  esac
+)" + cases +
+         R"(  esac
   if [[ $cur == -* ]]; then
     COMPREPLY=($(compgen -W ')" +
          names.substr(1) + R"( --help' -- "$cur"))
@@ -122,7 +135,8 @@ static std::string bashScript(Tools tool) {
     COMPREPLY=($(compgen -f -X '!*.onnx' -- "$cur") $(compgen -d -- "$cur"))
   fi
 }
-complete -F )" + function + " " + commandOf(tool) + "\n";
+complete -F )" +
+         function + " " + commandOf(tool) + "\n";
 }
 
 //===----------------------------------------------------------------------===//
@@ -154,14 +168,16 @@ static std::string zshAction(const ToolOption &option) {
 }
 
 static std::string zshScript(Tools tool) {
-  std::string out = "#compdef " + std::string(commandOf(tool)) + "\n# " + commandOf(tool) + " --completion=zsh\n_arguments \\\n";
+  std::string out = "#compdef " + std::string(commandOf(tool)) + "\n# " + commandOf(tool) +
+                    " --completion=zsh\n_arguments \\\n";
   for (const ToolOption *option : optionsOf(tool)) {
     std::string spec = (option->repeats ? "*" : "") + dashed(*option);
     if (takes(*option) != Takes::Nothing)
       spec += option->name.size() == 1 ? "+" : isOptional(*option) ? "=-" : "=";
     spec += "[" + zshHelp(option->help) + "]";
     if (takes(*option) != Takes::Nothing)
-      spec += std::string(isOptional(*option) ? "::" : ":") + zshHelp(option->metavar) + ":" + zshAction(*option);
+      spec += std::string(isOptional(*option) ? "::" : ":") + zshHelp(option->metavar) + ":" +
+              zshAction(*option);
     out += "  " + quoted(spec) + " \\\n";
   }
   return out + "  '--help[list the options]' \\\n  '1:network:_files -g \"*.onnx\"'\n";

@@ -14,7 +14,8 @@ using namespace nibble;
 // Options
 //===----------------------------------------------------------------------===//
 
-static std::function<Status(ToolOptions &, const std::string &)> setPath(const char *name, std::string ReportOptions::*field) {
+static std::function<Status(ToolOptions &, const std::string &)>
+setPath(const char *name, std::string ReportOptions::*field) {
   return [=](ToolOptions &o, const std::string &value) {
     if (value.empty())
       return Status::error(std::string("--") + name + ": a path expected");
@@ -24,35 +25,42 @@ static std::function<Status(ToolOptions &, const std::string &)> setPath(const c
 }
 
 void nibble::addReportOptions(std::vector<ToolOption> &table) {
-  table.push_back({"report", "[FILE]", "a page with curves, health of the layers, bits, time and memory (default DIR/report.html)",
-                   OptionGroup::Output, TrainTool, false, [](ToolOptions &o, const std::string &value) {
-                     o.report.wanted = true;
-                     o.report.page = value;
-                     return Status::success();
-                   }});
-  table.push_back({"baseline", "FILE", "log of a float run for the report to compare with", OptionGroup::Output, TrainTool, false,
+  table.push_back(
+      {"report", "[FILE]",
+       "a page with curves, health of the layers, bits, time and memory (default DIR/report.html)",
+       OptionGroup::Output, TrainTool, false, [](ToolOptions &o, const std::string &value) {
+         o.report.wanted = true;
+         o.report.page = value;
+         return Status::success();
+       }});
+  table.push_back({"baseline", "FILE", "log of a float run for the report to compare with",
+                   OptionGroup::Output, TrainTool, false,
                    setPath("baseline", &ReportOptions::baseline)});
-  table.push_back({"report-from", "FILE", "make the report of this log, written to -o, and do nothing else", OptionGroup::Output, TrainTool,
-                   false, setPath("report-from", &ReportOptions::fromLog)});
-  table.push_back({"tensorboard", "DIR", "event files for TensorBoard", OptionGroup::Output, TrainTool, false,
-                   setPath("tensorboard", &ReportOptions::tensorboard)});
-  table.push_back({"completion", "bash|zsh|fish", "print this shell's completion of the command and exit", OptionGroup::Output, BothTools,
-                   false, [](ToolOptions &o, const std::string &value) {
-                     if (!isShell(value))
-                       return Status::error("--completion: bash, zsh or fish expected, found '" + value + "'");
-                     o.completion = value;
-                     return Status::success();
-                   }});
+  table.push_back(
+      {"report-from", "FILE", "make the report of this log, written to -o, and do nothing else",
+       OptionGroup::Output, TrainTool, false, setPath("report-from", &ReportOptions::fromLog)});
+  table.push_back({"tensorboard", "DIR", "event files for TensorBoard", OptionGroup::Output,
+                   TrainTool, false, setPath("tensorboard", &ReportOptions::tensorboard)});
+  table.push_back(
+      {"completion", "bash|zsh|fish", "print this shell's completion of the command and exit",
+       OptionGroup::Output, BothTools, false, [](ToolOptions &o, const std::string &value) {
+         if (!isShell(value))
+           return Status::error("--completion: bash, zsh or fish expected, found '" + value + "'");
+         o.completion = value;
+         return Status::success();
+       }});
 }
 
 Status nibble::checkReportOptions(const ToolOptions &options, bool &isComplete) {
   isComplete = !options.report.fromLog.empty();
   if (isComplete && (options.report.wanted || !options.report.tensorboard.empty()))
-    return Status::error("--report-from makes the page of a log; --report and --tensorboard watch a run");
+    return Status::error(
+        "--report-from makes the page of a log; --report and --tensorboard watch a run");
   if (!isComplete && options.given.contains("o"))
     return Status::error("-o means something only with --report-from (a run writes to --out DIR)");
   if (options.train.evalOnly && (options.report.wanted || !options.report.tensorboard.empty()))
-    return Status::error("--report and --tensorboard watch a training run, and --eval-only is none");
+    return Status::error(
+        "--report and --tensorboard watch a training run, and --eval-only is none");
   if (!options.report.baseline.empty() && !isComplete && !options.report.wanted)
     return Status::error("--baseline means something only with --report or --report-from");
   return Status::success();
@@ -87,7 +95,8 @@ Status nibble::writeReportFromLog(const ToolOptions &options, llvm::raw_ostream 
   std::string page = options.out;
   if (page.empty())
     page = std::filesystem::path(options.report.fromLog).replace_extension(".html").string();
-  if (std::filesystem::path(page).lexically_normal() == std::filesystem::path(options.report.fromLog).lexically_normal())
+  if (std::filesystem::path(page).lexically_normal() ==
+      std::filesystem::path(options.report.fromLog).lexically_normal())
     return Status::error(page + ": is the log itself; say where the page goes with -o FILE");
   if (Status status = runtime::writeReport(page, *run, *baseline ? &**baseline : nullptr); !status)
     return status;
@@ -101,7 +110,9 @@ Result<RunReport> RunReport::create(const ToolOptions &options) {
     auto baseline = readBaseline(options);
     if (!baseline)
       return baseline.status();
-    result.page = options.report.page.empty() ? (std::filesystem::path(options.out) / "report.html").string() : options.report.page;
+    result.page = options.report.page.empty()
+                      ? (std::filesystem::path(options.out) / "report.html").string()
+                      : options.report.page;
     auto report = runtime::ReportWriter::create(result.page, std::move(*baseline));
     if (!report)
       return report.status();
@@ -174,8 +185,8 @@ runtime::ModelSummary nibble::summarize(const CompiledModel &model, const ToolOp
   summary.codeBytes = static_cast<int64_t>(model.object.size());
   summary.compileSeconds = model.seconds;
   for (const PrecisionRow &row : model.precision)
-    summary.products.push_back({row.layer, row.kind, productName(row.product), row.left, row.right, static_cast<int64_t>(row.bits),
-                                row.multiplyAdds, row.reason});
+    summary.products.push_back({row.layer, row.kind, productName(row.product), row.left, row.right,
+                                static_cast<int64_t>(row.bits), row.multiplyAdds, row.reason});
   summary.notes = model.notes;
   return summary;
 }

@@ -90,9 +90,8 @@ static std::string eventAt(double wallTime, int64_t step) {
   return event;
 }
 
-std::string
-nibble::runtime::encodeScalars(double wallTime, int64_t step,
-                               std::span<const std::pair<std::string, float>> scalars) {
+std::string nibble::runtime::encodeScalars(double wallTime, int64_t step,
+                                           std::span<const std::pair<std::string, float>> scalars) {
   std::string summary;
   for (const auto &[tag, number] : scalars) {
     std::string value;

@@ -44,8 +44,8 @@ std::string report::tilesOf(const RunHistory &run) {
   std::string out;
   if (!run.validationAccuracy.empty())
     out += tile(percent(run.validationAccuracy.latest()),
-                "validation accuracy, best " + percent(run.bestAccuracy.value_or(0)) + " in epoch " +
-                    std::to_string(run.bestEpoch));
+                "validation accuracy, best " + percent(run.bestAccuracy.value_or(0)) +
+                    " in epoch " + std::to_string(run.bestEpoch));
   else if (!run.validationLoss.empty())
     out += tile(number(run.validationLoss.latest()), "validation loss");
   if (!run.epochLoss.empty())
@@ -70,11 +70,13 @@ std::string report::curvesOf(const RunHistory &run, const RunHistory *baseline) 
   if (run.steps == 0)
     return "";
   static const Curve none;
-  const Curve &floatLoss =
-      !baseline ? none : baseline->validationLoss.empty() ? baseline->loss : baseline->validationLoss;
-  const Curve &floatAccuracy = !baseline                              ? none
-                               : baseline->validationAccuracy.empty() ? baseline->epochAccuracy
-                                                                      : baseline->validationAccuracy;
+  const Curve &floatLoss = !baseline                          ? none
+                           : baseline->validationLoss.empty() ? baseline->loss
+                                                              : baseline->validationLoss;
+  const Curve &floatAccuracy = !baseline ? none
+                               : baseline->validationAccuracy.empty()
+                                   ? baseline->epochAccuracy
+                                   : baseline->validationAccuracy;
   Chart loss{"Loss",
              {{"training", "a", &run.loss, true},
               {"validation", "b", &run.validationLoss, false, true},
@@ -134,9 +136,9 @@ static std::string timeAndMemory(const RunHistory &run, const ModelSummary &mode
                                      (model.threads == 1 ? " thread" : " threads"));
   fact(out, "Runs", model.interpreted ? "the interpreter, not compiled code" : "");
   fact(out, "Trained numbers", model.parameters > 0 ? grouped(model.parameters) : "");
-  fact(out, "State", model.stateBytes > 0 ? bytes(model.stateBytes) +
-                                                " (parameters, moments, scales, statistics)"
-                                          : "");
+  fact(out, "State",
+       model.stateBytes > 0 ? bytes(model.stateBytes) + " (parameters, moments, scales, statistics)"
+                            : "");
   fact(out, "Working memory", bytesFact(model.arenaBytes));
   fact(out, "Kept for backward", bytesFact(model.savedBytes));
   if (model.weightBytes > 0 && model.readBytes > 0) {
@@ -154,10 +156,10 @@ static std::string howItWasMade(const ModelSummary &model) {
   fact(out, "Network", model.network);
   std::string data = model.data;
   if (model.samples > 0)
-    data += ": " + grouped(model.samples) + " samples" +
-            (model.validationSamples > 0 ? ", " + grouped(model.validationSamples) +
-                                               " for validation"
-                                         : "");
+    data +=
+        ": " + grouped(model.samples) + " samples" +
+        (model.validationSamples > 0 ? ", " + grouped(model.validationSamples) + " for validation"
+                                     : "");
   fact(out, "Data", data);
   if (model.steps > 0)
     fact(out, "Plan",
@@ -258,9 +260,10 @@ std::string nibble::runtime::renderReport(const RunHistory &run, const RunHistor
     out += "The log has no model record, so the page knows neither bits nor memory. ";
   if (run.strangeLines > 0)
     out += grouped(run.strangeLines) + " lines of the log are no records and were left out. ";
-  return out + "Made from the run's log: <code>nibble-train --report-from LOG -o PAGE</code>. "
-               "docs/howto/read-the-report.md explains each part.</footer></main>\n<div id=tip "
-               "role=status></div><script>" +
+  return out +
+         "Made from the run's log: <code>nibble-train --report-from LOG -o PAGE</code>. "
+         "docs/howto/read-the-report.md explains each part.</footer></main>\n<div id=tip "
+         "role=status></div><script>" +
          script + "</script></body></html>\n";
 }
 

@@ -140,8 +140,9 @@ struct Canvas {
     Axis steps = linearAxis(0, static_cast<double>(std::max<int64_t>(chart.lastStep, 2)), 5, true);
     for (double tick : steps.ticks)
       if (x(tick) > left + 50 && tick <= static_cast<double>(std::max<int64_t>(chart.lastStep, 2)))
-        out += "<path class=g d='M" + coordinate(x(tick)) + " 204v5'/><text class=m x=" +
-               coordinate(x(tick)) + " y=222>" + grouped(std::llround(tick)) + "</text>";
+        out += "<path class=g d='M" + coordinate(x(tick)) +
+               " 204v5'/><text class=m x=" + coordinate(x(tick)) + " y=222>" +
+               grouped(std::llround(tick)) + "</text>";
     return out;
   }
 
@@ -165,9 +166,8 @@ struct Canvas {
   std::string series(const Series &series) const {
     std::string out, style = series.style;
     const auto &buckets = series.curve->buckets();
-    bool spread = series.band && std::any_of(buckets.begin(), buckets.end(), [](const auto &b) {
-                    return b.count > 1;
-                  });
+    bool spread = series.band && std::any_of(buckets.begin(), buckets.end(),
+                                             [](const auto &b) { return b.count > 1; });
     if (spread)
       out += "<path class='band " + style + "' d='" + band(*series.curve) + "'/>";
     out += "<path class='line " + style + "' d='" + line(*series.curve) + "'/>";
@@ -183,8 +183,9 @@ struct Canvas {
       return "";
     double h = x(static_cast<double>(chart.markedStep));
     std::string text = coordinate(h);
-    return "<path class=stop d='M" + text + " 12V204'/><text class='r stop' x=" +
-           coordinate(h - 5) + " y=34>" + escape(chart.mark) + "</text>";
+    return "<path class=stop d='M" + text +
+           " 12V204'/><text class='r stop' x=" + coordinate(h - 5) + " y=34>" + escape(chart.mark) +
+           "</text>";
   }
 };
 
@@ -243,8 +244,8 @@ std::string nibble::runtime::report::draw(const Chart &chart) {
 
 const std::vector<double> &nibble::runtime::report::classBounds(Measure measure) {
   static const std::vector<double> underflow = {0.25, 0.5, 0.75, 0.9, underflowWatch, underflowBad};
-  static const std::vector<double> saturation = {0.001, 0.003, 0.01, 0.02, saturationWatch,
-                                                 saturationBad};
+  static const std::vector<double> saturation = {0.001, 0.003,           0.01,
+                                                 0.02,  saturationWatch, saturationBad};
   return measure == Measure::Underflow ? underflow : saturation;
 }
 
@@ -310,8 +311,8 @@ std::string nibble::runtime::report::drawStrip(const Curve &curve, Measure measu
     values += (values.empty() ? "" : ",") + std::string(text);
   }
   size_t across = isShare ? buckets.size() : std::max<size_t>(1, buckets.size() - 1);
-  return "<svg class=strip viewBox='0 0 " + std::to_string(across) +
-         (isShare ? " 1" : " 20") + "' preserveAspectRatio=none role=img aria-label='" +
-         escape(label) + "' data-v='" + values + "'" + (isShare ? " data-p=1" : "") + ">" +
+  return "<svg class=strip viewBox='0 0 " + std::to_string(across) + (isShare ? " 1" : " 20") +
+         "' preserveAspectRatio=none role=img aria-label='" + escape(label) + "' data-v='" +
+         values + "'" + (isShare ? " data-p=1" : "") + ">" +
          (isShare ? classPaths(buckets, measure) : sparkPath(buckets, measure)) + "</svg>";
 }

@@ -10,7 +10,8 @@
 
 namespace nibble::runtime::report {
 
-/// For HTML text and quoted attributes. What is not UTF-8 becomes U+FFFD; control characters vanish.
+/// For HTML text and quoted attributes. What is not UTF-8 becomes U+FFFD; control characters
+/// vanish.
 std::string escape(std::string_view text);
 /// For running text: names of options are set apart and do not break.
 std::string prose(std::string_view text);

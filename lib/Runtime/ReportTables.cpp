@@ -73,9 +73,8 @@ std::vector<const LayerHistory *> inOrder(const RunHistory &run) {
     auto found = place.find(layer->name);
     return found == place.end() ? place.size() : found->second;
   };
-  std::sort(rows.begin(), rows.end(), [&](auto *a, auto *b) {
-    return std::pair(placeOf(a), a) < std::pair(placeOf(b), b);
-  });
+  std::sort(rows.begin(), rows.end(),
+            [&](auto *a, auto *b) { return std::pair(placeOf(a), a) < std::pair(placeOf(b), b); });
   return rows;
 }
 
@@ -114,7 +113,8 @@ std::string report::layersOf(const RunHistory &run) {
       legends += legend(*column);
   bool dense = run.layers.size() > manyRows;
   return "<section><h2>Output gradients, layer by layer</h2><p>From the codes of each quantized "
-         "layer's output gradient, first step on the left, last on the right; each scale on its own "
+         "layer's output gradient, first step on the left, last on the right; each scale on its "
+         "own "
          "axis. Zeros that ReLU and pooling make count as underflow, so much of it is normal; what "
          "is not is marked.</p><div class=scroll><table data-steps='[" +
          steps + "]'" + (dense ? " class=dense" : "") + "><thead>" + head + "<tbody>\n" + body +
@@ -187,7 +187,8 @@ std::string reasons(const LayerProducts &row) {
   }
   std::string out;
   for (auto &[reason, products] : found) {
-    bool all = found.size() == 1 && static_cast<size_t>(std::count(products.begin(), products.end(), ',')) + 1 == count;
+    bool all = found.size() == 1 &&
+               static_cast<size_t>(std::count(products.begin(), products.end(), ',')) + 1 == count;
     out += (out.empty() ? "" : "; ") + (all ? "" : products + ": ") + escape(reason);
   }
   return out;
@@ -205,9 +206,9 @@ std::string shareBar(const ModelSummary &model) {
     if (part.share <= 1e-9)
       continue;
     bool roomy = part.share > 0.12;
-    out += "<div class='" + std::string(part.style) + (roomy ? "" : " tiny") + "' style='flex:" +
-           number(std::max(0.001, part.share)) + "' title='" + part.text + percent(part.share) +
-           "'>" + (roomy ? part.text + percent(part.share) : "") + "</div>";
+    out += "<div class='" + std::string(part.style) + (roomy ? "" : " tiny") +
+           "' style='flex:" + number(std::max(0.001, part.share)) + "' title='" + part.text +
+           percent(part.share) + "'>" + (roomy ? part.text + percent(part.share) : "") + "</div>";
   }
   return out + "</div><div class=legend><span><i style='background:var(--a)'></i>" + percent(four) +
          " in 4 bits<i style='background:var(--q2)'></i>" + percent(eight - four) +
@@ -230,7 +231,8 @@ std::string report::bitsOf(const ModelSummary &model) {
     }
     body += "<td class=n>" + grouped(row.multiplyAdds) + "<td class=why>" + reasons(row) + "\n";
   }
-  return "<section><h2>What runs in how many bits</h2><p>Read off the compiled program: the operands "
+  return "<section><h2>What runs in how many bits</h2><p>Read off the compiled program: the "
+         "operands "
          "of each layer's three products, and the share of all multiply-adds of a step.</p>" +
          shareBar(model) + "<div class=scroll><table" +
          (rows.size() > manyRows ? " class=dense" : "") +

@@ -9,7 +9,8 @@
 using namespace nibble;
 using namespace nibble::runtime;
 
-/// Bytes of the UTF-8 sequence that begins at `at`, or 0 where there is none (Unicode 15, table 3-7).
+/// Bytes of the UTF-8 sequence that begins at `at`, or 0 where there is none (Unicode 15, table
+/// 3-7).
 static size_t sequenceAt(std::string_view text, size_t at) {
   auto byte = [&](size_t i) {
     return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u;

@@ -97,8 +97,9 @@ static void addLayers(std::vector<LayerHistory> &layers, int64_t step, const Log
     std::string name = textOf(entry, "name");
     auto at = guess < layers.size() && layers[guess].name == name
                   ? layers.begin() + static_cast<ptrdiff_t>(guess)
-                  : std::find_if(layers.begin(), layers.end(),
-                                 [&](const LayerHistory &l) { return l.name == name; });
+                  : std::find_if(
+                        layers.begin(), layers.end(),
+                        [&](const LayerHistory &l) { return l.name == name; });
     if (at == layers.end()) {
       if (layers.size() >= mostLayers)
         return;

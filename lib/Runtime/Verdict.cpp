@@ -41,7 +41,9 @@ static std::string plain(double value) {
   return text;
 }
 /// Three digits for a person.
-static std::string brief(double value) { return report::number(std::strtod(plain(value).c_str(), nullptr)); }
+static std::string brief(double value) {
+  return report::number(std::strtod(plain(value).c_str(), nullptr));
+}
 
 std::optional<double> nibble::runtime::shareOfBits(const ModelSummary &model, int64_t bits) {
   double all = 0, within = 0;
@@ -103,7 +105,8 @@ Mood gainOf(const LayerHistory &layer) { return isGainStrange(layer) ? Mood::Wat
 const Trouble troubles[] = {
     {underflowOf, &LayerHistory::underflow, percent, "",
      " of the gradient codes are zero: little reaches the layers before.",
-     "another grid (--gradients=radix4 spans a ratio of 4⁶, luq of 2⁶, int4 of 7), or float for the "
+     "another grid (--gradients=radix4 spans a ratio of 4⁶, luq of 2⁶, int4 of 7), or float for "
+     "the "
      "first of them, --keep-float"},
     {saturationOf, &LayerHistory::saturation, percent, "",
      " of the gradient is beyond the grid's top and held there.",
@@ -134,10 +137,9 @@ static void addFindings(std::vector<Finding> &findings, const std::vector<LayerH
       if (count > mostNames)
         names += " and " + std::to_string(count - mostNames) + " more layers";
       std::string from = trouble.shown(low), to = trouble.shown(high);
-      findings.push_back({mood, names,
-                          trouble.before + (from == to ? from : from + " to " + to) +
-                              trouble.behind,
-                          trouble.whatToTry});
+      findings.push_back(
+          {mood, names, trouble.before + (from == to ? from : from + " to " + to) + trouble.behind,
+           trouble.whatToTry});
     }
 }
 
@@ -166,15 +168,15 @@ static void addLossFindings(std::vector<Finding> &findings, const RunHistory &ru
                             ", and guessing has " + percent(chance) + ".",
                         whatToTry});
   else if (first > 0 && now > 0.95 * first && accuracy.latest() < 0.9)
-    findings.push_back({Mood::Watch, "",
-                        "The loss has not fallen: " + brief(first) + " at first, " + brief(now) +
-                            " at last.",
-                        whatToTry});
+    findings.push_back(
+        {Mood::Watch, "",
+         "The loss has not fallen: " + brief(first) + " at first, " + brief(now) + " at last.",
+         whatToTry});
   else if (now > 2 * lowest && now > 0.2 * first)
-    findings.push_back({Mood::Watch, "",
-                        "The loss rises again: it was " + brief(lowest) + " and is " + brief(now) +
-                            ".",
-                        "a smaller --lr, or --schedule=cosine"});
+    findings.push_back(
+        {Mood::Watch, "",
+         "The loss rises again: it was " + brief(lowest) + " and is " + brief(now) + ".",
+         "a smaller --lr, or --schedule=cosine"});
 }
 
 /// Accuracy against the float run, as text; also a finding where the gap is large.
@@ -200,7 +202,8 @@ static std::string compare(const RunHistory &run, const RunHistory &baseline,
 
 static std::string learned(const RunHistory &run) {
   const Curve &accuracy = accuracyOf(run);
-  const char *which = run.validationAccuracy.empty() ? "Training accuracy " : "Validation accuracy ";
+  const char *which =
+      run.validationAccuracy.empty() ? "Training accuracy " : "Validation accuracy ";
   if (!accuracy.empty())
     return which + percent(accuracy.latest()) + " after " + std::to_string(run.epochs) +
            (run.epochs == 1 ? " epoch. " : " epochs. ");
@@ -223,7 +226,8 @@ static void judgeFailure(Verdict &verdict, const RunHistory &run) {
   else
     verdict.headline = "Training stopped" + at;
   // Step and epoch stand in the headline already.
-  size_t prefix = message.rfind("training stopped at step", 0) == 0 ? message.find("): ") : message.npos;
+  size_t prefix =
+      message.rfind("training stopped at step", 0) == 0 ? message.find("): ") : message.npos;
   verdict.text = message.substr(prefix == message.npos ? 0 : prefix + 3, 1000) + ".";
   if (verdict.text[0] >= 'a' && verdict.text[0] <= 'z')
     verdict.text[0] = static_cast<char>(verdict.text[0] - 'a' + 'A');
@@ -252,8 +256,8 @@ static std::string headline(const RunHistory &run, Mood mood, const std::vector<
     return done ? "Four-bit training works here" : "So far, four-bit training works";
   case Mood::Watch:
     return std::string(done ? "Four-bit training works" : "So far, four-bit training works") +
-           ", with " +
-           (findings == 1 ? "one thing" : std::to_string(findings) + " things") + " to look at";
+           ", with " + (findings == 1 ? "one thing" : std::to_string(findings) + " things") +
+           " to look at";
   case Mood::Bad:
     return std::string(done ? "Four-bit training " : "So far, four-bit training ") +
            (inPart ? "works only in part" : "does not work") + (done ? " here" : "");

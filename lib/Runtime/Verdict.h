@@ -1,9 +1,9 @@
 //===- Verdict.h - Does training in four bits work here? ----------*- C++ -*-===//
 //
-// What a log says, judged by fixed bounds. Measures of layers are means over the last quarter of the
-// records, of the output gradient's codes. In healthy runs of the zoo's networks the logarithmic
-// grids make 30 to 95 % of the codes zero (zeros that ReLU and pooling make included) and INT4 up to
-// 99 %; at most a few elements in a thousand are at the grid's top.
+// What a log says, judged by fixed bounds. Measures of layers are means over the last quarter of
+// the records, of the output gradient's codes. In healthy runs of the zoo's networks the
+// logarithmic grids make 30 to 95 % of the codes zero (zeros that ReLU and pooling make included)
+// and INT4 up to 99 %; at most a few elements in a thousand are at the grid's top.
 //
 //===----------------------------------------------------------------------===//
 

@@ -1,8 +1,8 @@
 //===- EventFile.h - Event files for TensorBoard ------------------*- C++ -*-===//
 //
 // TFRecord framing (length, masked CRC-32C of the length, bytes, masked CRC-32C of the bytes; all
-// little-endian) around protobuf messages tensorflow.Event, encoded by hand: wall_time = 1, step = 2,
-// file_version = 3, summary = 5, session_log = 7 (tensorflow/core/util/event.proto).
+// little-endian) around protobuf messages tensorflow.Event, encoded by hand: wall_time = 1, step =
+// 2, file_version = 3, summary = 5, session_log = 7 (tensorflow/core/util/event.proto).
 //
 // A resumed run opens another file of the same folder that begins with session_log START at its
 // step, upon which TensorBoard discards what older files say of later steps.

@@ -1,8 +1,8 @@
 //===- Report.h - A run on one page -------------------------------*- C++ -*-===//
 //
-// One self-contained HTML page, made from the log alone: curves, health of the layers over time, what
-// runs in how many bits, time and memory, and a verdict in words. No script, style, font or picture
-// comes from elsewhere.
+// One self-contained HTML page, made from the log alone: curves, health of the layers over time,
+// what runs in how many bits, time and memory, and a verdict in words. No script, style, font or
+// picture comes from elsewhere.
 //
 //===----------------------------------------------------------------------===//
 
