@@ -68,6 +68,8 @@ static LogicalResult rebindBatch(NodeContext &n, const Shape &from, Shape &to) {
   int64_t known = 1;
   bool open = false;
   for (size_t i = 0; i < to.size() && known <= kMaxElements; ++i) {
+    if (to[i] > kMaxElements)
+      return success(); // resolveReshape refuses it
     open |= to[i] == -1;
     known *= to[i] > 0 ? to[i] : to[i] == 0 && i < from.size() ? from[i] : 1;
   }

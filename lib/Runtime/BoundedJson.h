@@ -10,16 +10,33 @@
 
 namespace nibble::runtime {
 
-/// `text` as JSON, or nothing where it is not. Values nested deeper than `levels` are refused and
-/// never stored: a file of brackets alone would take sixty times its size.
+/// Whether brackets outside of strings are nested deeper than `levels`; for text that is no JSON
+/// either answer is right.
+inline bool isDeeperThan(const std::string &text, int levels) {
+  bool inString = false;
+  int depth = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (inString && c == '\\')
+      ++i; // whatever is escaped
+    else if (c == '"')
+      inString = !inString;
+    else if (!inString && (c == '[' || c == '{') && ++depth > levels)
+      return true;
+    else if (!inString && (c == ']' || c == '}'))
+      --depth;
+  }
+  return false;
+}
+
+/// `text` as JSON, or nothing where it is not. Arrays and objects nested deeper than `levels` are
+/// refused and never stored: a file of brackets alone would take sixty times its size. (Not with the
+/// parser's callback, which looks through all of an object's values after each that is an object.)
 template <typename Json> std::optional<Json> parseBounded(const std::string &text, int levels) {
-  bool tooDeep = false;
-  auto keep = [&](int depth, typename Json::parse_event_t, Json &) {
-    tooDeep |= depth > levels;
-    return !tooDeep;
-  };
-  Json json = Json::parse(text, keep, /*allow_exceptions=*/false);
-  if (tooDeep || json.is_discarded())
+  if (isDeeperThan(text, levels))
+    return std::nullopt;
+  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded())
     return std::nullopt;
   return json;
 }

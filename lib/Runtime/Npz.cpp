@@ -93,6 +93,8 @@ Result<DataSet> makeSet(const std::string &file, Tensor x, const Tensor &y,
                                "; the same number of samples is needed in front");
   if (x.size() == 0)
     return fileError(file, keys + " hold no data: x has shape " + formatShape(x.shape));
+  if (y.size() == 0)
+    return fileError(file, keys + " hold no answers: y has shape " + formatShape(y.shape));
   if (Status status = setTargets(set, y); !status)
     return status;
   if (x.type == DType::U8) {
