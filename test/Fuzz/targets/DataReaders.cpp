@@ -16,11 +16,11 @@ namespace {
 /// Takes whatever data and tensors there are; computes nothing.
 class IdleStep : public Step {
 public:
-  /// For the samples of `data`: classes 0 … 9 where it has labels, else targets.
-  explicit IdleStep(const DataSet &data) : input(data.sampleShape().begin(), data.sampleShape().end()) {
+  /// For the samples of `data`, with classes 0 … 9 (`classes` 10) or targets.
+  IdleStep(const DataSet &data, int64_t classes, std::vector<int64_t> targets)
+      : input(data.sampleShape().begin(), data.sampleShape().end()), answer(std::move(targets)),
+        classes(classes) {
     input.insert(input.begin(), batchSize());
-    classes = data.hasLabels() ? 10 : 0;
-    answer = data.targets.shape;
     if (!answer.empty())
       answer[0] = batchSize();
   }
@@ -62,8 +62,8 @@ double sum(const Batch &batch, int64_t rows, int64_t perRow, int64_t answersPerR
   return total;
 }
 
-Status useData(const DataSet &data, const DataSet &training) {
-  IdleStep step(data);
+/// Feeds `step` in each normalization.
+Status feed(IdleStep &step, const DataSet &data, const DataSet &training) {
   for (const char *spec : {"", "auto", "unit"}) {
     Result<Normalization> normalization = Normalization::create(spec, training);
     if (!normalization)
@@ -81,6 +81,15 @@ Status useData(const DataSet &data, const DataSet &training) {
     (void)seen;
   }
   return Status::success();
+}
+
+Status useData(const DataSet &data, const DataSet &training) {
+  // Networks that the data may not be meant for: what they refuse is no fault.
+  IdleStep classifier(data, 10, {}), regression(data, 0, {0, 1}), other(data, 0, {0, 3});
+  for (IdleStep *step : {&classifier, &regression, &other})
+    (void)feed(*step, data, training);
+  IdleStep fitting(data, data.hasLabels() ? 10 : 0, data.targets.shape);
+  return feed(fitting, data, training);
 }
 
 } // namespace
