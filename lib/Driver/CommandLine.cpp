@@ -48,7 +48,8 @@ struct CommandLine {
     bool isSwitch = option.metavar.empty(), isOptional = isSwitch || option.metavar.front() == '[';
     auto made = std::make_unique<cl::list<std::string>>(
         llvm::StringRef(option.name), cl::desc(option.help),
-        cl::value_desc(isSwitch ? llvm::StringRef("true|false") : llvm::StringRef(option.metavar)),
+        cl::value_desc(isSwitch ? llvm::StringRef("true|false")
+                                : llvm::StringRef(option.metavar).trim("[]")),
         isOptional ? cl::ValueOptional : cl::ValueRequired,
         cl::cat(*order[static_cast<size_t>(option.group)]));
     if (option.hidden)

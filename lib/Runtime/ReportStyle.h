@@ -55,16 +55,18 @@ tr.watch th,tr.bad th{font-weight:650}tr.watch{background:var(--watchbg)}tr.bad{
 .bits{display:inline-block;min-width:24px;padding:0 5px;border-radius:5px;font-weight:650;text-align:center;margin-right:7px;font-size:12.5px;background:var(--plainbg);border:1px solid var(--edge)}
 .b4{background:var(--a);border-color:var(--a);color:var(--card)}.b8{background:var(--q2);border-color:var(--q2);color:var(--ink)}.b32{background:var(--card)}
 .share{display:flex;height:26px;border-radius:7px;overflow:hidden;border:1px solid var(--edge);margin-top:10px;font-size:12.5px;font-weight:600;line-height:24px}.share div{padding:0 8px;white-space:nowrap;overflow:hidden;min-width:2px}.share .tiny{padding:0}
-.why{color:var(--soft);max-width:340px}
+.why{color:var(--soft);min-width:200px;max-width:340px}
 dl{display:grid;grid-template-columns:minmax(130px,max-content) 1fr;gap:5px 22px;margin:10px 0 0}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:0 40px}
 pre{background:var(--plainbg);border:1px solid var(--edge);border-radius:8px;padding:10px 14px;white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,"DejaVu Sans Mono",monospace;margin:8px 0}
 code{white-space:nowrap;font:.93em ui-monospace,SFMono-Regular,Menlo,"DejaVu Sans Mono",monospace}
 #tip{position:fixed;display:none;pointer-events:none;background:var(--ink);color:var(--bg);font-size:12.5px;line-height:1.45;padding:5px 9px;border-radius:6px;z-index:9;white-space:pre;max-width:320px}
 footer{margin-top:44px;color:var(--soft);font-size:13px;border-top:1px solid var(--edge);padding-top:12px}
+@media(max-width:600px){.chart text{font-size:17px}main{padding:20px 12px 40px}.verdict{padding:16px}}
+@page{margin:13mm}
 @media print{:root{--bg:#fff;--card:#fff;--ink:#000;--soft:#444;--edge:#bbb;--grid:#ddd;--a:#1f6fb8;--b:#b85600;--c:#6b4fa3;--good:#1a7a45;--watch:#8f5e00;--bad:#b3261e;--goodbg:#fff;--watchbg:#fff;--badbg:#fff;--plainbg:#fff;
 --q0:#eef3f8;--q1:#d6e4f1;--q2:#b4cfe6;--q3:#86b3d8;--q4:#4f90c4;--q5:#f0a22e;--q6:#c2281f}
-*{print-color-adjust:exact;-webkit-print-color-adjust:exact}body{font-size:12px}main{padding:0;max-width:none}.chart,.tile,.verdict,tr{break-inside:avoid}h2{break-after:avoid}.charts{grid-template-columns:1fr 1fr}.scroll{overflow:visible}thead th{position:static}#tip{display:none!important}}
+*{print-color-adjust:exact;-webkit-print-color-adjust:exact}body{font-size:12px}main{padding:0;max-width:none}th,td{padding:4px 7px;font-size:11px}.why{min-width:150px}.chart,.tile,.verdict,tr{break-inside:avoid}h2{break-after:avoid}.charts{grid-template-columns:1fr 1fr}.scroll{overflow:visible}thead th{position:static}#tip{display:none!important}}
 )css";
 
 /// Values under the pointer, and under the arrow keys where a chart has the focus.
@@ -73,7 +75,7 @@ inline constexpr const char *script = R"js(
 const show=(text,x,y)=>{tip.textContent=text;tip.style.display='block';const w=tip.offsetWidth,h=tip.offsetHeight;
 tip.style.left=Math.max(4,Math.min(x+14,innerWidth-w-4))+'px';tip.style.top=(y+18+h>innerHeight?y-h-12:y+18)+'px'};
 const hide=()=>{tip.style.display='none'};
-const fmt=(v,p)=>p?(100*v).toFixed(2)+' %':String(+v.toPrecision(4));
+const fmt=(v,p)=>p?(100*v).toFixed(2)+' %':Math.abs(v)<1e6?String(+v.toPrecision(4)):v.toPrecision(4);
 const nearest=(list,x)=>{let lo=0,hi=list.length-1;while(hi-lo>1){const m=(lo+hi)>>1;list[m]<x?lo=m:hi=m}return x-list[lo]<list[hi]-x?lo:hi};
 for(const f of document.querySelectorAll('[data-c]')){const d=JSON.parse(f.dataset.c),svg=f.querySelector('svg'),cross=f.querySelector('.cross'),[l,r,a,b]=d.x;let at=0;
 const longest=d.s.reduce((m,s)=>s[1].length>m.length?s[1]:m,[]);

@@ -188,10 +188,13 @@ static std::string compare(const RunHistory &run, const RunHistory &baseline,
     return "";
   double gap = 100 * (theirs.latest() - ours.latest());
   char text[160];
-  std::snprintf(text, sizeof text, "The float run reaches %s: four bits %s %.2f points. ",
-                percent(theirs.latest()).c_str(), gap >= 0 ? "cost" : "gain", std::fabs(gap));
+  if (std::fabs(gap) < 0.005)
+    std::snprintf(text, sizeof text, "The float run reaches the same. ");
+  else
+    std::snprintf(text, sizeof text, "The float run reaches %s: four bits %s %.2f points. ",
+                  percent(theirs.latest()).c_str(), gap >= 0 ? "cost" : "gain", std::fabs(gap));
   if (gap >= gapWatch && run.isFinished() && baseline.isFinished()) {
-    std::snprintf(text + 0, sizeof text, "%.2f points of accuracy less than the float run.", gap);
+    std::snprintf(text, sizeof text, "%.2f points of accuracy less than the float run.", gap);
     findings.push_back({gap >= gapBad ? Mood::Bad : Mood::Watch, "", text,
                         "--recipe luq or ibm+, more epochs, or --keep-float for the layers marked "
                         "below"});
