@@ -1,0 +1,127 @@
+"""Interrupts runs of nibble-train and compares what is left with the run that was not interrupted.
+
+    runs.py sweep FOLDER      every recipe and optimizer: from a checkpoint within an epoch, by other code, to the same bytes
+    runs.py signals FOLDER    SIGTERM, SIGINT and SIGKILL at some moment; a second process in the folder
+    runs.py disk FOLDER       a disk that is full at each kind of write; needs a mount namespace of its own (unshare -m)
+
+FOLDER holds tiny.onnx and bars.npz of the tour.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+BASE = ["nibble-train", "tiny.onnx", "--data", "bars.npz", "--batch-size", "16", "--lr", "0.02", "--seed", "5"]
+RECIPES = ["f32", "w4a4", "ibm", "ibm+", "luq", "int4", "luq,activations=dynamic", "ibm,activations=minmax"]
+OPTIMIZERS = [["--optimizer", "sgd", "--nesterov"], ["--optimizer", "adam"], ["--optimizer", "adamw", "--weight-decay", "0.01"]]
+
+
+def run(*arguments, expect=0, prefix=()):
+    """Runs nibble-train; returns its words. Fails unless it ends with the expected code."""
+    command = [*prefix, *BASE, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    words = done.stdout + done.stderr
+    if done.returncode != expect:
+        sys.exit(f"{' '.join(command)}\nended with {done.returncode}, expected {expect}:\n{words}")
+    return words
+
+
+def log(path):
+    """The records without the time that steps took and without the command."""
+    records = [json.loads(line) for line in pathlib.Path(path).read_text().splitlines()]
+    return [{key: value for key, value in record.items() if key != "ms"} for record in records if record["type"] != "model"]
+
+
+def equal(a, b, *names):
+    for name in names:
+        if pathlib.Path(a, name).read_bytes() != pathlib.Path(b, name).read_bytes():
+            sys.exit(f"{a}/{name} and {b}/{name} differ")
+
+
+def check(good, text):
+    if not good:
+        sys.exit("failed: " + text)
+
+
+def sweep():
+    """Compiled code runs through; the interpreter (for sgd compiled code as well) goes on from step 21, in the second of three epochs."""
+    for recipe in RECIPES:
+        for optimizer in OPTIMIZERS:
+            options = [*optimizer, "--recipe", recipe, "--epochs", "3", "--checkpoint-every", "7", "--keep-checkpoints", "0"]
+            run(*options, "--out", "whole", "--log", "whole.jsonl", "--overwrite")
+            for name, code in [("interpreted", ["--interpret"]), *([("compiled", ["--threads", "1"])] if "sgd" in optimizer else [])]:
+                shutil.copy("whole.jsonl", name + ".jsonl")
+                run(*options, *code, "--resume=whole/checkpoints/step-000021.safetensors", "--out", name, "--log", name + ".jsonl", "--overwrite")
+                equal("whole", name, "last.safetensors", "checkpoints/step-000028.safetensors", "model.onnx")
+                check(log("whole.jsonl") == log(name + ".jsonl"), f"logs of {recipe} {optimizer} {name}")
+            print(recipe, *optimizer, "resumed = uninterrupted")
+
+
+LONG = ["--recipe", "ibm", "--epochs", "60", "--interpret"]
+
+
+def start(folder):
+    """Starts a long run and returns it when its second checkpoint is there."""
+    process = subprocess.Popen([*BASE, *LONG, "--out", folder, "--log", folder + ".jsonl"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    first = pathlib.Path(folder, "checkpoints", "step-000016.safetensors")
+    while not first.exists():
+        check(process.poll() is None, f"the run ended early with {process.returncode}")
+        time.sleep(0.01)
+    return process
+
+
+def signals():
+    run(*LONG, "--out", "whole", "--log", "whole.jsonl")
+    for number, code in [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)]:
+        folder = signal.Signals(number).name
+        process = start(folder)
+        if number == signal.SIGTERM:
+            words = run(*LONG, "--out", folder, "--resume", expect=1)
+            check(f"{folder}: another run is using this folder: process {process.pid}" in words, words)
+        process.send_signal(number)
+        words = process.communicate(timeout=60)[1]
+        check(process.returncode == code, f"{folder}: ended with {process.returncode}: {words}")
+        if number != signal.SIGKILL:
+            check(f"stopped by {folder} after step" in words and "--resume goes on from there" in words, words)
+        check(not pathlib.Path(folder, "model.onnx").exists(), "a model of an interrupted run")
+        run(*LONG, "--out", folder, "--log", folder + ".jsonl", "--resume")
+        equal("whole", folder, "last.safetensors", "best.safetensors", "model.onnx")
+        check(log("whole.jsonl") == log(folder + ".jsonl"), "log of " + folder)
+        print(folder, "resumed = uninterrupted")
+
+
+def disk():
+    """Leaves ever more room on a small disk until the run succeeds: each kind of write meets the full disk once."""
+    os.mkdir("disk")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", "disk"], check=True)
+    run("--epochs", "1", "--out", "disk/run", "--schedule", "constant")
+    good = pathlib.Path("disk/run/last.safetensors").read_bytes()
+    options, reasons = ["--epochs", "2", "--schedule", "constant", "--out", "disk/run", "--log", "disk/log.jsonl", "--resume"], set()
+    for room in range(0, 400, 4):
+        pathlib.Path("disk/filler").unlink(missing_ok=True)
+        free = os.statvfs("disk").f_bavail * os.statvfs("disk").f_frsize
+        pathlib.Path("disk/filler").write_bytes(bytes(max(0, free - room * 1024)))
+        done = subprocess.run([*BASE, *options], capture_output=True, text=True)
+        if done.returncode == 0:
+            break
+        check(done.returncode == 1 and "No space left on device" in done.stderr, done.stdout + done.stderr)
+        word = [line for line in done.stderr.splitlines() if "No space left" in line][0]
+        reasons.add(word.split(": ")[1])
+        last = pathlib.Path("disk/run/last.safetensors").read_bytes()
+        check(last == good or "model" in word, "last.safetensors changed: " + word)
+        run("--eval-only", "--checkpoint", "disk/run/last.safetensors")
+    print("full disk:", *sorted(reasons), sep="\n  ")
+    check(done.returncode == 0 and len(reasons) >= 3, "too few kinds of writes met the full disk")
+    run("--epochs", "1", "--out", "plain", "--schedule", "constant")
+    run("--epochs", "2", "--out", "plain", "--schedule", "constant", "--log", "plain.jsonl", "--resume")
+    equal("plain", "disk/run", "last.safetensors", "best.safetensors", "model.onnx")
+
+
+if __name__ == "__main__":
+    os.chdir(sys.argv[2])
+    {"sweep": sweep, "signals": signals, "disk": disk}[sys.argv[1]]()
