@@ -67,7 +67,9 @@ LONG = ["--recipe", "ibm", "--epochs", "60", "--interpret"]
 
 def start(folder):
     """Starts a long run and returns it when its second checkpoint is there."""
-    process = subprocess.Popen([*BASE, *LONG, "--out", folder, "--log", folder + ".jsonl"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    # Background jobs of a shell ignore SIGINT, and nibble-train would go on ignoring it.
+    process = subprocess.Popen([*BASE, *LONG, "--out", folder, "--log", folder + ".jsonl"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                               text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     first = pathlib.Path(folder, "checkpoints", "step-000016.safetensors")
     while not first.exists():
         check(process.poll() is None, f"the run ended early with {process.returncode}")
