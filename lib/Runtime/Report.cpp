@@ -45,7 +45,7 @@ std::string report::tilesOf(const RunHistory &run) {
   if (!run.validationAccuracy.empty())
     out += tile(percent(run.validationAccuracy.latest()),
                 "validation accuracy, best " + percent(run.bestAccuracy.value_or(0)) +
-                    " in epoch " + std::to_string(run.bestEpoch));
+                    " in epoch\u00A0" + std::to_string(run.bestEpoch));
   else if (!run.validationLoss.empty())
     out += tile(number(run.validationLoss.latest()), "validation loss");
   if (!run.epochLoss.empty())
