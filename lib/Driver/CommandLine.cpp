@@ -116,8 +116,7 @@ std::optional<int> nibble::parseCommandLine(int argc, char **argv, Tools tool, c
     options.commandLine += (i ? " " : "") + runtime::shellQuoted(i ? argv[i] : toolName.str());
   if (Status status = checkOptions(options, tool); !status) {
     printError(status);
-    llvm::errs() << "       '" << toolName
-                 << " --help' lists the options\n";
+    llvm::errs() << "       '" << toolName << " --help' lists the options\n";
     return ExitUsage;
   }
   return std::nullopt;
