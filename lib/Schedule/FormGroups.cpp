@@ -78,7 +78,7 @@ public:
 
 private:
   void place(Operation *op) {
-    llvm::BitVector direct(groups.size()), needs(groups.size());
+    llvm::BitVector direct(capacity), needs(capacity);
     for (Value operand : op->getOperands())
       if (auto found = groupOf.find(viewRoot(operand).getDefiningOp()); found != groupOf.end()) {
         direct.set(found->second);
@@ -94,11 +94,16 @@ private:
       target = partner(op, direct, needs, elements);
     if (target == groups.size()) {
       groups.push_back({{}, elementwise, elements, segment, {}});
-      for (Group &group : groups)
-        group.dependsOn.resize(groups.size());
-      needs.resize(groups.size());
-      direct.resize(groups.size());
+      // Room to spare: with every new group all would grow, in quadratic time.
+      if (groups.size() > capacity) {
+        capacity = std::max<size_t>(2 * capacity, 64);
+        for (Group &group : groups)
+          group.dependsOn.resize(capacity);
+      }
+      groups.back().dependsOn.resize(capacity);
     }
+    needs.resize(capacity);
+    direct.resize(capacity);
     join(op, target, direct, needs);
     if (elementwise)
       for (Value operand : op->getOperands())
@@ -114,7 +119,7 @@ private:
              group.ops.size() < largestGroup;
     };
     // What a fold gives is there only after its loop.
-    llvm::BitVector after(groups.size());
+    llvm::BitVector after(capacity);
     for (Value operand : op->getOperands())
       if (Operation *maker = viewRoot(operand).getDefiningOp(); maker && maker->hasTrait<FoldLike>() && groupOf.count(maker))
         after.set(groupOf.lookup(maker));
@@ -132,18 +137,22 @@ private:
 
   void join(Operation *op, size_t target, llvm::BitVector direct, const llvm::BitVector &needs) {
     Group &group = groups[target];
+    bool isNew = group.ops.empty();
     group.ops.push_back(op);
     groupOf[op] = target;
     sequence.push_back({op, target});
     direct.reset(target);
     group.dependsOn |= direct;
     group.dependsOn |= needs;
+    if (isNew) // nobody depends on it yet
+      return;
     for (Group &other : groups)
       if (other.dependsOn.test(target))
         other.dependsOn |= group.dependsOn;
   }
 
   int segment = 0;
+  size_t capacity = 0; // bits in each dependsOn
   DenseMap<Value, SmallVector<size_t>> readers;
   SmallVector<std::pair<Operation *, size_t>> sequence;
 };

@@ -46,14 +46,17 @@ void sinkUpdates(func::FuncOp function) {
   SmallVector<Operation *> before;
   for (Operation *op = guard->getPrevNode(); op; op = op->getPrevNode())
     before.push_back(op);
+  // Not isBeforeInBlock: each move would have it number the whole block again.
+  DenseSet<Operation *> inFront(before.begin(), before.end());
   for (Operation *op : before) {
     bool movable = !op->use_empty() && isMemoryEffectFree(op) && !op->hasTrait<OpTrait::ConstantLike>();
     bool behind = llvm::all_of(op->getUsers(), [&](Operation *user) {
-      return guard->isBeforeInBlock(user) && !user->hasTrait<OpTrait::IsTerminator>();
+      return user != guard && !inFront.contains(user) && !user->hasTrait<OpTrait::IsTerminator>();
     });
     if (!movable || !behind || isa<train::SaveOp>(op))
       continue;
     op->moveAfter(guard); // in reverse order, so the order among them stays
+    inFront.erase(op);
   }
 }
 
