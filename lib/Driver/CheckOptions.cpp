@@ -49,8 +49,10 @@ const Rule kRules[] = {
 };
 
 Status checkTrain(const ToolOptions &o) {
-  if (o.train.data.empty())
-    return Status::error("--data is missing: an IDX folder (MNIST), a CIFAR-10 folder, or a .npz file with x and y");
+  if (!o.exportFrom.empty() && (o.train.evalOnly || o.train.resume || !o.train.checkpoint.empty()))
+    return Status::error("--export writes the files of a checkpoint: it goes with none of --eval-only, --resume and --checkpoint");
+  if (o.train.data.empty() && o.exportFrom.empty())
+    return Status::error("--data is missing: an IDX folder (MNIST), a CIFAR-10 folder, or a .npz or .csv file");
   if (!o.train.evalOnly && o.out.empty())
     return Status::error("--out is missing: the folder for the trained model.onnx (or say --eval-only)");
   if (o.verifyThreads.size() > 1)

@@ -252,6 +252,12 @@ void addOutputOptions(std::vector<ToolOption> &table) {
   table.push_back({"lib-name", "NAME", "with --emit=lib: name of the library and its functions (default: the ONNX file's)", OptionGroup::Output,
                    CompileTool, false, setLibraryName});
   table.push_back({"out", "DIR", "folder for the trained network: model.onnx, and model.int4.onnx with the codes", OptionGroup::Output, TrainTool, false, setOut});
+  table.push_back({"export", "CHECKPOINT|DIR",
+                   "train nothing: write the ONNX files of a checkpoint (of a folder: its last one) to --out; with --data, score both",
+                   OptionGroup::Output, TrainTool, false, [](ToolOptions &o, const std::string &v) {
+                     o.exportFrom = v;
+                     return v.empty() ? expected("export", "a checkpoint or a folder", v) : Status::success();
+                   }});
   table.push_back({"external-data-above", "BYTES", "exported files above this size keep their weights in a file beside them (default 1500000000)",
                    OptionGroup::Output, TrainTool, false, [](ToolOptions &o, const std::string &v) {
                      return parseWhole<int64_t>("external-data-above", v, 0, int64_t(2000) * 1000 * 1000, o.externalDataAbove);

@@ -55,6 +55,8 @@ public:
     for (auto stage : {&Session::readData, &Session::openCheckpoints, &Session::openReport, &Session::compileModel, &Session::makeStep})
       if (Status status = (this->*stage)(); !status)
         return status;
+    if (options.train.data.empty())
+      return exportUnscored();
     WatchedStep watched(*step);
     std::optional<StopSignal> signal;
     if (folder)
@@ -65,6 +67,8 @@ public:
       return trainer.status();
     for (const std::string &note : trainer->notes())
       os << "note: " << note << "\n";
+    if (!options.exportFrom.empty())
+      return exportScored(*trainer);
     if (options.train.evalOnly)
       return score(*trainer);
     Status status = train(*trainer, outcome);
@@ -76,7 +80,9 @@ public:
 private:
   // Wrong paths come to light before anything takes time.
   Status readData() {
-    auto pair = runtime::loadData(options.train.data, options.train.val);
+    if (options.train.data.empty())
+      return Status::success(); // --export without scores
+    auto pair = runtime::loadData(options.train.data, options.train.val, options.train.labelColumn);
     if (!pair)
       return pair.status();
     data = std::move(*pair);
@@ -182,6 +188,35 @@ private:
     return Status::success();
   }
 
+  Result<ExportedFiles> writeFiles() {
+    std::error_code wrong;
+    std::filesystem::create_directories(options.out, wrong);
+    if (wrong)
+      return Status::error(options.out + ": cannot be made: " + wrong.message());
+    return exportModels(*model, options.out, read, options.externalDataAbove);
+  }
+
+  /// --export without data: ranges have to be in the checkpoint already.
+  Status exportUnscored() {
+    if (Status status = runtime::restoreState(*evaluated, {}, *step, runtime::Restore::ForEvaluation); !status)
+      return status;
+    auto files = writeFiles();
+    if (!files)
+      return files.status();
+    return describeFiles(nullptr, *files, std::nullopt);
+  }
+
+  /// --export with data: the trainer holds the checkpoint's state.
+  Status exportScored(runtime::Trainer &trainer) {
+    auto quantized = trainer.evaluate(); // sets ranges that are not set
+    if (!quantized)
+      return quantized.status();
+    auto files = writeFiles();
+    if (!files)
+      return files.status();
+    return describeFiles(&trainer, *files, *quantized);
+  }
+
   Status score(runtime::Trainer &trainer) {
     auto result = trainer.evaluate();
     if (!result)
@@ -225,7 +260,9 @@ private:
       printScore(*summary->validation);
     }
     os << "\n";
-    return describeFiles(trainer, *files, summary->validation);
+    if (summary->stoppedEarly)
+      os << "stopped early: nothing got better since epoch " << summary->bestEpoch << ", whose state is in " << (std::filesystem::path(options.out) / "best.safetensors").string() << "\n";
+    return describeFiles(&trainer, *files, summary->validation);
   }
 
   void printScore(const runtime::Score &score) {
@@ -234,14 +271,14 @@ private:
       os << llvm::format(", accuracy %.2f %%", 100 * score.accuracy);
   }
 
-  /// Each file with the validation score of what it computes.
-  Status describeFiles(runtime::Trainer &trainer, const ExportedFiles &files, std::optional<runtime::Score> quantized) {
+  /// Each file with the validation score of what it computes; `trainer` scores where there is one.
+  Status describeFiles(runtime::Trainer *trainer, const ExportedFiles &files, std::optional<runtime::Score> quantized) {
     std::optional<runtime::Score> floats = quantized;
-    if (quantized && !options.compile.recipe.isFloat()) {
+    if (trainer && quantized && !model->options.recipe.isFloat()) {
       auto network = FloatNetwork::create(model->options, options.interpret, model->variables, read);
       if (!network)
         return network.status();
-      auto score = trainer.evaluate((*network)->step());
+      auto score = trainer->evaluate((*network)->step());
       if (!score)
         return score.status();
       floats = *score;
@@ -280,5 +317,13 @@ private:
 } // namespace
 
 Status nibble::runTraining(const ToolOptions &options, const CompileHooks &hooks, llvm::raw_ostream &os, TrainOutcome &outcome) {
-  return Session(options, hooks, os).run(outcome);
+  if (options.exportFrom.empty())
+    return Session(options, hooks, os).run(outcome);
+  // As a checkpoint is scored, but that files are written.
+  ToolOptions exporting = options;
+  exporting.train.evalOnly = true;
+  exporting.train.checkpoint = options.exportFrom;
+  if (std::filesystem::is_directory(options.exportFrom))
+    exporting.train.checkpoint = (std::filesystem::path(options.exportFrom) / "last.safetensors").string();
+  return Session(exporting, hooks, os).run(outcome);
 }

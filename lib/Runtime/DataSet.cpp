@@ -116,6 +116,31 @@ void BatchSource::fillRow(int64_t row, uint32_t sample) {
                 static_cast<size_t>(targetSize) * sizeof(float));
 }
 
+Status BatchSource::setAugmentation(const Augmentation &wanted, uint64_t seed) {
+  if (wanted && set->x.shape.size() != 4)
+    return Status::error(set->path + ": --augment moves images of channels x rows x columns, a sample here has shape " +
+                         formatShape(set->sampleShape()));
+  augmentation = wanted;
+  augmentationSeed = seed;
+  scratch.resize(wanted ? static_cast<size_t>(rowSize / set->channels()) : 0);
+  return Status::success();
+}
+
+void BatchSource::augmentRow(int64_t row, uint32_t sample, uint32_t epoch) {
+  Augmentation::Move move = augmentation.moveOf(augmentationSeed, epoch, sample);
+  int64_t height = set->x.shape[2], width = set->x.shape[3];
+  for (int64_t c = 0; c < set->channels(); ++c)
+    Augmentation::apply(move, x.data() + row * rowSize + c * height * width, height, width,
+                        normalization.apply(0, c), scratch.data());
+}
+
+Batch BatchSource::fill(std::span<const uint32_t> indices, uint32_t epoch) {
+  Batch batch = fill(indices);
+  for (int64_t row = 0; augmentation && row < rows && batch.validRows > 0; ++row)
+    augmentRow(row, indices[static_cast<size_t>(row % batch.validRows)], epoch);
+  return batch;
+}
+
 Batch BatchSource::fill(std::span<const uint32_t> indices) {
   int64_t valid = std::min<int64_t>(static_cast<int64_t>(indices.size()), rows);
   for (int64_t row = 0; row < rows && valid > 0; ++row)

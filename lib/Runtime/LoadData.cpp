@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 static constexpr const char *expectation =
     "expected a folder with IDX files (train-images-idx3-ubyte[.gz] …), a folder with CIFAR-10 "
     "files "
-    "(data_batch*.bin, test_batch*.bin), or a file .npz with x and y";
+    "(data_batch*.bin, test_batch*.bin), or a file .npz with x and y, or .csv";
 
 /// Up to ten names of what is in a folder.
 static std::string listNames(const std::vector<std::string> &names) {
@@ -65,8 +65,18 @@ static Result<DataPair> loadIdxFile(const std::string &file) {
   return pair;
 }
 
-static Result<DataPair> loadFile(const std::string &file) {
+static Result<DataPair> onlyTraining(Result<DataSet> set) {
+  if (!set)
+    return set.status();
+  DataPair pair;
+  pair.train = std::move(*set);
+  return pair;
+}
+
+static Result<DataPair> loadFile(const std::string &file, const std::string &labelColumns) {
   std::string name = fs::path(file).filename().string();
+  if (name.ends_with(".csv") || name.ends_with(".tsv"))
+    return onlyTraining(readCsv(file, labelColumns));
   if (name.ends_with(".npz"))
     return readNpz(file);
   if (name.find("images") != std::string::npos && name.find("idx") != std::string::npos)
@@ -82,7 +92,8 @@ static Result<DataPair> loadFile(const std::string &file) {
   return fileError(file, std::string("not a kind of data that can be read; ") + expectation);
 }
 
-Result<DataPair> nibble::runtime::loadData(const std::string &path) {
+Result<DataPair> nibble::runtime::loadData(const std::string &path,
+                                           const std::string &labelColumns) {
   return guarded(path, [&]() -> Result<DataPair> {
     if (path.empty())
       return Status::error(std::string("no data given; ") + expectation);
@@ -90,18 +101,22 @@ Result<DataPair> nibble::runtime::loadData(const std::string &path) {
     fs::file_status status = fs::status(path, problem);
     if (!fs::exists(status))
       return fileError(path, std::string("no such file or folder; ") + expectation);
-    return fs::is_directory(status) ? loadFolder(path) : loadFile(path);
+    return fs::is_directory(status) ? loadFolder(path) : loadFile(path, labelColumns);
   });
 }
 
 Result<DataPair> nibble::runtime::loadData(const std::string &dataPath,
-                                           const std::string &validationPath) {
-  Result<DataPair> data = loadData(dataPath);
+                                           const std::string &validationPath,
+                                           const std::string &labelColumns) {
+  Result<DataPair> data = loadData(dataPath, labelColumns);
   if (!data || validationPath.empty())
     return data;
-  Result<DataPair> other = loadData(validationPath);
+  Result<DataPair> other = loadData(validationPath, labelColumns);
   if (!other)
     return other;
   data->validation = other->validation ? std::move(other->validation) : std::move(other->train);
+  if (data->train && data->validation && data->train->classNames != data->validation->classNames)
+    return fileError(validationPath, "its labels are other words than those of " + dataPath +
+                                         ", so their numbers would not mean the same; write numbers");
   return data;
 }

@@ -55,5 +55,8 @@ RunFields nibble::runtime::loopOptions(const TrainOptions &options) {
           {"schedule", schedule},
           {"warmup", std::to_string(options.warmup)},
           {"step-size", std::to_string(options.stepSize)},
-          {"gamma", number(options.gamma)}};
+          {"gamma", number(options.gamma)},
+          {"augment", (options.augment.flip ? "flip" : "") + std::string(options.augment.flip && options.augment.crop ? "," : "") +
+                          (options.augment.crop ? "crop=" + std::to_string(options.augment.crop) : "")},
+          {"early-stop", std::to_string(options.earlyStop)}};
 }

@@ -61,13 +61,28 @@ using Options = TrainOptions;
 using Value = std::string_view;
 
 const OptionInfo table[] = {
-    {"data", "PATH", "training data: IDX folder, CIFAR-10 folder or .npz", setText<&Options::data>},
+    {"data", "PATH", "training data: IDX folder, CIFAR-10 folder, .npz or .csv", setText<&Options::data>},
     {"val", "PATH", "validation data (default: the test part of --data)", setText<&Options::val>},
     {"normalize", "none|unit|auto|MEAN,STD",
      "what is done to samples; MEAN,STD apply after division by 255 (default: unit for byte "
      "images, none "
      "for .npz)",
      setText<&Options::normalize>},
+    {"label-column", "NAME|N",
+     "columns of a .csv file with the answers, by name or number from 1, joined by commas (default: the last)",
+     setText<&Options::labelColumn>},
+    {"augment", "flip,crop", "mirror training images at random, and move them by up to 4 pixels (crop=N: by N)",
+     [](Options &o, Value v) {
+       Result<Augmentation> parsed = Augmentation::parse(std::string(v));
+       if (!parsed)
+         return parsed.status();
+       o.augment = *parsed;
+       return Status::success();
+     }},
+    {"early-stop", "EPOCHS", "end the run after so many epochs without a better validation score (default: never)",
+     [](Options &o, Value v) {
+       return parseNumber<int64_t>("early-stop", v, 0, 1000000, "a whole number from 0", o.earlyStop);
+     }},
     {"epochs", "N", "passes over the training data",
      [](Options &o, Value v) {
        return parseNumber<int64_t>("epochs", v, 1, 1000000, "a whole number from 1", o.epochs);

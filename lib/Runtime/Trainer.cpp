@@ -69,6 +69,8 @@ Status Trainer::State::prepareTraining() {
   if (!source)
     return source.status();
   trainSource = std::move(*source);
+  if (Status status = trainSource->setAugmentation(options.augment, options.seed); !status)
+    return status;
   int64_t samples = data.train->size(), batch = step.batchSize();
   if (samples < batch)
     return Status::error(data.train->path + ": " + std::to_string(samples) +
@@ -154,7 +156,8 @@ Status Trainer::State::checkResult(const StepResult &result) const {
 
 Status Trainer::State::trainStep() {
   Clock::time_point start = Clock::now();
-  Batch batch = trainSource->fill(sampler->next());
+  std::span<const uint32_t> samples = sampler->next();
+  Batch batch = trainSource->fill(samples, sampler->position().epoch);
   at.lastRate = learningRate(options, at.step, totalSteps());
   StepResult result;
   if (Status status = step.train(batch, at.lastRate, at.step, result); !status)
@@ -305,7 +308,7 @@ Status Trainer::State::trainEpoch() {
 
 Status Trainer::State::trainEpochs() {
   Status status = begin();
-  while (status && !stoppedBy && at.epochsDone < options.epochs)
+  while (status && !stoppedBy && at.epochsDone < options.epochs && !isStale())
     status = trainEpoch();
   progress.endLine();
   if (!status) {
@@ -323,6 +326,9 @@ TrainSummary Trainer::State::summarize() const {
   summary.validation = at.validation;
   summary.millisecondsPerStep = mean(milliseconds, stepsTimed);
   summary.stoppedBy = stoppedBy;
+  summary.stoppedEarly = isStale() && at.epochsDone < options.epochs;
+  summary.best = at.best;
+  summary.bestEpoch = at.best ? at.bestStep / stepsPerEpoch : 0;
   return summary;
 }
 

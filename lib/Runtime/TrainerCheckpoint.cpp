@@ -105,7 +105,7 @@ bool Trainer::State::noteBest() {
 Status Trainer::State::saveEpoch() {
   bool isBest = noteBest();
   bool due = options.checkpointEvery == 0 || at.step % options.checkpointEvery == 0 ||
-             at.epochsDone >= options.epochs;
+             at.epochsDone >= options.epochs || isStale();
   return due || isBest ? save(isBest) : Status::success();
 }
 

@@ -47,6 +47,11 @@ struct Trainer::State {
   int64_t epoch() const { return at.epochsDone + 1; }
   /// Steps made within epoch().
   int64_t stepsInEpoch() const { return at.step - at.epochsDone * stepsPerEpoch; }
+  /// Nothing got better in the last options.earlyStop epochs.
+  bool isStale() const {
+    return options.earlyStop > 0 && at.best && at.epochsDone > 0 &&
+           at.epochsDone - at.bestStep / stepsPerEpoch >= options.earlyStop;
+  }
   bool shouldStop() const { return control.stop && *control.stop != 0; }
 
   Step &step;

@@ -24,6 +24,8 @@ struct ToolOptions {
   runtime::TrainOptions train;
   /// nibble-train: folder of the trained model. nibble-compile: file of what is emitted ("": standard output, or nothing for an object).
   std::string out;
+  /// A checkpoint, or the output folder of a run: write its files, train nothing.
+  std::string exportFrom;
   /// Exported files above this many bytes keep their weights beside them.
   int64_t externalDataAbove = int64_t(1500) * 1000 * 1000;
   /// Run the interpreter in place of compiled code.

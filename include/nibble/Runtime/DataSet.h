@@ -9,6 +9,7 @@
 #ifndef NIBBLE_RUNTIME_DATASET_H
 #define NIBBLE_RUNTIME_DATASET_H
 
+#include "nibble/Runtime/Augmentation.h"
 #include "nibble/Runtime/Normalization.h"
 #include "nibble/Runtime/Status.h"
 #include "nibble/Runtime/Step.h"
@@ -24,7 +25,7 @@ namespace nibble::runtime {
 
 /// Where samples came from; it decides the default normalization (`unit` for byte images, else
 /// `none`).
-enum class DataOrigin : uint8_t { Idx, Cifar, Npz, Memory };
+enum class DataOrigin : uint8_t { Idx, Cifar, Npz, Csv, Memory };
 
 /// Samples, and a label or a real target for each. Nothing here is normalized yet.
 struct DataSet {
@@ -37,6 +38,8 @@ struct DataSet {
   std::vector<int32_t> labels;
   /// [samples, …] float32; `bytes` empty where `labels` is used.
   Tensor targets;
+  /// Names of the classes where labels were words, in the order of their numbers.
+  std::vector<std::string> classNames;
 
   int64_t size() const { return x.shape.empty() ? 0 : x.shape[0]; }
   /// Shape of one sample: 1×H×W for IDX images, 3×32×32 for CIFAR, x.shape[1:] for npz.
@@ -59,18 +62,22 @@ struct DataPair {
 /// Reads the data at `path`, whose kind is found from its names: a folder with `*images*idx3*`
 /// files
 /// (`train-…` and `t10k-…`, `-` or `.` before idx3, gz or not), a folder with `data_batch*.bin` and
-/// `test_batch*.bin`, or a file `.npz`, `.bin` or IDX images. Errors say what was expected and
-/// found.
-Result<DataPair> loadData(const std::string &path);
+/// `test_batch*.bin`, or a file `.npz`, `.csv`, `.bin` or IDX images. Errors say what was expected and
+/// found. /// Of a `.csv` (or .tsv) file `labelColumns` names the columns of the answers.
+Result<DataPair> loadData(const std::string &path, const std::string &labelColumns = "");
 
 /// loadData(dataPath), with the validation part replaced by what `validationPath` holds when that
 /// is not empty (its validation part if it has one, else its training part).
-Result<DataPair> loadData(const std::string &dataPath, const std::string &validationPath);
+Result<DataPair> loadData(const std::string &dataPath, const std::string &validationPath,
+                          const std::string &labelColumns);
 
 /// Readers, one each; loadData chooses between them.
 Result<DataPair> readIdxFolder(const std::string &folder);
 Result<DataPair> readCifarFolder(const std::string &folder);
 Result<DataPair> readNpz(const std::string &file);
+/// A table of numbers, a sample a line (Csv.cpp says what it may look like). `labelColumns`: names
+/// from the first line, or numbers from 1, joined by commas; empty: the last column.
+Result<DataSet> readCsv(const std::string &file, const std::string &labelColumns);
 /// IDX images and their labels; `.gz` or plain.
 Result<DataSet> readIdxFiles(const std::string &images, const std::string &labels);
 /// CIFAR-10 rows of 3,073 bytes: a label, then 3×32×32 bytes.
@@ -88,12 +95,18 @@ public:
   /// them, so that padding never shows a network values that no sample has. The batch borrows this
   /// source's buffers until the next call.
   Batch fill(std::span<const uint32_t> indices);
+  /// The same with every image moved as the epoch has it (setAugmentation).
+  Batch fill(std::span<const uint32_t> indices, uint32_t epoch);
+
+  /// Samples must be images, C×H×W.
+  Status setAugmentation(const Augmentation &augmentation, uint64_t seed);
 
   const DataSet &data() const { return *set; }
 
 private:
   BatchSource() = default;
   void fillRow(int64_t row, uint32_t sample);
+  void augmentRow(int64_t row, uint32_t sample, uint32_t epoch);
 
   const DataSet *set = nullptr;
   Normalization normalization;
@@ -105,6 +118,10 @@ private:
   std::vector<float> x;
   std::vector<int32_t> labels;
   std::vector<float> targets;
+  Augmentation augmentation;
+  uint64_t augmentationSeed = 0;
+  /// One plane.
+  std::vector<float> scratch;
 };
 
 } // namespace nibble::runtime

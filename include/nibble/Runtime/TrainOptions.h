@@ -10,6 +10,7 @@
 #define NIBBLE_RUNTIME_TRAINOPTIONS_H
 
 #include "nibble/Numerics/Schedule.h"
+#include "nibble/Runtime/Augmentation.h"
 #include "nibble/Runtime/Status.h"
 
 #include <cstdint>
@@ -25,6 +26,10 @@ struct TrainOptions {
   std::string val;
   /// none | unit | auto | MEAN[,STD]; empty: by the data's origin.
   std::string normalize;
+  /// Columns of a .csv file that hold the answers, by name or number from 1; empty: the last one.
+  std::string labelColumn;
+  /// What is done to training images (Augmentation.h).
+  Augmentation augment;
   int64_t epochs = 1;
   double lr = 0.05;
   /// Constant, step or cosine to 0 (Numerics/Schedule.h).
@@ -35,6 +40,8 @@ struct TrainOptions {
   /// warm-up.
   int64_t stepSize = 0;
   double gamma = 0.1;
+  /// Ends the run after so many epochs in which nothing got better; 0: never.
+  int64_t earlyStop = 0;
   /// Seed of the order of samples (and, through the driver, of everything else random).
   uint64_t seed = 0;
   /// JSON lines; empty: none.

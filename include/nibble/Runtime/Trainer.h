@@ -37,6 +37,10 @@ struct TrainSummary {
   double millisecondsPerStep = 0;
   /// The signal that ended the run before its end; 0: it is finished.
   int stoppedBy = 0;
+  /// --early-stop ended it; the best epoch so far (from 1) and its score.
+  bool stoppedEarly = false;
+  std::optional<Score> best;
+  int64_t bestEpoch = 0;
 };
 
 /// What a run needs to outlive its process.

@@ -124,5 +124,9 @@ func.func @norms_and_losses(%x: tensor<4x8xf32>, %c: tensor<8xf32>, %labels: ten
   %8 = nn.mse %x, %x : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<f32>
   // CHECK: nn.mse_grad
   %9 = nn.mse_grad %x, %x, %s : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
+  // CHECK: nn.binary_cross_entropy %
+  %10, %11 = nn.binary_cross_entropy %x, %x : (tensor<4x8xf32>, tensor<4x8xf32>) -> (tensor<f32>, tensor<i32>)
+  // CHECK: nn.binary_cross_entropy_grad
+  %12 = nn.binary_cross_entropy_grad %x, %x, %s : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
   return
 }

@@ -64,6 +64,27 @@ TEST(Loss, Valid) {
   }
 }
 
+// Binary cross-entropy, the rows with all answers right, and its gradient.
+TEST(Loss, BinaryCrossEntropy) {
+  for (auto [rows, classes] : kShapes)
+    for (std::string logits : kLogits) {
+      std::initializer_list<std::pair<const char *, std::string>> names = {{"r", rows}, {"c", classes}, {"l", logits}};
+      expectSameBits(with(R"((%x: tensor<$rx$cxf32> $l, %t: tensor<$rx$cxf32> {t.lo = 0.0, t.hi = 1.0}) -> (tensor<f32>, tensor<i32>) {
+        %0, %1 = nn.binary_cross_entropy %x, %t : (tensor<$rx$cxf32>, tensor<$rx$cxf32>) -> (tensor<f32>, tensor<i32>)
+        return %0, %1 : tensor<f32>, tensor<i32>
+      })", names));
+      expectSameBits(with(R"((%x: tensor<$rx$cxf32> $l, %t: tensor<$rx$cxf32> {t.lo = 0.0, t.hi = 1.0}, %d: tensor<f32>) -> tensor<$rx$cxf32> {
+        %0 = nn.binary_cross_entropy_grad %x, %t, %d : (tensor<$rx$cxf32>, tensor<$rx$cxf32>, tensor<f32>) -> tensor<$rx$cxf32>
+        return %0 : tensor<$rx$cxf32>
+      })", names));
+    }
+  for (std::string valid : {"0", "1", "17", "130"})
+    expectSameBits(with(R"((%x: tensor<130x1xf32>, %t: tensor<130x1xf32> {t.lo = 0.0, t.hi = 1.0}, %v: tensor<i32> {t.value = $v}) -> (tensor<f32>, tensor<i32>) {
+      %0, %1 = nn.binary_cross_entropy %x, %t, %v : (tensor<130x1xf32>, tensor<130x1xf32>, tensor<i32>) -> (tensor<f32>, tensor<i32>)
+      return %0, %1 : tensor<f32>, tensor<i32>
+    })", {{"v", valid}}));
+}
+
 // The mean squared error over all elements.
 TEST(Loss, Mse) {
   for (auto [rows, classes] : kShapes)

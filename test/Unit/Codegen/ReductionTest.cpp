@@ -133,3 +133,13 @@ TEST(Reduction, CodeCounts) {
       return %0 : tensor<2xi32>
     })", {{"z", zero}}));
 }
+
+// Clipping by global norm: flat sums of squares, added in f64; below and above the limit.
+TEST(Reduction, ClipFactor) {
+  for (std::string limit : {"1.0e-3", "1.0e6"})
+    for (std::string special : {"", "{t.special}"})
+      atEverySize(with(R"((%a: tensor<$nxf32> $s, %b: tensor<7x3xf32>, %c: tensor<f32>) -> (tensor<f32>, tensor<f32>) {
+        %0, %1 = train.clip_factor %a, %b, %c {limit = $l : f64} : (tensor<$nxf32>, tensor<7x3xf32>, tensor<f32>) -> (tensor<f32>, tensor<f32>)
+        return %0, %1 : tensor<f32>, tensor<f32>
+      })", {{"l", limit}, {"s", special}}));
+}

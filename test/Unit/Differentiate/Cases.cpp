@@ -300,6 +300,13 @@ const std::vector<Case> &nibble::test::cases() {
          return oneOp("nn.log_softmax", {{shape}}, "", {type(shape)});
        }},
       {"softmax_cross_entropy", crossEntropy},
+      {"binary_cross_entropy",
+       [](Random &r) {
+         Shape shape = anyShape(r, 2);
+         // Targets in [0, 1], which have no gradient. (loss, correct)
+         return oneOp("nn.binary_cross_entropy", {{shape}, {shape, 'c', 0, 1}}, "",
+                      {"tensor<f32>", "tensor<i32>"});
+       }},
       {"mse",
        [](Random &r) {
          Shape shape = anyShape(r, 2);

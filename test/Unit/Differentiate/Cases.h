@@ -12,7 +12,7 @@ namespace nibble::test {
 /// An input of a case: shape, kind and range of random elements.
 struct Input {
   std::vector<int64_t> shape;
-  /// 'r' reals in [lo, hi); 'm' random bits (i1); 'l' labels in [lo, hi) (i32).
+  /// 'r' reals in [lo, hi), 'c' the same without a gradient; 'm' random bits (i1); 'l' labels in [lo, hi) (i32).
   char kind = 'r';
   double lo = -2, hi = 2;
   bool differentiable() const { return kind == 'r'; }

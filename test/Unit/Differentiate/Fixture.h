@@ -49,7 +49,7 @@ protected:
 
   static reference::Tensor<double> randomInput(const Input &input, uint64_t seed, uint32_t stream) {
     auto reals = reference::randomReals(input.shape, input.lo, input.hi, seed, stream);
-    if (input.kind == 'r')
+    if (input.kind == 'r' || input.kind == 'c')
       return reals;
     std::vector<int32_t> ints;
     for (double x : reals.reals)

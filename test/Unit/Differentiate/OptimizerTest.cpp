@@ -90,6 +90,23 @@ TEST_F(OptimizerTest, AdamWBitForBit) {
   }
 }
 
+/// Clipping by global norm: g·min(1, limit/‖g‖), the factor rounded once; below the limit nothing
+/// changes.
+TEST_F(OptimizerTest, ClippedGradientBitForBit) {
+  for (const char *limit : {"0.25", "1000"}) {
+    prepare(std::string("momentum=0,clip-norm=") + limit);
+    volatile float theta = w, rate = static_cast<float>(lr);
+    for (int number = 1; number <= 3; ++number) {
+      runStep(number);
+      double norm = std::sqrt(static_cast<double>(g * g)), most = std::stod(limit);
+      auto factor = static_cast<float>(norm > most ? most / norm : 1.0);
+      volatile float clipped = g * factor, move = rate * clipped;
+      theta = theta - move;
+      EXPECT_EQ(store["w"].reals[0], theta) << "limit " << limit << ", step " << number;
+    }
+  }
+}
+
 /// A non-finite loss writes nothing.
 TEST_F(OptimizerTest, NonFiniteChangesNothing) {
   prepare("momentum=0.9");

@@ -212,6 +212,28 @@ TEST(Loss, Mse) {
   expectBits(d[0], {0.5f, 0, 1, 2});
 }
 
+// −t·log σ(x) − (1 − t)·log(1 − σ(x)), stable for large logits; a row is right where every answer is.
+TEST(Loss, BinaryCrossEntropy) {
+  TensorF x = TensorF::real({2, 2}, {0, -100, 3, 1}), t = TensorF::real({2, 2}, {0.25f, 0, 1, 0});
+  std::string type = "tensor<2x2xf32>";
+  auto r = run<float>(R"(
+func.func @f(%x: tensor<2x2xf32>, %t: tensor<2x2xf32>) -> (tensor<f32>, tensor<i32>) {
+  %0, %1 = nn.binary_cross_entropy %x, %t : (tensor<2x2xf32>, tensor<2x2xf32>) -> (tensor<f32>, tensor<i32>)
+  return %0, %1 : tensor<f32>, tensor<i32>
+})",
+                      {x, t});
+  double expected = (std::log(2) + 0 + std::log1p(std::exp(-3.0)) + std::log1p(std::exp(1.0))) / 4;
+  EXPECT_NEAR(r[0].reals[0], expected, 1e-7);
+  EXPECT_EQ(r[1].ints[0], 1); // of the second row's answers one is wrong
+  auto d = run<float>(oneOp("%x: " + type + ", %t: " + type + ", %d: tensor<f32>",
+                            "nn.binary_cross_entropy_grad %x, %t, %d : (" + type + ", " + type +
+                                ", tensor<f32>) -> " + type,
+                            type),
+                      {x, t, TensorF::scalar(4)});
+  EXPECT_EQ(d[0].reals[0], 0.25f); // σ(0) − ¼
+  EXPECT_NEAR(d[0].reals[2], -1 / (1 + std::exp(3.0)), 1e-7);
+}
+
 // NaN in a logit makes the loss NaN: that is what the guard then sees.
 TEST(Loss, NanTravels) {
   TensorF x = kLogits;

@@ -36,11 +36,11 @@ TEST(LoadData, FolderNamedLikeAFile) {
 TEST(LoadData, ValidationPath) {
   TempFolder folder;
   folder.write("a.npz", archive);
-  Result<DataPair> pair = loadData(folder.path("a.npz"), folder.path("a.npz"));
+  Result<DataPair> pair = loadData(folder.path("a.npz"), folder.path("a.npz"), "");
   ASSERT_TRUE(pair) << pair.message();
   EXPECT_TRUE(pair->train && pair->validation);
   EXPECT_EQ(pair->validation->labels, pair->train->labels);
-  EXPECT_FALSE(loadData(folder.path("a.npz"), folder.path("b.npz")).ok());
+  EXPECT_FALSE(loadData(folder.path("a.npz"), folder.path("b.npz"), "").ok());
 }
 
 // Law: an IDX images file alone finds its labels beside it.

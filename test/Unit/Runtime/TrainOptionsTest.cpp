@@ -36,12 +36,17 @@ TEST(TrainOptions, TableIsWhole) {
                              {"checkpoint-every", "50"},
                              {"keep-checkpoints", "0"},
                              {"resume", "r"},
-                             {"overwrite", "true"}}) {
+                             {"overwrite", "true"},
+                             {"label-column", "y"},
+                             {"augment", "flip,crop=2"},
+                             {"early-stop", "5"}}) {
     EXPECT_TRUE(setTrainOption(o, name, value)) << name;
     names.erase(name);
   }
   EXPECT_TRUE(names.empty()) << "this test does not set --" << *names.begin();
   EXPECT_EQ(o.epochs, 4);
+  EXPECT_EQ(o.augment, (Augmentation{true, 2}));
+  EXPECT_EQ(o.earlyStop, 5);
   EXPECT_EQ(o.lr, 0.125);
   EXPECT_EQ(o.schedule, numerics::ScheduleKind::Step);
   EXPECT_EQ(o.seed, UINT64_MAX);

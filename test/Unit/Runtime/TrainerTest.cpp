@@ -286,4 +286,19 @@ TEST(Trainer, ValidationUsesTrainingStatistics) {
   EXPECT_FLOAT_EQ(step.evaluatedX[0], -4.0f / std::sqrt(60.0f / 9));
 }
 
+// Law: with --early-stop=2 the run ends after two epochs in which the score (here: always the same) is not better.
+TEST(Trainer, StopsEarly) {
+  FakeStep step;
+  TrainOptions o = options(10);
+  o.earlyStop = 2;
+  Result<TrainSummary> summary = train(step, dataPair(8, 4), o);
+  ASSERT_TRUE(summary) << summary.message();
+  EXPECT_EQ(summary->steps, 3 * 2);
+  EXPECT_TRUE(summary->stoppedEarly);
+  EXPECT_EQ(summary->bestEpoch, 1);
+  o.earlyStop = 0;
+  FakeStep other;
+  EXPECT_EQ(train(other, dataPair(8, 4), o)->steps, 10 * 2);
+}
+
 } // namespace
