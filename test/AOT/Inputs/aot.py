@@ -3,10 +3,13 @@
     aot.py data FILE.npz SHAPE CLASSES COUNT       noise of that sample shape (1x28x28), a bit brighter where the label says
     aot.py losses PROGRAM.txt RUN.jsonl            the loss of every step: the program's "loss" words, the log's records
     aot.py states PROGRAM.safetensors RUN.safetensors   every tensor that the run saved is the program's
+    aot.py build FOLDER MODEL.onnx MCPU RECIPE THREADS BATCH   a library `tiny` for that processor, and train.c linked with it: FOLDER/train
+    aot.py run FOLDER BATCHES CPU                  runs it under QEMU as that processor: FOLDER/out.txt, FOLDER/state.safetensors
     aot.py objects A B                             two object files hold the same sections that end up in memory, and relocations
 """
 
 import json
+import pathlib
 import re
 import struct
 import subprocess
@@ -52,6 +55,33 @@ def states(program, run):
     print(len(expected), "tensors equal")
 
 
+ARM = "/usr/aarch64-linux-gnu"  # Debian's libc6-dev-arm64-cross
+SOURCE = pathlib.Path(__file__).parents[1] / "train.c"
+
+
+def is_arm(folder):
+    return "AArch64" in subprocess.run(["llvm-readelf", "-h", f"{folder}/libtiny.so"], check=True, capture_output=True, text=True).stdout
+
+
+def build(folder, model, mcpu, recipe, threads, batch):
+    options = f"--mcpu={mcpu} --recipe={recipe} --threads={threads} --batch-size={batch} --least-work=1 --emit=lib --lib-name=tiny"
+    subprocess.run(["nibble-compile", model, *options.split(), "-o", folder], check=True, stderr=subprocess.DEVNULL)
+    compiler, start = ["cc"], []
+    if is_arm(folder):
+        # No libgcc: nothing here needs one.
+        compiler = f"clang-22 --target=aarch64-linux-gnu -nostdlib -fuse-ld=lld -isystem {ARM}/include".split()
+        start = [f"{ARM}/lib/{name}" for name in ("crt1.o", "crti.o", "crtn.o", "libc.so.6", "ld-linux-aarch64.so.1")]
+    subprocess.run([*compiler, "-O1", SOURCE, f"-I{folder}", f"-L{folder}", "-ltiny", f"-Wl,-rpath,{folder}", *start, "-o", f"{folder}/train"],
+                   check=True)  # fmt: skip
+
+
+def run(folder, batches, cpu):
+    emulator = ["qemu-aarch64", "-L", ARM] if is_arm(folder) else ["qemu-x86_64"]
+    command = [*emulator, "-cpu", cpu, f"{folder}/train", batches, f"{folder}/state.safetensors", "2"]
+    with open(f"{folder}/out.txt", "w") as out:
+        sys.exit(subprocess.run(command, stdout=out, timeout=600).returncode)
+
+
 def objects(a, b):
     def sections(path):
         text = subprocess.run(["llvm-readelf", "-S", "-W", path], check=True, capture_output=True, text=True).stdout
@@ -67,4 +97,4 @@ def objects(a, b):
 
 
 if __name__ == "__main__":
-    {"data": data, "losses": losses, "states": states, "objects": objects}[sys.argv[1]](*sys.argv[2:])
+    {"data": data, "losses": losses, "states": states, "build": build, "run": run, "objects": objects}[sys.argv[1]](*sys.argv[2:])
