@@ -36,7 +36,7 @@ inline std::optional<double> numberOf(const LogJson &json, const char *key) {
 }
 /// Held within what a step or size can be, so that sums of two do not overflow.
 inline int64_t wholeOf(double number) {
-  constexpr double bound = 1e15;
+  constexpr double bound = 5e14; // three products of mostLayers layers add up to less than 2^63
   return static_cast<int64_t>(std::fmin(std::fmax(number, -bound), bound));
 }
 
