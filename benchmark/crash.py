@@ -12,6 +12,7 @@ Results go to benchmark/results/crash.jsonl, one line for each signal and one fo
 """
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -74,19 +75,24 @@ def step_of(path):
     return json.loads(header["__metadata__"]["progress"])["step"]
 
 
-def whole_run(model):
-    """The undisturbed run; returns the seconds that it took."""
+def whole_runs(model):
+    """The undisturbed runs, interpreted and compiled; the seconds that they took."""
     clean("whole")
-    return common.run_tool(command(model, "whole"))["seconds"]
+    seconds = [common.run_tool(command(model, "whole", "--interpret"))["seconds"]]
+    clean("compiled")
+    seconds.append(common.run_tool(command(model, "compiled"))["seconds"])
+    if wrong := differences("compiled"):
+        raise BenchmarkError(f"compiled and interpreted runs left different files: {wrong}")
+    return seconds
 
 
-def disturbed(model, seconds, number, generator):
+def disturbed(model, code, seconds, number, generator):
     """One run, ended by `number` until it is through. Returns what happened at each signal, and what differs in the end."""
     clean("run")
     events = []
     while True:
         delay = generator.uniform(0, seconds)
-        process = subprocess.Popen(command(model, "run", "--resume"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(command(model, "run", "--resume", *code), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             words = process.communicate(timeout=delay)[0]
             if process.returncode:
@@ -111,12 +117,15 @@ def signals(store, model, number, wanted, generator):
     done = sum(len(r["events"]) for r in store.records if r["key"] == name)
     if done >= wanted:
         return
-    seconds = whole_run(model)
-    while done < wanted:
-        events, wrong = disturbed(model, seconds, number, generator)
+    seconds = whole_runs(model)
+    for turn in itertools.count():
+        if done >= wanted:
+            break
+        code = ["--interpret"] if turn % 2 == 0 else []
+        events, wrong = disturbed(model, code, seconds[turn % 2], number, generator)
         if events:
-            store.add(name, command=common.shown(command(model, "run", "--resume")), seconds_undisturbed=round(seconds, 2), events=events,
-                      differences=wrong)
+            store.add(name, command=common.shown(command(model, "run", "--resume", *code)), seconds_undisturbed=round(seconds[turn % 2], 2),
+                      events=events, differences=wrong)
         done += len(events)
         print(f"{name}: {done} of {wanted}" + (f"  DIFFERENT: {wrong}" if wrong else ""), flush=True)
 
@@ -126,7 +135,7 @@ def full_disk(store, model):
     disk = FOLDER / "disk"
     disk.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], check=True)
-    words = common.run_tool(command(model, "disk/run", "--epochs=6"))["text"]  # all of it has room
+    common.run_tool(command(model, "disk/run"))  # all of it has room
     last = disk / "run" / "last.safetensors"
     for name in ("model.onnx", "model.int4.onnx"):
         (disk / "run" / name).unlink()
@@ -151,7 +160,6 @@ def full_disk(store, model):
             store.add("full disk", room_kb=room, code=done.returncode, word=word.replace(str(FOLDER), "…"), last_step=step, last_is_good=scored)
             print(f"full disk, {room} kB: {word}", flush=True)
         before = word
-    return words
 
 
 def table(store):
