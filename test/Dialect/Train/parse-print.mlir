@@ -20,7 +20,7 @@ func.func @step(%g: tensor<4xf32>, %lr: tensor<f64>, %t: tensor<i64>, %rng: tens
   // CHECK: train.rate %{{.*}} {adam, beta1 = 9.000000e-01 : f64, beta2 = 0.99{{.*}} : f64}
   %r = train.rate %lr, %t {adam, beta1 = 0.9, beta2 = 0.999} : (tensor<f64>, tensor<i64>) -> tensor<f32>
   // CHECK: train.clip_factor {{.*}} {limit = 1.000000e+00 : f64}
-  %f:2 = train.clip_factor %w, %s {limit = 1.0} : (tensor<4xf32>, tensor<4xf32>) -> (tensor<f32>, tensor<f32>)
+  %factor:2 = train.clip_factor %w, %s {limit = 1.0} : (tensor<4xf32>, tensor<4xf32>) -> (tensor<f32>, tensor<f32>)
   // CHECK: train.sgd {{.*}} nesterov
   %0:2 = train.sgd %w, %s, %v, %r {momentum = 0.9 : f32, decay = 0.0 : f32, nesterov} : (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<f32>) -> (tensor<4xf32>, tensor<4xf32>)
   // CHECK: train.adam
