@@ -68,6 +68,8 @@ static Status readSignature(ModuleOp module, StepLayout &layout) {
     auto text = attributes ? attributes.getAs<StringAttr>("nn.name") : StringAttr();
     return text ? text.str() : std::string();
   };
+  if (auto merged = module->getAttrOfType<StringAttr>("nibble.merged"))
+    layout.merged = merged.str();
   layout.inputName = name(train.getArgAttrDict(0));
   layout.answerName = name(train.getArgAttrDict(1));
   layout.outputName = name(eval.getResultAttrDict(eval.getNumResults() - 1));

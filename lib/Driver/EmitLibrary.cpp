@@ -69,6 +69,21 @@ static Status describeState(const CompiledModel &model, LibraryModel &library) {
   return Status::success();
 }
 
+/// What else a program has to link, said by the step's object itself.
+static std::string links(ArrayRef<char> object) {
+  llvm::Expected<std::vector<std::string>> names = undefinedSymbols(object);
+  if (!names) {
+    llvm::consumeError(names.takeError());
+    return "";
+  }
+  bool openmp = false, math = false;
+  for (StringRef name : *names) {
+    openmp |= name.starts_with("__kmpc_");
+    math |= !name.starts_with("__kmpc_") && !name.starts_with("mem");
+  }
+  return std::string(openmp ? " -lomp" : "") + (math ? " -lm" : "");
+}
+
 static LibraryModel describe(const CompiledModel &model, const std::string &name) {
   std::filesystem::path file(model.options.model);
   const StepLayout &layout = model.layout;
@@ -80,7 +95,8 @@ static LibraryModel describe(const CompiledModel &model, const std::string &name
   library.optimizer = toString(model.options.step);
   library.cpu = model.options.mcpu;
   library.tool = runtime::toolVersion();
-  library.threads = model.threads > 1;
+  library.links = links(model.object);
+  library.merged = layout.merged;
   library.input = describe(layout.input, layout.inputName, "input");
   library.answer = describe(layout.answer, layout.answerName, labels ? "label" : "target");
   library.output = describe(layout.output, layout.outputName, "output");

@@ -237,7 +237,7 @@ llvm::Error nibble::writeLibrary(llvm::StringRef folder, const LibraryModel &mod
   llvm::Expected<ObjectBytes> renamed = renameSteps(step, model.name);
   if (!renamed)
     return renamed.takeError();
-  if (std::error_code wrong = llvm::sys::fs::create_directories(folder))
+  if (std::error_code wrong = llvm::sys::fs::create_directories(folder, /*IgnoreExisting=*/true, llvm::sys::fs::all_all))
     return llvm::createStringError(wrong, folder + ": the folder cannot be made: " + wrong.message());
   if (llvm::Error error = writeFile(join(folder, model.name + ".h"), libraryHeader(model, machine)))
     return error;

@@ -165,7 +165,8 @@ private:
        << " * " << (model.answer.type == "int32" ? "labels   " : "targets  ") << shape(model.answer);
     if (model.classes > 0)
       os << ", 0 to " << model.classes - 1;
-    os << "\n * output   " << shape(model.output) << ", '" << comment(model.output.name) << "'\n"
+    os << "\n * output   " << shape(model.output) << ", " << (model.merged.empty() ? "" : "what goes into " + model.merged + ": ") << "'"
+       << comment(model.output.name) << "'\n"
        << " * recipe   " << comment(model.recipe) << "\n * update   " << comment(model.optimizer) << "\n * compiled for '" << comment(model.cpu) << "' ("
        << llvm::Triple(machine.triple).getArchName() << "), which must have:";
     size_t column = 200;
@@ -174,7 +175,7 @@ private:
         os << "\n *  ", column = 4;
       os << " " << feature.name, column += strlen(feature.name) + 1;
     }
-    put("\n *\n * Link with -l@" + std::string(model.threads ? " -lomp" : "") + " -lm. Numbers lie row by row, the last dimension fastest.\n */\n");
+    put("\n *\n * Link with -l@" + model.links + ". Numbers lie row by row, the last dimension fastest.\n */\n");
     put("#ifndef NIBBLE_^_H\n#define NIBBLE_^_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n");
   }
 

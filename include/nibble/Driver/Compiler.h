@@ -73,6 +73,8 @@ struct StepLayout {
   mlir::RankedTensorType input, answer, output;
   /// Their names; input's and output's are the file's.
   std::string inputName, answerName, outputName;
+  /// "", or the file's last operator where it became part of the loss (Softmax, LogSoftmax).
+  std::string merged;
   int64_t classes = 0;
   /// Is report slot 1 a count of right answers (labels, binary cross-entropy)?
   bool countsAnswers = false;

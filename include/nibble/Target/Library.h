@@ -39,8 +39,10 @@ struct LibraryModel {
   std::string name;
   /// For people, in the header: file, recipe, optimizer, processor as asked for, who compiled.
   std::string source, recipe, optimizer, cpu, tool;
-  /// Compiled for more than one thread.
-  bool threads = false;
+  /// What a program links besides the library, for the header: "-lomp", "-lm"; "" where nothing.
+  std::string links;
+  /// "" or the name of the file's last operator, Softmax or LogSoftmax, which became part of the loss: the output is what goes into it.
+  std::string merged;
   LibraryTensor input, answer, output;
   std::vector<LibraryTensor> state;
   /// 0 where the loss takes real targets.
