@@ -5,7 +5,7 @@
 # %nibble_data   folder with recorded data (environment variable NIBBLE_DATA; default ../shared/data);
 #                a test that needs it says REQUIRES: nibble-data and is reported as unsupported without it
 # %shlibext and the like are not needed: one system, Linux.
-# Features  nibble-data, onnxruntime, sklearn, avx512, avx512vnni, asan, chromium, tmpfs (a test may mount a small disk: unshare -m, mount)
+# Features  nibble-data, onnxruntime, safetensors, sklearn, avx512, avx512vnni, asan, chromium, tmpfs (a test may mount a small disk: unshare -m, mount)
 import os
 import shutil
 import subprocess
@@ -58,7 +58,7 @@ if shutil.which("chromium", path=config.environment["PATH"]):
     config.available_features.add("chromium")
 
 found = subprocess.run(
-    [config.python, "-c", "import importlib.util as u; print(*[m for m in ('onnxruntime', 'sklearn', 'onnx', 'torch') if u.find_spec(m)])"],
+    [config.python, "-c", "import importlib.util as u; print(*[m for m in ('onnxruntime', 'safetensors', 'sklearn', 'onnx', 'torch') if u.find_spec(m)])"],
     capture_output=True, text=True,
 )
 config.available_features.update(found.stdout.split())

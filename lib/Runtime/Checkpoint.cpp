@@ -31,8 +31,10 @@ const std::string *nibble::runtime::findField(const RunFields &fields, const std
 // Writing
 //===----------------------------------------------------------------------===//
 
-/// Of everything in the file but itself. `tensors` in the order of the file.
-static std::string checksum(const Metadata &metadata, const std::vector<StateView> &tensors) {
+/// Of everything in the file but itself, whatever the order in which it lies there.
+static std::string checksum(const Metadata &metadata, std::vector<StateView> tensors) {
+  std::sort(tensors.begin(), tensors.end(),
+            [](const StateView &a, const StateView &b) { return a.name < b.name; });
   Hash hash;
   for (const auto &[key, value] : metadata)
     if (key != "checksum") {

@@ -112,6 +112,36 @@ TEST_F(InterpretedStepTest, NonFiniteChangesNothing) {
   EXPECT_TRUE(step->variables().bitIdentical(twin->variables()));
 }
 
+// The state has every variable that steps change, with type and shape, and may be read and written in place.
+TEST_F(InterpretedStepTest, State) {
+  std::vector<runtime::StateView> state = step->state();
+  ASSERT_EQ(state.size(), 1u);
+  EXPECT_EQ(state[0].name, "w");
+  EXPECT_EQ(state[0].role, "weight");
+  EXPECT_EQ(state[0].type, runtime::DType::F32);
+  EXPECT_EQ(state[0].shape, (std::vector<int64_t>{3, 2}));
+  ASSERT_EQ(state[0].bytes.size(), 24u);
+  reinterpret_cast<float *>(state[0].bytes.data())[4] = 2.5f;
+  EXPECT_EQ(step->variables()["w"].reals[4], 2.5f);
+}
+
+// k steps, the state copied into another step, k steps there: the bits of 2k steps.
+TEST_F(InterpretedStepTest, StateCarriesARun) {
+  auto other = make();
+  runtime::StepResult result, otherResult;
+  for (int64_t i = 0; i < 5; ++i)
+    ASSERT_TRUE(step->train(batch, 0.3, i, result).ok());
+  std::vector<runtime::StateView> from = step->state(), to = other->state();
+  for (size_t i = 0; i < from.size(); ++i)
+    llvm::copy(from[i].bytes, to[i].bytes.begin());
+  for (int64_t i = 5; i < 10; ++i) {
+    ASSERT_TRUE(step->train(batch, 0.3, i, result).ok());
+    ASSERT_TRUE(other->train(batch, 0.3, i, otherResult).ok());
+    EXPECT_EQ(result.loss, otherResult.loss);
+  }
+  EXPECT_TRUE(step->variables().bitIdentical(other->variables()));
+}
+
 // What cannot run is an error with the interpreter's message, not an abort.
 TEST_F(InterpretedStepTest, Errors) {
   runtime::StepResult result;
