@@ -15,6 +15,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <map>
@@ -26,6 +27,8 @@ namespace {
 
 /// A line that does not end is no table: memory stays bounded.
 constexpr size_t longestLine = size_t(1) << 24;
+/// Each cell of a line is a string of its own for a while, thirty times a comma's size.
+constexpr std::ptrdiff_t mostColumns = 1 << 20;
 
 class Lines {
 public:
@@ -129,8 +132,8 @@ public:
     if (line.starts_with("\xEF\xBB\xBF")) // a byte order mark
       line.erase(0, 3);
     separator = separatorOf(line);
-    if (!splitLine(line, separator, cells))
-      return open();
+    if (Status status = split(line); !status)
+      return status;
     width = cells.size();
     if (Status status = chooseColumns(); !status)
       return status;
@@ -143,8 +146,8 @@ public:
         return more.status();
       if (!*more)
         break;
-      if (!splitLine(line, separator, cells))
-        return open();
+      if (Status status = split(line); !status)
+        return status;
       if (Status status = addRow(); !status)
         return status;
     }
@@ -152,7 +155,13 @@ public:
   }
 
 private:
-  Status open() { return fileError(path, where() + ": a quote is not closed"); }
+  Status split(const std::string &line) {
+    if (std::count(line.begin(), line.end(), separator) >= mostColumns)
+      return fileError(path, where() + " has more than 2^20 cells");
+    if (!splitLine(line, separator, cells))
+      return fileError(path, where() + ": a quote is not closed");
+    return Status::success();
+  }
   std::string where() const { return "line " + std::to_string(lines.lineNumber()); }
   std::string columnName(size_t column) const {
     return column < names.size() ? "column '" + names[column] + "'" : "column " + std::to_string(column + 1);
@@ -287,5 +296,11 @@ private:
 } // namespace
 
 Result<DataSet> nibble::runtime::readCsv(const std::string &file, const std::string &labelColumns) {
-  return guarded(file, [&] { return Table(file, labelColumns).read(); });
+  return guarded(file, [&]() -> Result<DataSet> {
+    // Opening a pipe would wait for who writes into it.
+    std::error_code problem;
+    if (!std::filesystem::is_regular_file(file, problem))
+      return fileError(file, problem ? problem.message() : "not a file");
+    return Table(file, labelColumns).read();
+  });
 }

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""Feeds damaged ONNX files to the tools; fails if one aborts, hangs, or fails without a word.
+"""Feeds damaged files to the readers; fails if one aborts, hangs, grows or fails without a word.
 
-    python test/Fuzz/run.py [--bin build/release/bin] [--seed 1] [--count 100] [--keep FOLDER] [--tool NAME]
+    python test/Fuzz/run.py [--bin build/release/bin] [--seed 1] [--count 1000] [--data 500] [--tools 20] [--keep FOLDER]
 
-The law: whatever the file, a tool ends by itself within the time limit, with exit code 0, or with a
-small exit code and a line that says `error`. A signal, an assertion, an uncaught exception, LLVM's
-"please submit a bug report", more than the memory limit or an empty answer is a failure. The file of
-each failure is named together with the command that shows it again.
+`--count` damaged ONNX files go through all rooms to the planned module (one of 100 to an object file) and
+`--data` data sets and checkpoints through their readers, in one process that is watched
+(targets/nibble-read-files.cpp). The files in regressions/ go first, always. `--tools` files go through
+nibble-translate and nibble-compile as well, to see exit codes and the word `error`.
+
+The law: whatever the file, a reader ends by itself within 10 s of processor time and 2 GB, with success or with
+a message; never by a signal, an assertion, a sanitizer's report or in silence; external data outside the
+model's folder are never read.
 """
 
 import argparse
-import concurrent.futures
 import os
 import resource
 import shutil
@@ -19,19 +22,22 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
 import damage  # noqa: E402
+import harness  # noqa: E402
+import regressions  # noqa: E402
 
-MEMORY = 6 << 30  # bytes of address space; a tool that asks for more was talked into it by the file
+MEMORY = 6 << 30  # bytes of address space of a tool; one that asks for more was talked into it by the file
 SYMPTOMS = ("Assertion", "LLVM ERROR", "UNREACHABLE", "PLEASE submit a bug report", "Stack dump",
             "terminate called", "Sanitizer", "runtime error:", "bad_alloc", "what():")
 
 
-def commands(tool, binary, file, scratch):
+def commands(binaries, file, scratch):
     """How each tool is asked to read one file."""
-    if tool == "nibble-translate":
-        return [binary, "--import-onnx", file, "-o", os.devnull]
-    return [binary, file, "--batch-size", "4", "--recipe", "ibm", "--emit=quantized", "-o", scratch + ".mlir"]
+    translate, compile_ = binaries
+    return [[translate, "--import-onnx", file, "-o", os.devnull],
+            [compile_, file, "--batch-size", "4", "--recipe", "ibm", "--emit=quantized", "-o", scratch]]
 
 
 def limit():
@@ -40,7 +46,7 @@ def limit():
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def judge(command, seconds):
+def judge(command, seconds=60):
     """None if the tool behaved, else a sentence."""
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds,
@@ -58,40 +64,67 @@ def judge(command, seconds):
     return None
 
 
-def run(arguments, folder):
-    """Runs every tool on every file; returns the list of failures and the number of runs."""
-    manifest = damage.write(arguments.seed, arguments.count, folder)
-    jobs = []
-    for tool in arguments.tool or ["nibble-translate", "nibble-compile"]:
-        binary = shutil.which(tool, path=arguments.bin)
-        if not binary:
-            sys.exit(f"{tool} is not in {arguments.bin or 'PATH'}")
-        for entry in manifest:
-            file = str(folder / entry["file"])
-            jobs.append((entry, commands(tool, binary, file, file)))
-    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        verdicts = list(pool.map(lambda job: judge(job[1], arguments.seconds), jobs))
-    return [(e, c, v) for (e, c), v in zip(jobs, verdicts) if v], len(jobs)
+def find(name, path):
+    binary = shutil.which(name, path=path)
+    if not binary:
+        sys.exit(f"{name} is not in {path or 'PATH'}")
+    return binary
+
+
+def read(a, folder):
+    """Everything through nibble-read-files; returns the results."""
+    reader, results = find("nibble-read-files", a.bin), []
+    kept = folder / "regressions"
+    results += harness.read_files(reader, kept, regressions.collect(kept))
+    if a.count:
+        manifest = damage.write(a.seed, a.count, folder / "onnx")
+        results += harness.read_files(reader, folder / "onnx", manifest, a.object_every, folder / "onnx" / "outside")
+    if a.data:
+        manifest = damage.write(a.seed, a.data, folder / "data", data=True)
+        results += harness.read_files(reader, folder / "data", manifest)
+    return results
+
+
+def run_tools(a, folder, results):
+    """Every n-th ONNX file through the tools; returns (runs, sentences about failures)."""
+    files = [r["path"] for r in results if r["entry"]["kind"] == "model"]
+    files = files[::max(1, len(files) // a.tools)][:a.tools] if a.tools else []
+    binaries = [find(name, a.bin) for name in ("nibble-translate", "nibble-compile")] if files else []
+    wrong = []
+    for file in files:
+        for command in commands(binaries, file, str(folder / "out.mlir")):
+            if verdict := judge(command):
+                wrong.append(f"FAIL {' '.join(command)}: {verdict}")
+    return 2 * len(files), wrong
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--bin", help="folder with the tools (default: PATH)")
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--count", type=int, default=100)
-    p.add_argument("--seconds", type=float, default=10, help="time limit of one run (default: 10)")
-    p.add_argument("--jobs", type=int, default=2, help="runs at the same time (default: 2)")
-    p.add_argument("--tool", action="append", help="only this tool (may be repeated)")
+    p.add_argument("--count", type=int, default=1000, help="ONNX files (default: 1000)")
+    p.add_argument("--data", type=int, default=500, help="data sets and checkpoints (default: 500)")
+    p.add_argument("--tools", type=int, default=20, help="ONNX files that go through the tools, too (default: 20)")
+    p.add_argument("--object-every", type=int, default=100, help="ONNX files of which one becomes an object (default: 100)")
     p.add_argument("--keep", type=Path, help="write the files here and leave them")
     a = p.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        failures, total = run(a, a.keep or Path(temporary))
-    for entry, command, verdict in failures:
-        print(f"FAIL {entry['file']} ({entry['detail']!r}): {verdict}\n     {' '.join(command)}")
-    print(f"{total} runs, {len(failures)} failures (seed {a.seed})")
-    if failures:
-        print(f"see again: python test/Fuzz/damage.py {a.seed} {a.count} FOLDER, then the command above")
-    sys.exit(1 if failures else 0)
+        folder = a.keep or Path(temporary)
+        results = read(a, folder)
+        runs, wrong = run_tools(a, folder, results)
+    for failure in harness.failures(results):
+        print(harness.describe(failure))
+    print("\n".join(wrong))
+    row = harness.summary(results)
+    models = sum(r["entry"]["kind"] == "model" for r in results)
+    print(f"{row['files']} files, {models} of them ONNX ({100 * row.get('past_protobuf', 0) / max(models, 1):.0f} % past protobuf), "
+          f"{row['accepted']} accepted; at most {row['most_megabytes']} MB and {row['most_seconds']} s; {runs} runs of tools; "
+          f"{row['failures'] + len(wrong)} failures (seed {a.seed})")
+    if row["failures"] or wrong:
+        print(f"see again: python test/Fuzz/run.py --seed {a.seed} --count {a.count} --data {a.data} --keep FOLDER")
+    elif models and row["past_protobuf"] < models / 2:
+        sys.exit("too few of the damaged ONNX files still parse: they test protobuf, not Nibble")
+    sys.exit(1 if row["failures"] or wrong else 0)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@
 // a JSON object a file:
 //   {"path", "accepted", "seconds", "megabytes", "text"}         it was read, or refused with a text
 //   {"path", "failure": "signal 11", "text": end of standard error}
+// KIND abort, hang, grow and silent are for the test of this tool: they do what is named.
+//
 // A failure is: a signal, an exit, more than S (10) seconds of processor time or 6 S on the clock, a
 // resident size above M (2000) MB, an error without a text. Exits with 1 if there was one.
 //
@@ -79,7 +81,21 @@ double processorSeconds(pid_t pid) {
   return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
+/// What the test of this tool needs.
+Answer misbehave(const std::string &kind) {
+  if (kind == "abort")
+    std::abort();
+  std::vector<char> memory;
+  for (volatile bool forever = true; forever && kind != "silent";)
+    if (kind == "grow") // 100 MB at a time, until somebody notices
+      memory.resize(std::min<size_t>(memory.size() + (100u << 20), size_t(3000) << 20), 1);
+  return {};
+}
+
 Answer read(const Item &item, const std::string &exportFolder) {
+  for (const char *kind : {"abort", "hang", "grow", "silent"})
+    if (item.kind == kind)
+      return misbehave(kind);
   if (item.kind == "data")
     return readData(item.path);
   if (item.kind == "checkpoint")
