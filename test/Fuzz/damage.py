@@ -117,10 +117,10 @@ def write_models(seed, count, folder):
     return manifest
 
 
-def write(seed, count, folder, data=False):
-    """Writes `count` damaged files into `folder`; returns the manifest."""
+def write(seed, count, folder, data=False, kinds=None):
+    """Writes `count` damaged files into `folder`; returns the manifest. `data`: of all `kinds` but networks."""
     folder.mkdir(parents=True, exist_ok=True)
-    manifest = damage_data.write(seed, count, folder) if data else write_models(seed, count, folder)
+    manifest = damage_data.write(seed, count, folder, kinds) if data else write_models(seed, count, folder)
     (folder / "manifest.json").write_text(json.dumps({"seed": seed, "files": manifest}, indent=1) + "\n")
     return manifest
 

@@ -388,11 +388,11 @@ def write_case(rng, kind, way, folder, index):
     return {"file": str(file.relative_to(folder.parent)), "kind": kind, "way": way.__name__, "detail": detail[:300]}
 
 
-def write(seed, count, folder):
+def write(seed, count, folder, kinds=None):
     """Writes `count` damaged cases, kinds in turn, into `folder`/data; returns the manifest's entries."""
     rng = random.Random(seed)
     orders = {kind: rng.sample(ways, len(ways)) for kind, (_, ways) in KINDS.items()}
-    kinds = sorted(KINDS)
+    kinds = kinds or sorted(KINDS)
     manifest = []
     for index in range(count):
         kind = kinds[index % len(kinds)]
