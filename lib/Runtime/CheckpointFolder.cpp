@@ -82,6 +82,7 @@ struct CheckpointFolder::State {
   Status read(const std::string &file);
   Status resumeLast();
   Status resumeFile();
+  Status removeParts();
   Status discardAll();
   Status goBack(const std::string &file);
   Status putBestBack();
@@ -185,6 +186,20 @@ Status CheckpointFolder::State::resumeFile() {
 // Beginning
 //===----------------------------------------------------------------------===//
 
+/// What a killed process left half-written. (Nobody else writes here: we hold the lock.)
+Status CheckpointFolder::State::removeParts() {
+  for (const std::string &name : {folder, stepFolder()}) {
+    std::error_code wrong;
+    for (fs::directory_iterator it(name, wrong), end; !wrong && it != end; it.increment(wrong)) {
+      std::string file = it->path().filename().string();
+      if (file.ends_with(std::string(extension) + partSuffix))
+        if (Status status = removeFile(it->path().string()); !status)
+          return status;
+    }
+  }
+  return Status::success();
+}
+
 /// `last` goes first: without it, what remains of a crash here is begun anew or overwritten.
 Status CheckpointFolder::State::discardAll() {
   for (const std::string &file : {last(), best()})
@@ -229,6 +244,8 @@ Status CheckpointFolder::begin(Step &step) {
   return guarded(state->folder, [&]() -> Status {
     State &s = *state;
     if (Status status = makeFolder(s.stepFolder()); !status)
+      return status;
+    if (Status status = s.removeParts(); !status)
       return status;
     if (s.checkpoint)
       s.checkpoint->state = {}; // the step has it now

@@ -158,6 +158,20 @@ TEST(CheckpointFolder, CrashBetweenFiles) {
   EXPECT_FALSE(fs::exists(temp.path("checkpoints/step-000030.safetensors")));
 }
 
+// Law: what a killed process left half-written is gone once the run goes on; other files are not
+// touched.
+TEST(CheckpointFolder, HalfWrittenFilesGo) {
+  TempFolder temp;
+  save(temp.path(), {}, {0, 10});
+  temp.write("best.safetensors.part", "");
+  temp.write("checkpoints/step-000011.safetensors.part", "half");
+  temp.write("mine.part", "");
+  save(temp.path(), {.resume = true}, {});
+  EXPECT_EQ(namesIn(temp.path()),
+            (std::vector<std::string>{".lock", "checkpoints", "last.safetensors", "mine.part"}));
+  EXPECT_EQ(namesIn(temp.path("checkpoints")).size(), 2u);
+}
+
 // Law: going back to an older file of the same run needs --overwrite; then what came after is gone.
 TEST(CheckpointFolder, GoingBack) {
   TempFolder temp;
