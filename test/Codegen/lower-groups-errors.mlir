@@ -39,7 +39,19 @@ func.func @broadcast(%x: memref<4x10xf32>, %v: memref<4x1xf32>, %y: memref<4x10x
 func.func @two(%x: memref<8xf32>, %y: memref<f32>) {
   // expected-error @+1 {{holds several ops that are not element-wise: a group is one op, or a set of element-wise ops}}
   plan.group ins(%x : memref<8xf32> as %a : tensor<8xf32>) outs(%y : memref<f32>) {
+    %m = q4.sawb_clip %a : (tensor<8xf32>) -> tensor<f32>
+    %n = nn.neg %m : tensor<f32>
+    plan.yield %n : tensor<f32>
+  }
+  return
+}
+
+// -----
+
+func.func @fold_read_too_early(%x: memref<8xf32>, %y: memref<f32>) {
+  plan.group ins(%x : memref<8xf32> as %a : tensor<8xf32>) outs(%y : memref<f32>) {
     %m = q4.absmax %a : (tensor<8xf32>) -> tensor<f32>
+    // expected-error @+1 {{reads what a fold of its own group gives, which is there only after the loop}}
     %n = nn.neg %m : tensor<f32>
     plan.yield %n : tensor<f32>
   }

@@ -124,6 +124,8 @@ private:
 /// Results have n elements or one; operands besides may be the end of a result's shape.
 LogicalResult Elementwise::checkShapes() {
   for (Operation &op : body.without_terminator()) {
+    if (llvm::any_of(op.getOperands(), isFolded))
+      return op.emitOpError("reads what a fold of its own group gives, which is there only after the loop");
     if (isFold(op)) {
       if (countOf(op.getOperand(0)) != n)
         return op.emitOpError() << "folds " << countOf(op.getOperand(0)) << " elements in a group of " << n;
