@@ -31,6 +31,7 @@ config.environment["PATH"] = os.pathsep.join(path + [os.environ.get("PATH", "")]
 config.environment["PYTHONPATH"] = os.path.join(config.nibble_source, "python")
 config.environment["PYTHONDONTWRITEBYTECODE"] = "1"
 config.environment["NIBBLE_DATA"] = data
+config.environment["XDG_CACHE_HOME"] = "/dev/null"  # nothing of a test comes from the runs before it, or stays behind
 for name in ("HOME", "TMPDIR", "OMP_NUM_THREADS"):
     if name in os.environ:
         config.environment[name] = os.environ[name]

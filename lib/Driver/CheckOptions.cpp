@@ -48,7 +48,22 @@ const Rule kRules[] = {
     {{"verify-steps", "verify-lr", "verify-disturb"}, [](const ToolOptions &o) { return o.verify; }, "with --verify"},
 };
 
+/// What is compiled into a library cannot be chosen again.
+Status checkFromLibrary(const ToolOptions &o) {
+  for (const ToolOption &option : toolOptions()) {
+    bool isCompiledIn = option.group == OptionGroup::Model || option.group == OptionGroup::Recipe || option.group == OptionGroup::Step ||
+                        (option.group == OptionGroup::Code && option.tools == BothTools && option.name != "threads") ||
+                        option.name == "interpret";
+    if (isCompiledIn && o.given.contains(option.name))
+      return Status::error("--" + option.name + " is compiled into the library of --from-lib: leave one of the two out");
+  }
+  return Status::success();
+}
+
 Status checkTrain(const ToolOptions &o) {
+  if (!o.fromLibrary.empty())
+    if (Status status = checkFromLibrary(o); !status)
+      return status;
   if (!o.exportFrom.empty() && (o.train.evalOnly || o.train.resume || !o.train.checkpoint.empty()))
     return Status::error("--export writes the files of a checkpoint: it goes with none of --eval-only, --resume and --checkpoint");
   if (o.train.data.empty() && o.exportFrom.empty())
@@ -83,7 +98,7 @@ Status nibble::checkOptions(const ToolOptions &options, Tools tool) {
   if (tool == TrainTool)
     if (Status status = checkReportOptions(options, isComplete); !status || isComplete)
       return status;
-  if (options.compile.model.empty())
+  if (options.compile.model.empty() && options.fromLibrary.empty())
     return Status::error("the ONNX file is missing");
   for (const Rule &rule : kRules)
     for (const char *option : rule.options)

@@ -62,6 +62,11 @@ struct CommandLine {
 
 } // namespace
 
+static bool isOurs(const cl::Option &option, const CommandLine &line) {
+  return llvm::any_of(option.Categories,
+                      [&](cl::OptionCategory *c) { return llvm::is_contained(line.order, c); });
+}
+
 void nibble::printError(const Status &status) {
   llvm::SmallVector<llvm::StringRef> lines;
   llvm::StringRef(status.message()).split(lines, '\n');
@@ -82,8 +87,7 @@ std::optional<int> nibble::parseCommandLine(int argc, char **argv, Tools tool, c
   static CommandLine line(tool);
   for (auto &entry : cl::getRegisteredOptions()) {
     cl::Option &option = *entry.second;
-    bool ours = llvm::any_of(
-        option.Categories, [](cl::OptionCategory *c) { return llvm::is_contained(line.order, c); });
+    bool ours = isOurs(option, line);
     bool generic = entry.first == "help" || entry.first == "help-list" || entry.first == "version";
     if (!ours && !generic && option.getOptionHiddenFlag() == cl::NotHidden)
       option.setHiddenFlag(cl::Hidden); // --help-hidden shows it
@@ -92,6 +96,8 @@ std::optional<int> nibble::parseCommandLine(int argc, char **argv, Tools tool, c
     return ExitUsage;
 
   options.compile.model = *line.model;
+  for (auto &entry : cl::getRegisteredOptions())
+    options.stockFlags |= entry.second->getNumOccurrences() > 0 && !isOurs(*entry.second, line);
   for (auto &[option, values] : line.options) {
     if (values->empty())
       continue;

@@ -44,7 +44,7 @@ static void print(const CompiledModel &model, Emit emit, llvm::raw_ostream &os) 
   }
 }
 
-static Status write(const CompiledModel &model, const ToolOptions &options) {
+static Status write(CompiledModel &model, const ToolOptions &options) {
   if (options.emit == Emit::Onnx) {
     std::vector<Variable> variables = collectVariables(*model.module);
     return exportOnnx(options.compile.model, options.out, variables, initialValues(variables));

@@ -2,6 +2,7 @@
 #include "nibble/Driver/Compiler.h"
 
 #include "Diagnostics.h"
+#include "nibble/Driver/CompileCache.h"
 #include "nibble/Driver/Register.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -156,8 +157,7 @@ private:
     if (!machine)
       return Status::error(llvm::toString(machine.takeError()));
     model->machine = *machine;
-    unsigned processors = std::max(1u, std::thread::hardware_concurrency());
-    model->threads = model->options.threads ? model->options.threads : processors;
+    model->threads = resolvedThreads(model->options);
     DialectRegistry registry;
     registerAllDialects(registry);
     model->context = std::make_unique<MLIRContext>(registry);
@@ -249,6 +249,18 @@ private:
 
 } // namespace
 
+unsigned nibble::resolvedThreads(const CompileOptions &options) {
+  return options.threads ? options.threads : std::max(1u, std::thread::hardware_concurrency());
+}
+
 Result<std::unique_ptr<CompiledModel>> nibble::compile(const CompileOptions &options, Emit until, const CompileHooks &hooks) {
-  return Compilation(options, until, hooks).run();
+  if (until < Emit::Obj || options.cacheFolder.empty())
+    return Compilation(options, until, hooks).run();
+  CompileCache cache(options.cacheFolder);
+  if (std::unique_ptr<CompiledModel> found = cache.find(options))
+    return found;
+  auto compiled = Compilation(options, until, hooks).run();
+  if (compiled)
+    cache.store(**compiled);
+  return compiled;
 }

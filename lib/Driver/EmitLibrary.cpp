@@ -1,6 +1,7 @@
 //===- EmitLibrary.cpp - a compiled model as a library for C programs ---------------===//
 #include "nibble/Driver/EmitLibrary.h"
 
+#include "nibble/Driver/Artifact.h"
 #include "nibble/Runtime/Checkpoint.h"
 #include "nibble/Schedule/Storage.h"
 #include "nibble/Target/Library.h"
@@ -108,7 +109,23 @@ static LibraryModel describe(const CompiledModel &model, const std::string &name
   return library;
 }
 
-Status nibble::emitLibrary(const CompiledModel &model, const std::string &folder, const std::string &name) {
+/// For nibble-train --from-lib.
+static Status writeArtifactFile(CompiledModel &model, const std::string &path) {
+  std::optional<std::string> content = contentHash(model.options.model);
+  if (!content)
+    return Status::error(model.options.model + ": cannot be read any more");
+  std::string bytes = writeArtifact(model, *content);
+  llvm::Error error = llvm::writeToOutput(path, [&](llvm::raw_ostream &os) {
+    os << bytes;
+    return llvm::Error::success();
+  });
+  return error ? Status::error(path + ": cannot be written: " + llvm::toString(std::move(error))) : Status::success();
+}
+
+Status nibble::emitLibrary(CompiledModel &model, const std::string &folder, const std::string &name) {
+  if (model.options.import.insertNorm)
+    return Status::error("--emit=lib: the normalization of --insert-norm is set by nibble-train with the first batch; train with it, and compile "
+                         "the model.onnx that comes out");
   LibraryModel library = describe(model, name);
   for (const LibraryTensor *tensor : {&library.input, &library.answer, &library.output})
     if (tensor->shape.empty() || tensor->shape.front() != library.rows())
@@ -117,5 +134,5 @@ Status nibble::emitLibrary(const CompiledModel &model, const std::string &folder
     return status;
   if (llvm::Error error = writeLibrary(folder, library, model.machine, model.object))
     return Status::error(llvm::toString(std::move(error)));
-  return Status::success();
+  return writeArtifactFile(model, (std::filesystem::path(folder) / (library.name + ".nibble")).string());
 }

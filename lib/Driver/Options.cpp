@@ -256,6 +256,18 @@ void addOutputOptions(std::vector<ToolOption> &table) {
                    "train nothing: write the ONNX files of a checkpoint (of a folder: its last one) to --out; with --data, score both",
                    OptionGroup::Output, TrainTool, false, [](ToolOptions &o, const std::string &v) {
                      o.exportFrom = v;
+  table.push_back({"from-lib", "DIR", "train what nibble-compile --emit=lib wrote there; nothing is compiled", OptionGroup::Code, TrainTool, false,
+                   [](ToolOptions &o, const std::string &value) {
+                     o.fromLibrary = value;
+                     return Status::success();
+                   }});
+  table.push_back({"cache-dir", "DIR", "where compiled programs are kept (default: $XDG_CACHE_HOME/nibble or ~/.cache/nibble; at most 1 GiB)",
+                   OptionGroup::Code, TrainTool, false, [](ToolOptions &o, const std::string &value) {
+                     o.cacheFolder = value;
+                     return Status::success();
+                   }});
+  table.push_back(flagOption("no-cache", "compile, whether or not the program was compiled before, and do not keep it", OptionGroup::Code,
+                             TrainTool, &ToolOptions::noCache));
                      return v.empty() ? expected("export", "a checkpoint or a folder", v) : Status::success();
                    }});
   table.push_back({"external-data-above", "BYTES", "exported files above this size keep their weights in a file beside them (default 1500000000)",

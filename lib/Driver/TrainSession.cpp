@@ -1,6 +1,8 @@
 //===- TrainSession.cpp - one run of nibble-train ----------------------------------------===//
 #include "nibble/Driver/TrainSession.h"
 
+#include "nibble/Driver/Artifact.h"
+#include "nibble/Driver/CompileCache.h"
 #include "nibble/Driver/CompiledStep.h"
 #include "nibble/Driver/ExportRun.h"
 #include "StopSignal.h"
@@ -151,7 +153,10 @@ private:
       compileOptions.import.batchSize = 128;
     if (const auto &part = data.train ? data.train : data.validation)
       compileOptions.import.sampleShape.assign(part->sampleShape().begin(), part->sampleShape().end());
-    auto compiled = compile(compileOptions, options.interpret ? Emit::Quantized : Emit::Obj, hooks);
+    if (!options.noCache && !options.stockFlags)
+      compileOptions.cacheFolder = options.cacheFolder.empty() ? defaultCacheFolder() : options.cacheFolder;
+    auto compiled = options.fromLibrary.empty() ? compile(compileOptions, options.interpret ? Emit::Quantized : Emit::Obj, hooks)
+                                                : loadLibrary(compileOptions);
     if (!compiled)
       return compiled.status();
     model = std::move(*compiled);
@@ -170,6 +175,16 @@ private:
       auto made = InterpretedStep::create(mlir::OwningOpRef<mlir::ModuleOp>(model->quantized->clone()), options.train.seed);
       if (!made)
         return made.status();
+  Result<std::unique_ptr<CompiledModel>> loadLibrary(const CompileOptions &compileOptions) {
+    auto loaded = loadArtifact(options.fromLibrary, compileOptions.model);
+    if (loaded) {
+      if ((*loaded)->threads > 1) // one compiled for one thread never uses more
+        (*loaded)->threads = resolvedThreads(compileOptions);
+      (*loaded)->options.cacheFolder = compileOptions.cacheFolder;
+    }
+    return loaded;
+  }
+
       InterpretedStep *interpreted = made->get();
       read = [interpreted](llvm::StringRef name) { return interpreted->variables()[name].reals; };
       step = std::move(*made);

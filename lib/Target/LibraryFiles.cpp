@@ -218,7 +218,7 @@ static llvm::Error linkShared(const std::string &path, const LibraryModel &model
   if (!folder)
     return folder.takeError();
   std::string made = path + ".tmp";
-  auto clean = llvm::make_scope_exit([&] { llvm::sys::fs::remove(made); });
+  auto clean = llvm::scope_exit([&] { llvm::sys::fs::remove(made); });
   if (llvm::Error error = Link(model, triple, **folder).run(linker, made, runtime, step))
     return error;
   if (std::error_code wrong = llvm::sys::fs::rename(made, path))

@@ -6,6 +6,7 @@
 #include "llvm/ExecutionEngine/Orc/AbsoluteSymbols.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/TargetSelect.h"
 
 #include <cmath>
 #include <cstring>
@@ -74,6 +75,8 @@ Program::Program(std::unique_ptr<Jit> jit) : jit(std::move(jit)) {}
 Program::~Program() = default;
 
 llvm::Expected<std::unique_ptr<Program>> Program::load(llvm::ArrayRef<char> object) {
+  llvm::InitializeNativeTarget(); // the bytes may have been compiled by another process
+  llvm::InitializeNativeTargetAsmPrinter();
   // No platform (nothing needs initializers) and no symbols of the process but the bridge's.
   auto jit = orc::LLJITBuilder().setLinkProcessSymbolsByDefault(false).setPlatformSetUp(orc::setUpInactivePlatform).create();
   if (!jit)

@@ -35,7 +35,12 @@ struct CompileOptions {
   int64_t leastWork = 40000;
   /// LLVM's level, 0 … 3.
   unsigned optimization = 2;
+  /// Folder of programs compiled before (CompileCache.h); empty: none is looked for or kept.
+  std::string cacheFolder;
 };
+
+/// The number of threads that options.threads stands for.
+unsigned resolvedThreads(const CompileOptions &options);
 
 /// What can be asked for, in the order in which it is made. `Onnx` is the file with the initial weights, `Llvm` optimized LLVM IR,
 /// `Lib` a folder with a library (EmitLibrary.h).
@@ -111,6 +116,8 @@ struct CompiledModel {
   ObjectBytes object;
   double seconds = 0;
 };
+  /// The file that the program was read from instead of being compiled; empty where it was compiled. `module` is null then.
+  std::string loadedFrom;
 
 /// Takes the file through the rooms until `until` is made. The error holds every diagnostic, a line each.
 Result<std::unique_ptr<CompiledModel>> compile(const CompileOptions &options, Emit until = Emit::Obj,

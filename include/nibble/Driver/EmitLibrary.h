@@ -9,8 +9,8 @@ namespace nibble {
 /// Nothing where the value cannot be read (no room makes such a one).
 std::optional<llvm::ArrayRef<char>> initialBytes(const Variable &variable);
 
-/// Writes DIR/lib<name>.a, DIR/lib<name>.so and DIR/<name>.h; `model` was compiled to an object. `name` is the prefix of all C names;
+/// Writes DIR/lib<name>.a, DIR/lib<name>.so, DIR/<name>.h, and DIR/<name>.nibble for nibble-train (Artifact.h); `model` was compiled to an object. `name` is the prefix of all C names;
 /// empty: the ONNX file's name.
-Status emitLibrary(const CompiledModel &model, const std::string &folder, const std::string &name);
+Status emitLibrary(CompiledModel &model, const std::string &folder, const std::string &name);
 
 } // namespace nibble

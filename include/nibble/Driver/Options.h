@@ -34,6 +34,13 @@ struct ToolOptions {
   Emit emit = Emit::Obj;
   /// With Emit::Lib: prefix of the C names ("": the ONNX file's name).
   std::string libraryName;
+  /// nibble-train: folder (or .nibble file) of a library to train without compiling.
+  std::string fromLibrary;
+  /// Keep compiled programs; in which folder ("": the default one).
+  bool noCache = false;
+  std::string cacheFolder;
+  /// One of MLIR's stock flags was given: it wants to see the compiler at work.
+  bool stockFlags = false;
   bool printWeights = false, printPrecision = false;
   /// nibble-compile: compare with the interpreter.
   bool verify = false;

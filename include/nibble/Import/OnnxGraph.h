@@ -91,6 +91,10 @@ private:
   Graph contents;
 };
 
+/// The external data files that an ONNX file names, relative to its folder, sorted; nothing where it
+/// cannot be parsed. Not checked in any way.
+std::vector<std::string> externalFiles(const std::string &path);
+
 /// Reads a file that holds one TensorProto (ONNX's recorded test data). Returns an empty string, or
 /// what went wrong.
 std::string readTensorFile(const std::string &path, HostTensor &tensor);

@@ -5,6 +5,8 @@
     aot.py states PROGRAM.safetensors RUN.safetensors   every tensor that the run saved is the program's
     aot.py build FOLDER MODEL.onnx MCPU RECIPE THREADS BATCH   a library `tiny` for that processor, and train.c linked with it: FOLDER/train
     aot.py run FOLDER BATCHES CPU                  runs it under QEMU as that processor: FOLDER/out.txt, FOLDER/state.safetensors
+    aot.py damage FROM TO                          a copy with one bit flipped in its middle
+    aot.py damage-all FOLDER                       that for every file of a folder, in place
     aot.py objects A B                             two object files hold the same sections that end up in memory, and relocations
 """
 
@@ -96,5 +98,17 @@ def objects(a, b):
     print(len(found), "sections equal,", sum(map(len, found.values())), "bytes")
 
 
+def damage(source, target):
+    content = bytearray(pathlib.Path(source).read_bytes())
+    content[len(content) // 2] ^= 16
+    pathlib.Path(target).write_bytes(content)
+
+
+def damage_all(folder):
+    for path in pathlib.Path(folder).iterdir():
+        damage(path, path)
+
+
 if __name__ == "__main__":
-    {"data": data, "losses": losses, "states": states, "build": build, "run": run, "objects": objects}[sys.argv[1]](*sys.argv[2:])
+    commands = {"damage": damage, "damage-all": damage_all}
+    {**commands, "data": data, "losses": losses, "states": states, "build": build, "run": run, "objects": objects}[sys.argv[1]](*sys.argv[2:])
