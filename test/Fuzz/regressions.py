@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import damage_bombs
+import damage_bytes
 import damage_data
 import networks
 
@@ -21,6 +22,9 @@ def made(folder):
     while damage_data.checkpoint_many(rng, files).startswith("1000 "):
         pass
     (folder / "many-tensors.safetensors").write_bytes(files["d.safetensors"])
+    # 12 million empty nodes: two bytes each in the file, two hundred in memory.
+    nodes = b"\x0a\x00" * 12_000_000
+    (folder / "empty-nodes.onnx").write_bytes(b"\x08\x0a\x3a" + damage_bytes.varint(len(nodes)) + nodes)
     for name in ("pipe.csv", "pipe.npz", "pipe.onnx", "pipe.safetensors", "pipe.bin"):
         if not (folder / name).exists():
             os.mkfifo(folder / name)

@@ -41,7 +41,7 @@ void takeInferenceForm(onnx::GraphProto &graph);
 void moveToExternalData(onnx::ModelProto &model, const std::string &location, std::string &data);
 
 /// Reads and parses the file (limits: 2 GiB less one byte, regular file). Throws.
-void parseMessage(const std::string &path, google::protobuf::MessageLite &message);
+void parseMessage(const std::string &path, google::protobuf::Message &message);
 void parseModel(const std::string &path, onnx::ModelProto &model);
 
 Node convertNode(const onnx::NodeProto &node);

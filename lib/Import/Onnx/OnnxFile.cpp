@@ -10,7 +10,9 @@
 #include "onnx/inliner/inliner.h"
 
 #include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/message.h>
 #include <google/protobuf/stubs/logging.h>
+#include <google/protobuf/wire_format_lite.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -22,8 +24,55 @@
 using namespace nibble::importer;
 namespace fs = std::filesystem;
 
-void nibble::importer::parseMessage(const std::string &path,
-                                    google::protobuf::MessageLite &message) {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::internal::WireFormatLite;
+using google::protobuf::io::CodedInputStream;
+
+/// Counts the parts of a message in its bytes: strings and messages may take two bytes in a file and
+/// hundreds in memory, so they are counted before they are parsed.
+class PartCount {
+public:
+  /// False where there are too many. What is no message is left to the parser.
+  bool fits(CodedInputStream &in, const google::protobuf::Descriptor *type, int level = 0) {
+    while (uint32_t tag = in.ReadTag()) {
+      if (WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED) {
+        if (!WireFormatLite::SkipField(&in, tag))
+          return true;
+        continue;
+      }
+      const FieldDescriptor *field = type->FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
+      bool isMessage = field && field->type() == FieldDescriptor::TYPE_MESSAGE;
+      parts += isMessage ? kMessage : 1;
+      uint32_t length = 0;
+      if (parts > kMost || !in.ReadVarint32(&length))
+        return parts <= kMost;
+      if (length > static_cast<uint32_t>(in.BytesUntilLimit()))
+        return true;
+      if (!isMessage || level >= kLevels) {
+        if (!in.Skip(static_cast<int>(length)))
+          return true;
+        continue;
+      }
+      auto limit = in.PushLimit(static_cast<int>(length));
+      if (!fits(in, field->message_type(), level + 1))
+        return false;
+      in.Skip(in.BytesUntilLimit()); // where it stopped at damage
+      in.PopLimit(limit);
+    }
+    return true;
+  }
+
+private:
+  static constexpr uint64_t kMost = 8'000'000, kMessage = 4;
+  static constexpr int kLevels = 100; // protobuf's own
+  uint64_t parts = 0;
+};
+
+} // namespace
+
+void nibble::importer::parseMessage(const std::string &path, google::protobuf::Message &message) {
   static const auto quiet =
       google::protobuf::SetLogHandler(nullptr); // its messages go into our errors instead of stderr
   (void)quiet;
@@ -43,8 +92,11 @@ void nibble::importer::parseMessage(const std::string &path,
   std::ifstream file(path, std::ios::binary);
   if (!file.read(bytes.data(), static_cast<std::streamsize>(size)))
     throw std::runtime_error("cannot be read");
-  google::protobuf::io::CodedInputStream stream(reinterpret_cast<const uint8_t *>(bytes.data()),
-                                                static_cast<int>(size));
+  CodedInputStream counted(reinterpret_cast<const uint8_t *>(bytes.data()), static_cast<int>(size));
+  counted.PushLimit(static_cast<int>(size));
+  if (!PartCount().fits(counted, message.GetDescriptor()))
+    throw std::runtime_error("has more than two million nodes, attributes and other parts");
+  CodedInputStream stream(reinterpret_cast<const uint8_t *>(bytes.data()), static_cast<int>(size));
   stream.SetTotalBytesLimit(INT32_MAX);
   if (!message.ParseFromCodedStream(&stream) || !stream.ConsumedEntireMessage())
     throw std::runtime_error("is not an ONNX file, or it is truncated or damaged");
