@@ -15,11 +15,43 @@ namespace nibble {
 #include "nibble/Differentiate/Passes.h.inc"
 } // namespace nibble
 
-/// Batch normalization by running statistics; dropout is the identity.
-static void evaluate(StepFunction &step) {
+using NewValues = SmallVector<std::pair<StringAttr, Value>>;
+
+/// What an inserted normalization has to be to change nothing: mean and variance of this batch, scale
+/// sqrt(variance + epsilon), shift mean.
+static void measure(nn::BatchNormOp norm, NewValues &values) {
+  OpBuilder b(norm);
+  Location loc = norm.getLoc();
+  auto vector = cast<RankedTensorType>(norm.getScale().getType());
+  auto stats = nn::BatchStatsOp::create(b, loc, SmallVector<Type>(6, vector),
+                                        ValueRange{norm.getX(), norm.getScale(), norm.getBias(),
+                                                   norm.getMean(), norm.getVariance()});
+  stats.setEpsilonAttr(norm.getEpsilonAttr());
+  stats.setMomentumAttr(b.getF32FloatAttr(0));
+  auto epsilonType = RankedTensorType::get({}, b.getF32Type());
+  Value epsilon = arith::ConstantOp::create(
+      b, loc, DenseElementsAttr::get(epsilonType, norm.getEpsilon().convertToFloat()));
+  Value sum = nn::AddOp::create(b, loc, stats.getNewVariance(), epsilon);
+  Value scale = nn::SqrtOp::create(b, loc, vector, sum);
+  std::pair<Value, Value> pairs[] = {{norm.getScale(), scale},
+                                     {norm.getBias(), stats.getNewMean()},
+                                     {norm.getMean(), stats.getNewMean()},
+                                     {norm.getVariance(), stats.getNewVariance()}};
+  for (auto [read, value] : pairs)
+    if (auto op = read.getDefiningOp<train::ReadOp>())
+      values.emplace_back(op.getVariableAttr().getAttr(), value);
+}
+
+/// Batch normalization by running statistics; dropout is the identity. Returns what is to be written.
+static NewValues evaluate(StepFunction &step, bool calibrate) {
+  NewValues values;
   for (Operation &op : llvm::make_early_inc_range(step.block())) {
     Value result;
-    if (auto norm = dyn_cast<nn::BatchNormOp>(op)) {
+    auto norm = dyn_cast<nn::BatchNormOp>(op);
+    if (norm && calibrate && norm->hasAttr("nibble.inserted")) {
+      measure(norm, values);
+      result = norm.getX();
+    } else if (norm) {
       auto fold = foldBatchNorm(norm);
       OpBuilder b(&op);
       result = nn::FmaOp::create(b, op.getLoc(), norm.getX().getType(), norm.getX(), fold.getA(),
@@ -34,6 +66,7 @@ static void evaluate(StepFunction &step) {
     op.getResult(0).replaceAllUsesWith(result);
     op.erase();
   }
+  return values;
 }
 
 namespace {
@@ -55,7 +88,7 @@ struct BuildEvalStepPass : nibble::impl::BuildEvalStepBase<BuildEvalStepPass> {
     Type results[] = {RankedTensorType::get({}, b.getF32Type()), count, output};
     StepFunction function = copyForward(*forward, "eval_step", arguments, results);
     Location loc = forward->getBody().front().getTerminator()->getLoc();
-    evaluate(function);
+    NewValues measured = evaluate(function, options->calibrate);
     FailureOr<ClipBounds> bounds = initializeClips(function);
     FailureOr<LossValues> loss = failure();
     if (succeeded(bounds))
@@ -63,6 +96,8 @@ struct BuildEvalStepPass : nibble::impl::BuildEvalStepBase<BuildEvalStepPass> {
                        function.argument(2));
     if (failed(loss))
       return signalPassFailure();
+    for (auto [variable, value] : measured)
+      train::WriteOp::create(function.builder, loc, FlatSymbolRefAttr::get(variable), value);
     func::ReturnOp::create(function.builder, loc,
                            ValueRange{loss->loss, loss->correct, function.output});
     eraseUnused(function.block());

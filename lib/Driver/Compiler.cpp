@@ -195,7 +195,7 @@ private:
     if (hooks.configure && failed(hooks.configure(manager)))
       return Status::error("the command line's pass manager options do not fit together");
     addRoom(manager, room.room, {model->options.recipe, model->options.step, model->machine.target, model->threads,
-                                 model->options.leastWork});
+                                 model->options.leastWork, model->options.health});
     if (failed(manager.run(*model->module)))
       return diagnostics.status("room " + room.title.str() + " failed without a message");
     return Status::success();

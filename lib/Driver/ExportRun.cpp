@@ -3,6 +3,7 @@
 
 #include "nibble/Driver/CompiledStep.h"
 #include "nibble/Driver/InterpretedStep.h"
+#include "nibble/Driver/NormStart.h"
 #include "nibble/Driver/QuantizedOperands.h"
 
 #include <filesystem>
@@ -14,6 +15,7 @@ Result<ExportedFiles> nibble::exportModels(const CompiledModel &model, const std
   ExportedFiles files;
   importer::WriteOptions options;
   options.externalDataAbove = externalDataAbove;
+  options.norms = insertedNorms(*model.quantized, read);
   files.floats = (std::filesystem::path(folder) / "model.onnx").string();
   // The codes first: the float file may replace the very file that both are made from.
   if (!model.options.recipe.isFloat()) {

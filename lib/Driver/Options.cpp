@@ -98,6 +98,13 @@ void addModelOptions(std::vector<ToolOption> &table) {
                    [](ToolOptions &o, const std::string &v) {
                      return parseWhole<int64_t>("classes", v, 2, 1 << 20, o.compile.import.classes);
                    }});
+  table.push_back({"insert-norm", "", "put a batch normalization behind each convolution that none follows; the first batch sets it so that the "
+                   "network computes what it did", OptionGroup::Model, BothTools, false, [](ToolOptions &o, const std::string &v) {
+                     if (v != "" && v != "true" && v != "false")
+                       return expected("insert-norm", "true or false", v);
+                     o.compile.import.insertNorm = v != "false";
+                     return Status::success();
+                   }});
   table.push_back({"init", "keep|reinit", "start from the file's weights, or from fresh ones drawn from --seed", OptionGroup::Model,
                    BothTools, false, setInit});
   table.push_back({"loss", "softmax_cross_entropy|mse|bce", "default: the first where the output is [batch, classes], else the second; bce: binary, of logits",
@@ -249,13 +256,6 @@ void addOutputOptions(std::vector<ToolOption> &table) {
     return Status::success();
   };
   table.push_back({"o", "FILE", "where to write what --emit names; a folder for --emit=lib; the page of --report-from", OptionGroup::Output, BothTools, false, setOut});
-  table.push_back({"lib-name", "NAME", "with --emit=lib: name of the library and its functions (default: the ONNX file's)", OptionGroup::Output,
-                   CompileTool, false, setLibraryName});
-  table.push_back({"out", "DIR", "folder for the trained network: model.onnx, and model.int4.onnx with the codes", OptionGroup::Output, TrainTool, false, setOut});
-  table.push_back({"export", "CHECKPOINT|DIR",
-                   "train nothing: write the ONNX files of a checkpoint (of a folder: its last one) to --out; with --data, score both",
-                   OptionGroup::Output, TrainTool, false, [](ToolOptions &o, const std::string &v) {
-                     o.exportFrom = v;
   table.push_back({"from-lib", "DIR", "train what nibble-compile --emit=lib wrote there; nothing is compiled", OptionGroup::Code, TrainTool, false,
                    [](ToolOptions &o, const std::string &value) {
                      o.fromLibrary = value;
@@ -268,11 +268,25 @@ void addOutputOptions(std::vector<ToolOption> &table) {
                    }});
   table.push_back(flagOption("no-cache", "compile, whether or not the program was compiled before, and do not keep it", OptionGroup::Code,
                              TrainTool, &ToolOptions::noCache));
+  table.push_back({"lib-name", "NAME", "with --emit=lib: name of the library and its functions (default: the ONNX file's)", OptionGroup::Output,
+                   CompileTool, false, setLibraryName});
+  table.push_back({"out", "DIR", "folder for the trained network: model.onnx, and model.int4.onnx with the codes", OptionGroup::Output, TrainTool, false, setOut});
+  table.push_back({"export", "CHECKPOINT|DIR",
+                   "train nothing: write the ONNX files of a checkpoint (of a folder: its last one) to --out; with --data, score both",
+                   OptionGroup::Output, TrainTool, false, [](ToolOptions &o, const std::string &v) {
+                     o.exportFrom = v;
                      return v.empty() ? expected("export", "a checkpoint or a folder", v) : Status::success();
                    }});
   table.push_back({"external-data-above", "BYTES", "exported files above this size keep their weights in a file beside them (default 1500000000)",
                    OptionGroup::Output, TrainTool, false, [](ToolOptions &o, const std::string &v) {
                      return parseWhole<int64_t>("external-data-above", v, 0, int64_t(2000) * 1000 * 1000, o.externalDataAbove);
+                   }});
+  table.push_back({"health", "", "log gain and signal-to-noise ratio of each quantized tensor too (a slower step, the same updates)", OptionGroup::Code,
+                   BothTools, false, [](ToolOptions &o, const std::string &v) {
+                     if (v != "" && v != "true" && v != "false")
+                       return expected("health", "true or false", v);
+                     o.compile.health = v != "false";
+                     return Status::success();
                    }});
   table.push_back(flagOption("interpret", "run the interpreter in place of compiled code (slow; the same bits)", OptionGroup::Code,
                              TrainTool, &ToolOptions::interpret));

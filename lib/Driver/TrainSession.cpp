@@ -7,6 +7,7 @@
 #include "nibble/Driver/ExportRun.h"
 #include "StopSignal.h"
 #include "nibble/Driver/InterpretedStep.h"
+#include "nibble/Driver/NormStart.h"
 #include "nibble/Driver/RunIdentity.h"
 #include "nibble/Driver/Summary.h"
 #include "nibble/Runtime/CheckpointFolder.h"
@@ -73,6 +74,11 @@ public:
       return exportScored(*trainer);
     if (options.train.evalOnly)
       return score(*trainer);
+    if (trainer->stepsDone() == 0 && model->options.import.insertNorm) {
+      auto start = [&](const runtime::Batch &batch) { return startInsertedNorms(*model, options.interpret, batch, *step); };
+      if (Status status = trainer->withFirstBatch(start); !status)
+        return status;
+    }
     Status status = train(*trainer, outcome);
     outcome.diverged = watched.diverged;
     Status told = report.finish(os);
@@ -169,12 +175,6 @@ private:
     return Status::success();
   }
 
-  Status makeStep() {
-    if (options.interpret) {
-      model->variables = collectVariables(*model->quantized);
-      auto made = InterpretedStep::create(mlir::OwningOpRef<mlir::ModuleOp>(model->quantized->clone()), options.train.seed);
-      if (!made)
-        return made.status();
   Result<std::unique_ptr<CompiledModel>> loadLibrary(const CompileOptions &compileOptions) {
     auto loaded = loadArtifact(options.fromLibrary, compileOptions.model);
     if (loaded) {
@@ -185,6 +185,12 @@ private:
     return loaded;
   }
 
+  Status makeStep() {
+    if (options.interpret) {
+      model->variables = collectVariables(*model->quantized);
+      auto made = InterpretedStep::create(mlir::OwningOpRef<mlir::ModuleOp>(model->quantized->clone()), options.train.seed);
+      if (!made)
+        return made.status();
       InterpretedStep *interpreted = made->get();
       read = [interpreted](llvm::StringRef name) { return interpreted->variables()[name].reals; };
       step = std::move(*made);

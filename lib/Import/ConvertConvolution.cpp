@@ -176,7 +176,10 @@ static LogicalResult convertConv(NodeContext &n) {
       b.getNamedAttr("layer", b.getStringAttr(n.layerName(1)))};
   Value y = nn::Conv2DOp::create(b, n.loc(), TypeRange{n.type(result)},
                                  ValueRange{channelsLast, weight}, attributes);
+  std::string layer = y.getDefiningOp<nn::Conv2DOp>().getLayer().str();
   y = addBias(n, y, w[0]);
+  if (y)
+    y = insertNorm(n, y, layer);
   if (!y)
     return failure();
   if (flat)

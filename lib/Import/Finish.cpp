@@ -108,6 +108,12 @@ void Importer::finishModule(Value output) {
   for (auto &entry : layerNodes)
     layers.push_back(builder.getNamedAttr(entry.getKey(), builder.getStringAttr(entry.getValue())));
   module->setAttr("nibble.onnx_nodes", builder.getDictionaryAttr(layers));
+  SmallVector<NamedAttribute> norms;
+  for (auto &[layer, symbols] : insertedNorms)
+    norms.push_back(builder.getNamedAttr(
+        layer, builder.getStrArrayAttr(SmallVector<StringRef>(symbols.begin(), symbols.end()))));
+  if (!norms.empty())
+    module->setAttr("nibble.inserted_norms", builder.getDictionaryAttr(norms));
   SmallVector<StringRef> constants(plainConstants.begin(), plainConstants.end());
   if (!constants.empty())
     module->setAttr("nibble.constants", builder.getStrArrayAttr(constants));
@@ -117,5 +123,6 @@ void Importer::finishModule(Value output) {
          "batch normalization. PyTorch's exporter folds it into "
          "the convolutions; export again with torch.onnx.export(model, x, file, optimize=False), "
          "or with "
-         "dynamo=False, training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False");
+         "dynamo=False, training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False; or "
+         "let --insert-norm put one behind each convolution");
 }

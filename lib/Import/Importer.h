@@ -16,6 +16,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -116,6 +117,10 @@ public:
   llvm::StringSet<> reinitialized; // roots of a fresh head
   /// Layer to the first output of its ONNX node: how an export finds the node again.
   llvm::StringMap<std::string> layerNodes;
+  /// Normalizations that were put in: layer to its variables (scale, shift, mean, variance).
+  llvm::MapVector<std::string, llvm::SmallVector<std::string, 4>,
+                  std::map<std::string, unsigned>>
+      insertedNorms;
   std::string mergedNode;          // output of the final Softmax that the loss takes over
   std::string mergedOp;
   int64_t convolutions = 0, normalizations = 0;
@@ -244,6 +249,10 @@ public:
 private:
   mlir::Location location;
 };
+
+/// The convolution's output y (channels last) through a batch normalization of its own where
+/// --insert-norm asks for one; null: reported.
+mlir::Value insertNorm(NodeContext &node, mlir::Value y, llvm::StringRef layer);
 
 /// A double in the shortest usual form.
 std::string numberText(double value);

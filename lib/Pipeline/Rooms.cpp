@@ -38,7 +38,7 @@ void nibble::addRoom(mlir::OpPassManager &manager, Room room, const RoomOptions 
     return buildDifferentiatePipeline(manager, differentiate);
   }
   case Room::Quantize:
-    return buildQuantizePipeline(manager, options.recipe);
+    return buildQuantizePipeline(manager, options.recipe, options.health);
   case Room::Schedule:
     return buildSchedulePipeline(manager);
   case Room::Codegen: {

@@ -32,6 +32,8 @@ static bool isQuantizer(Operation *op) {
 namespace {
 
 struct InsertReportsPass : nibble::impl::InsertReportsBase<InsertReportsPass> {
+  using InsertReportsBase::InsertReportsBase;
+
   void runOnOperation() override {
     func::FuncOp function = getOperation();
     if (function.isExternal() || function.getName() != "train_step")
@@ -49,8 +51,8 @@ struct InsertReportsPass : nibble::impl::InsertReportsBase<InsertReportsPass> {
   }
 
 private:
-  static void report(ContractionOpInterface op, Value codes, OperandRole role,
-                     llvm::StringSet<> &reported) {
+  void report(ContractionOpInterface op, Value codes, OperandRole role,
+              llvm::StringSet<> &reported) {
     Operation *quantizer = throughSaves(codes).getDefiningOp();
     std::string prefix = (op.getLayerName() + "/" + roleName(role)).str();
     if (!isQuantizer(quantizer) || !reported.insert(prefix).second)
@@ -64,6 +66,15 @@ private:
         builder.getStrArrayAttr({prefix + "/saturation", prefix + "/underflow"}), elements);
     train::ReportOp::create(builder, op.getLoc(), quantizer->getOperand(1),
                             builder.getStrArrayAttr({prefix + "/scale"}), 0);
+    if (!fidelity)
+      return;
+    auto real = RankedTensorType::get({}, builder.getF32Type());
+    auto quantize = dyn_cast<q4::QuantizeOp>(quantizer);
+    auto measured = q4::FidelityOp::create(builder, op.getLoc(), real, real, quantizer->getOperand(0),
+                                           quantizer->getResult(0), quantizer->getOperand(1),
+                                           quantize ? quantize.getZeroPoint() : Value());
+    for (auto [value, name] : {std::pair(measured.getGain(), "/gain"), {measured.getNoise(), "/noise"}})
+      train::ReportOp::create(builder, op.getLoc(), value, builder.getStrArrayAttr({prefix + name}), 0);
   }
 };
 

@@ -26,13 +26,14 @@ void nibble::buildQuantizePipeline(OpPassManager &manager, const QuantizeOptions
   // After merging: one flag and one report a tensor, not one a product. Flags first: they may look
   // at the maxima that quantizers use, and reports never make new ones.
   functions.addPass(createInsertFlags());
-  functions.addPass(createInsertReports());
+  functions.addPass(createInsertReports({options.fidelity}));
   // The door, last.
   manager.addPass(createVerifyQuantized({options.recipe}));
 }
 
-void nibble::buildQuantizePipeline(OpPassManager &manager, const Recipe &recipe) {
+void nibble::buildQuantizePipeline(OpPassManager &manager, const Recipe &recipe, bool fidelity) {
   QuantizeOptions options;
+  options.fidelity = fidelity;
   options.recipe = toString(recipe);
   buildQuantizePipeline(manager, options);
 }

@@ -67,6 +67,11 @@ const Option options[] = {
      },
      [](const StepOptions &o) { return text::number(o.clipNorm); }},
     fraction<&StepOptions::labelSmoothing>("label-smoothing"),
+    {"calibrate",
+     [](StepOptions &o, const std::string &key, const std::string &value) {
+       return text::parseBool(key, value, o.calibrate);
+     },
+     [](const StepOptions &o) { return std::string(o.calibrate ? "true" : "false"); }},
 };
 
 } // namespace

@@ -72,6 +72,23 @@ template <typename T> static void gain(q4::GainOp op, Frame<T> &frame) {
   frame.set(op.getResult(), Tensor<T>::scalar(numerics::gain(gg, gq)));
 }
 
+/// ⟨x, Q(x)⟩/⟨x, x⟩ and ‖x − Q(x)‖²/‖x‖²; products rounded, sums of the whole tensor.
+template <typename T> static void fidelity(q4::FidelityOp op, Frame<T> &frame) {
+  const Tensor<T> &x = frame[op.getX()], &codes = frame[op.getCodes()];
+  int32_t zero = op.getZeroPoint() ? intScalar(frame[op.getZeroPoint()]) : 0;
+  float scale = realScalar(frame[op.getScale()]);
+  ChannelView view(x.shape);
+  double xx = view.tensorSum([&](int64_t i) -> T { return x.reals[i] * x.reals[i]; });
+  double xq = view.tensorSum(
+      [&](int64_t i) -> T { return x.reals[i] * worth(codes, i, zero, scale); });
+  double dd = view.tensorSum([&](int64_t i) -> T {
+    T d = x.reals[i] - worth(codes, i, zero, scale);
+    return d * d;
+  });
+  frame.set(op.getGain(), Tensor<T>::scalar(numerics::fidelityGain(xx, xq)));
+  frame.set(op.getNoise(), Tensor<T>::scalar(numerics::fidelityNoise(xx, dd)));
+}
+
 /// {codes at an end of their set, codes of zero}. qmin is an end only if it is not zero's code.
 template <typename T> static void codeCounts(q4::CodeCountsOp op, Frame<T> &frame) {
   const Tensor<T> &codes = frame[op.getCodes()];
@@ -95,6 +112,7 @@ template <typename T> void addQuantize(OpTable<T> &table) {
   table.template addCoded<q4::QuantizeLogOp>(quantizeLog<T>);
   table.template addCoded<q4::DequantizeOp>(dequantize<T>);
   table.template addCoded<q4::GainOp>(gain<T>);
+  table.template addCoded<q4::FidelityOp>(fidelity<T>);
   table.template addCoded<q4::CodeCountsOp>(codeCounts<T>);
 }
 

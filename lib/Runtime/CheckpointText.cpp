@@ -110,14 +110,37 @@ static bool read(const Json &json, std::optional<Score> &to) {
   return true;
 }
 
+static void addTensor(Json &json, const TensorHealth &tensor) {
+  json["saturation"] = number(tensor.saturation);
+  json["underflow"] = number(tensor.underflow);
+  json["scale"] = number(tensor.scale);
+  if (!tensor.isMeasured())
+    return;
+  json["gain"] = number(tensor.gain);
+  json["noise"] = number(tensor.noise);
+}
+
 static Json toJson(const std::vector<LayerHealth> &layers) {
   Json list = Json::array();
-  for (const LayerHealth &layer : layers)
-    list.push_back({{"name", text::utf8(layer.name)},
-                    {"saturation", number(layer.saturation)},
-                    {"underflow", number(layer.underflow)},
-                    {"scale", number(layer.scale)}});
+  for (const LayerHealth &layer : layers) {
+    Json item;
+    item["name"] = text::utf8(layer.name);
+    addTensor(item, layer);
+    for (auto [key, tensor] : {std::pair("input", &layer.input), std::pair("weight", &layer.weight)})
+      if (*tensor)
+        addTensor(item[key], **tensor);
+    list.push_back(std::move(item));
+  }
   return list;
+}
+
+/// Gain and noise may be missing: not measured.
+static bool readTensor(const Json &json, TensorHealth &to) {
+  if (!json.is_object() || !read(json, "saturation", to.saturation) ||
+      !read(json, "underflow", to.underflow) || !read(json, "scale", to.scale))
+    return false;
+  return (!json.contains("gain") || read(json, "gain", to.gain)) &&
+         (!json.contains("noise") || read(json, "noise", to.noise));
 }
 
 static bool read(const Json &json, std::vector<LayerHealth> &to) {
@@ -126,9 +149,11 @@ static bool read(const Json &json, std::vector<LayerHealth> &to) {
   for (const Json &item : json) {
     LayerHealth layer;
     if (!item.is_object() || !item.contains("name") || !item["name"].is_string() ||
-        !read(item, "saturation", layer.saturation) || !read(item, "underflow", layer.underflow) ||
-        !read(item, "scale", layer.scale))
+        !readTensor(item, layer))
       return false;
+    for (auto [key, tensor] : {std::pair("input", &layer.input), std::pair("weight", &layer.weight)})
+      if (item.contains(key) && !readTensor(item[key], tensor->emplace()))
+        return false;
     layer.name = item["name"].get<std::string>();
     to.push_back(std::move(layer));
   }

@@ -7,7 +7,9 @@
 #include "RunRecords.h"
 #include "Support.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -140,12 +142,30 @@ Status TrainLog::sync() {
 // Records
 //===----------------------------------------------------------------------===//
 
+double nibble::runtime::signalToNoise(const TensorHealth &tensor) {
+  return -10 * std::log10(std::max(static_cast<double>(tensor.noise), 1e-20));
+}
+
+static void addTensor(Json &json, const TensorHealth &tensor) {
+  json["saturation"] = tensor.saturation;
+  json["underflow"] = tensor.underflow;
+  json["scale"] = tensor.scale;
+  if (!tensor.isMeasured())
+    return;
+  json["gain"] = tensor.gain;
+  json["sqnr"] = signalToNoise(tensor);
+}
+
 static void addLayers(Json &json, std::span<const LayerHealth> layers) {
-  for (const LayerHealth &layer : layers)
-    json["layers"].push_back({{"name", layer.name},
-                              {"saturation", layer.saturation},
-                              {"underflow", layer.underflow},
-                              {"scale", layer.scale}});
+  for (const LayerHealth &layer : layers) {
+    Json entry;
+    entry["name"] = layer.name;
+    addTensor(entry, layer);
+    for (auto [key, tensor] : {std::pair("input", &layer.input), std::pair("weight", &layer.weight)})
+      if (*tensor)
+        addTensor(entry[key], **tensor);
+    json["layers"].push_back(std::move(entry));
+  }
 }
 
 void TrainLog::write(const ModelSummary &model) {

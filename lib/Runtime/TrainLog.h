@@ -7,8 +7,9 @@
 //   epoch  step, epoch, loss, train_accuracy (means over the epoch), val_loss, val_accuracy, lr, ms
 //          (a step), layers
 //   error  step, epoch, message, layers of the step that failed
-// layers: [{name, saturation, underflow, scale} …]. Accuracies are fractions and absent without
-// labels.
+// layers: [{name, saturation, underflow, scale, gain, sqnr, input: {…}, weight: {…}} …]: of the output
+// gradient, and the same of the forward product's operands; gain and sqnr (dB) with --health. Accuracies
+// are fractions and absent without labels.
 //
 //===----------------------------------------------------------------------===//
 

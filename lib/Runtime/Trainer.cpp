@@ -342,6 +342,16 @@ Result<TrainSummary> Trainer::run() {
   });
 }
 
+Status Trainer::withFirstBatch(const std::function<Status(const Batch &)> &use) {
+  return guarded("training", [&]() -> Status {
+    if (!state->trainSource)
+      return Status::error("no training data");
+    Sampler first(state->options.seed, static_cast<uint32_t>(state->data.train->size()),
+                  static_cast<uint32_t>(state->step.batchSize()));
+    return use(state->trainSource->fill(first.next(), 0));
+  });
+}
+
 //===----------------------------------------------------------------------===//
 // Evaluation
 //===----------------------------------------------------------------------===//

@@ -1,5 +1,7 @@
 // Three numbers a quantized tensor, three tensors a layer, in the training step alone; ends and zero are those of the tensor's set.
 // RUN: nibble-opt %S/Inputs/layer.mlir --insert-quantizers=recipe=ibm --cse --share-codes --fold-quantizers --cse --insert-reports | FileCheck %s
+// With `fidelity` gain and noise of each, of the values that were coded.
+// RUN: nibble-opt %S/Inputs/layer.mlir --insert-quantizers=recipe=ibm --cse --share-codes --fold-quantizers --cse --insert-reports=fidelity | FileCheck %s --check-prefix=HEALTH
 
 // CHECK-LABEL: func.func @train_step
 // CHECK: %[[XQ:.*]] = q4.quantize %{{.*}}, %[[XS:.*]] zero_point(%[[Z:.*]]) {
@@ -15,3 +17,14 @@
 // CHECK: train.report %[[GC]] {count = 24 : i64, keys = ["fc/output_gradient/saturation", "fc/output_gradient/underflow"]}
 // CHECK: train.report %[[ODD]] {keys = ["fc/output_gradient/scale"]}
 // CHECK-NOT: train.report
+
+// HEALTH-LABEL: func.func @train_step
+// HEALTH: %[[XQ:.*]] = q4.quantize %[[X:.*]], %[[XS:.*]] zero_point(%[[Z:.*]]) {
+// HEALTH: %[[GAIN:.*]], %[[NOISE:.*]] = q4.fidelity %[[X]], %[[XQ]], %[[XS]], %[[Z]] :
+// HEALTH: train.report %[[GAIN]] {keys = ["fc/input/gain"]}
+// HEALTH: train.report %[[NOISE]] {keys = ["fc/input/noise"]}
+// HEALTH: keys = ["fc/weight/gain"]
+// HEALTH: %[[GS:.*]] = q4.log_scale %{{.*}} {odd}
+// HEALTH: %[[G:.*]] = q4.quantize_log %[[DY:.*]], %[[GS]] :
+// HEALTH: q4.fidelity %[[DY]], %[[G]], %[[GS]] :
+// HEALTH: keys = ["fc/output_gradient/gain"]

@@ -33,6 +33,8 @@ struct CompileOptions {
   unsigned threads = 0;
   /// Operations below which a loop is not worth a team.
   int64_t leastWork = 40000;
+  /// Report gain and noise of each quantized tensor too; it takes time.
+  bool health = false;
   /// LLVM's level, 0 … 3.
   unsigned optimization = 2;
   /// Folder of programs compiled before (CompileCache.h); empty: none is looked for or kept.
@@ -114,10 +116,11 @@ struct CompiledModel {
   std::unique_ptr<llvm::Module> llvmModule;
   std::string assembly;
   ObjectBytes object;
+  /// Time to compile, or to load.
   double seconds = 0;
-};
   /// The file that the program was read from instead of being compiled; empty where it was compiled. `module` is null then.
   std::string loadedFrom;
+};
 
 /// Takes the file through the rooms until `until` is made. The error holds every diagnostic, a line each.
 Result<std::unique_ptr<CompiledModel>> compile(const CompileOptions &options, Emit until = Emit::Obj,

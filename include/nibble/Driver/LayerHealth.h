@@ -9,12 +9,12 @@
 namespace nibble {
 
 /// Picks what a trainer watches out of the numbers of train.report, whose keys are
-/// LAYER/TENSOR/MEASURE: saturation, underflow and scale of each quantized layer's output_gradient.
-/// A layer's name may hold slashes itself.
+/// LAYER/TENSOR/MEASURE: of each layer whose output_gradient is quantized the measures of it, and of
+/// its input and weight where they are. A layer's name may hold slashes itself.
 class HealthReport {
 public:
   HealthReport() = default;
-  /// `keys` in program order; layers keep the order of their first key.
+  /// `keys` in program order; layers keep the order of their output gradients' first keys.
   explicit HealthReport(const std::vector<std::string> &keys);
 
   /// Takes the numbers of one step, one for each key. The span is valid until the next update.
@@ -23,10 +23,14 @@ public:
   std::span<const runtime::LayerHealth> layers() const { return health; }
 
 private:
+  enum class Tensor { OutputGradient, Input, Weight };
   struct Slot {
     size_t key, layer;
-    float runtime::LayerHealth::*measure;
+    Tensor tensor;
+    float runtime::TensorHealth::*measure;
   };
+  runtime::TensorHealth &tensorOf(const Slot &slot);
+
   std::vector<Slot> slots;
   std::vector<runtime::LayerHealth> health;
 };

@@ -34,6 +34,8 @@ struct ImportOptions {
   /// Not 0: replace the last contraction's weight and bias by fresh ones of so many outputs.
   int64_t classes = 0;
   InitialWeights init = InitialWeights::Keep;
+  /// Put a batch normalization behind each convolution that none follows (InsertNorm.cpp).
+  bool insertNorm = false;
   /// "softmax_cross_entropy", "mse", "bce" (binary cross-entropy of logits), or empty: the first where the output is [batch, classes >= 2],
   /// else the second.
   std::string loss;

@@ -124,9 +124,19 @@ struct QuantizedOperand {
   bool isWeight = false;
 };
 
+/// A batch normalization that the source does not have.
+struct InsertedNorm {
+  /// First output of the ONNX node that it stands behind; its name afterwards.
+  std::string node, name;
+  /// scale, shift, mean, variance.
+  std::vector<float> values[4];
+  float epsilon = 1e-5f;
+};
+
 struct WriteOptions {
   /// None: a float file. Otherwise the file is brought to opset 21 where it is older.
   std::vector<QuantizedOperand> quantized;
+  std::vector<InsertedNorm> norms;
   /// A larger file keeps its weights beside it, in FILE.data.
   int64_t externalDataAbove = int64_t(1500) * 1000 * 1000;
 };

@@ -165,6 +165,15 @@ inline float sawbClipHalfStep(double sumSquares, double sumAbs, int64_t n, float
                                  kSawbHalfStepC0));
 }
 
+/// A tensor's codes against the tensor: ⟨x, Q(x)⟩/⟨x, x⟩, 1 where x is 0.
+inline float fidelityGain(double xx, double xq) {
+  return xx > 0 ? static_cast<float>(xq / xx) : 1.0f;
+}
+/// ‖x − Q(x)‖²/‖x‖², 0 where x is 0.
+inline float fidelityNoise(double xx, double dd) {
+  return xx > 0 ? static_cast<float>(dd / xx) : 0.0f;
+}
+
 /// The gain of one quantized copy of dY.
 inline float gain(double gg, double gq) {
   DoubleOps o;

@@ -44,6 +44,8 @@ struct RoomOptions {
   unsigned threads = 1;
   /// Operations below which a loop is not worth a team (assign-threads).
   int64_t leastWork = 40000;
+  /// Report gain and noise of each quantized tensor (insert-reports).
+  bool health = false;
 };
 
 /// Adds the passes of one room, its door included. Import's work on the module that importOnnx made.

@@ -86,8 +86,12 @@ def InsertReports : Pass<"insert-reports", "::mlir::func::FuncOp"> {
     LAYER/TENSOR/saturation and LAYER/TENSOR/underflow, the scale as LAYER/TENSOR/scale. Where dY has two sets of codes (two
     phases, two draws) the report is of those that the weight gradient uses. Only `@train_step` reports.
 
+    With `fidelity` (--health) also LAYER/TENSOR/gain and LAYER/TENSOR/noise of `q4.fidelity`: another pass over each tensor, and the
+    tensor has to lie in memory.
+
     *Before.* Codes are shared. *After.* Each key once. *Living example:* test/Quantize/insert-reports.mlir.
   }];
+  let options = [Option<"fidelity", "fidelity", "bool", "false", "report gain and noise of each quantized tensor">];
   let dependentDialects = ["::nibble::q4::Q4Dialect", "::nibble::train::TrainDialect"];
 }
 

@@ -15,10 +15,13 @@ struct QuantizeOptions : public mlir::PassPipelineOptions<QuantizeOptions> {
       llvm::cl::desc("The recipe as text (\"ibm,first-last=float\"); empty: the module's attribute "
                      "nibble.recipe"),
       llvm::cl::init("")};
+  Option<bool> fidelity{*this, "fidelity",
+                        llvm::cl::desc("report gain and noise of each quantized tensor"),
+                        llvm::cl::init(false)};
 };
 
 /// Room 3: `gradient` in, `quantized` out. Runs on a module.
-void buildQuantizePipeline(mlir::OpPassManager &manager, const Recipe &recipe);
+void buildQuantizePipeline(mlir::OpPassManager &manager, const Recipe &recipe, bool fidelity = false);
 /// The same with the recipe as text, resolved when the passes run.
 void buildQuantizePipeline(mlir::OpPassManager &manager, const QuantizeOptions &options);
 

@@ -12,6 +12,8 @@
 #include "nibble/Runtime/Tensor.h"
 
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,17 +29,36 @@ enum class StepCode : int32_t {
   NonFinite = 1,
 };
 
-/// Health of one quantized layer in one step, taken from the codes of its output gradient.
-struct LayerHealth {
-  /// The ONNX node's name.
-  std::string name;
+/// How well the codes of one tensor stand for it in one step.
+struct TensorHealth {
   /// Fraction of the elements that were beyond the grid's top and were held there, 0 … 1.
   float saturation = 0;
-  /// Fraction of the elements whose code is zero, 0 … 1. Exactly 1 means that no gradient passed.
+  /// Fraction of the elements whose code is zero, 0 … 1.
   float underflow = 0;
   /// The scale that was used: GradScale's s for the radix-4 grid, the step between codes otherwise.
   float scale = 1;
+  /// ⟨Q(x), x⟩/⟨x, x⟩ and ‖x − Q(x)‖²/‖x‖²; NaN where the program does not measure them (--health).
+  float gain = std::numeric_limits<float>::quiet_NaN();
+  float noise = std::numeric_limits<float>::quiet_NaN();
+
+  bool isMeasured() const { return gain == gain && noise == noise; }
 };
+
+/// Health of one quantized layer in one step. The numbers of the layer itself are those of its output
+/// gradient: an underflow of exactly 1 means that no gradient passed.
+struct LayerHealth : TensorHealth {
+  LayerHealth() = default;
+  LayerHealth(std::string name, float saturation = 0, float underflow = 0, float scale = 1)
+      : TensorHealth{saturation, underflow, scale}, name(std::move(name)) {}
+
+  /// The ONNX node's name.
+  std::string name;
+  /// The forward product's operands, where they are quantized.
+  std::optional<TensorHealth> input, weight;
+};
+
+/// The ratio of signal and quantization noise in dB: −10·log₁₀ noise, at most 200.
+double signalToNoise(const TensorHealth &tensor);
 
 /// One batch in host memory, layout and sizes as `Step` states them. Borrowed for the call only.
 struct Batch {

@@ -19,6 +19,7 @@
 #include "nibble/Runtime/TrainOptions.h"
 
 #include <csignal>
+#include <functional>
 #include <cstdint>
 #include <memory>
 #include <ostream>
@@ -95,6 +96,9 @@ public:
   /// whose gradient codes are all zero, a log or checkpoint that cannot be written) the step keeps
   /// the state of its last update.
   Result<TrainSummary> run();
+
+  /// Hands out the first batch of the run, as training will see it.
+  Status withFirstBatch(const std::function<Status(const Batch &)> &use);
 
   /// Sentences for a person: what has changed since the checkpoint.
   const std::vector<std::string> &notes() const;

@@ -100,6 +100,35 @@ static LogicalResult emit(Group &g, q4::GainOp op) {
   return success();
 }
 
+/// ⟨x, Q(x)⟩/⟨x, x⟩ and ‖x − Q(x)‖²/‖x‖² (numerics::fidelityGain, fidelityNoise).
+static LogicalResult emit(Group &g, q4::FidelityOp op) {
+  LoopBuilder &e = g.e;
+  Buffer x = g.in(op.getX()), codes = g.in(op.getCodes());
+  ChannelShape shape(x.type);
+  VectorOps o = e.ops(kBlock), s = e.scalarOps(), wide = e.scalarOps(/*wide=*/true);
+  F scale = o.splat(F{loadScalar(e, g.in(op.getScale()))});
+  I zero = o.splat(op.getZeroPoint() ? I{loadScalar(e, g.in(op.getZeroPoint()))} : s.constI(0));
+  unsigned radix = logRadix(codes.element());
+  channelBlockSums(g, 0, shape, 3, [&](Value at) {
+    F value{loadBlock(e, x, at)};
+    Value code = loadBlock(e, codes, at);
+    Type i32 = o.type(e.b.getI32Type());
+    F whole = radix ? generic::decodeLog(o, I{arith::ExtUIOp::create(e.b, e.loc, i32, code)}, radix == 4 ? 2 : 1)
+                    : o.toFloat(o.isub(I{arith::ExtSIOp::create(e.b, e.loc, i32, code)}, zero));
+    F worth = o.mul(whole, scale), d = o.sub(value, worth);
+    return SmallVector<Value>{o.mul(value, value).v, o.mul(value, worth).v, o.mul(d, d).v};
+  });
+  SmallVector<Value> sums = sumChannels(g, 0, shape, 3);
+  auto ratio = [&](Value sum, double otherwise) {
+    F all{sums[0]};
+    F quotient = wide.select(wide.lt(wide.constF(0), all), wide.div(F{sum}, all), wide.constF(otherwise));
+    return arith::TruncFOp::create(e.b, e.loc, e.b.getF32Type(), quotient.v);
+  };
+  storeScalar(e, ratio(sums[1], 1), g.out(op.getGain()));
+  storeScalar(e, ratio(sums[2], 0), g.out(op.getNoise()));
+  return success();
+}
+
 /// a = γ·rstd, b = β − mean·a (numerics::batchNormForward).
 static void storeMap(LoopBuilder &e, F gamma, F beta, F mean, F rstd, const Buffer &a, const Buffer &b, Value first,
                      int64_t active) {
@@ -194,7 +223,7 @@ static LogicalResult emit(Group &g, nn::BatchNormGradOp op) {
 
 Emitted nibble::codegen::emitChannel(Group &group, Operation *op) {
   return TypeSwitch<Operation *, Emitted>(op)
-      .Case<nn::ChannelSumOp, nn::ClipAlphaGradOp, q4::GainOp, nn::BatchStatsOp, nn::BatchNormFoldOp, nn::BatchNormGradOp>(
+      .Case<nn::ChannelSumOp, nn::ClipAlphaGradOp, q4::GainOp, q4::FidelityOp, nn::BatchStatsOp, nn::BatchNormFoldOp, nn::BatchNormGradOp>(
           [&](auto typed) { return emit(group, typed); })
       .Default([](Operation *) { return std::nullopt; });
 }
@@ -212,6 +241,7 @@ SmallVector<int64_t> nibble::codegen::channelScratch(Operation *op) {
       .Case<nn::ChannelSumOp>([&](nn::ChannelSumOp sum) { return parts(sum.getX(), 1, false); })
       .Case<nn::ClipAlphaGradOp>([&](nn::ClipAlphaGradOp clip) { return parts(clip.getDy(), 1, true); })
       .Case<q4::GainOp>([&](q4::GainOp gain) { return parts(gain.getG(), 2, true); })
+      .Case<q4::FidelityOp>([&](q4::FidelityOp fidelity) { return parts(fidelity.getX(), 3, true); })
       .Case<nn::BatchStatsOp>([&](nn::BatchStatsOp stats) { return parts(stats.getX(), 2, false); })
       .Case<nn::BatchNormGradOp>([&](nn::BatchNormGradOp grad) { return parts(grad.getDy(), 2, false); })
       .Default([](Operation *) { return Parts{}; });

@@ -4,6 +4,7 @@
 #include "onnx/checker.h"
 #include "onnx/inliner/inliner.h"
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cmath>
@@ -210,6 +211,45 @@ void nibble::importer::takeInferenceForm(onnx::GraphProto &graph) {
   }
 }
 
+/// Behind the node that makes a value: the value keeps its name, what goes in gets another one.
+static void insertNorms(onnx::ModelProto &model, const std::vector<InsertedNorm> &norms) {
+  onnx::GraphProto &graph = *model.mutable_graph();
+  google::protobuf::RepeatedPtrField<onnx::NodeProto> nodes;
+  std::set<std::string> done;
+  for (auto &node : *graph.mutable_node()) {
+    auto norm = std::find_if(norms.begin(), norms.end(), [&](const InsertedNorm &each) {
+      return node.output_size() > 0 && node.output(0) == each.node;
+    });
+    onnx::NodeProto *copy = nodes.Add();
+    copy->Swap(&node);
+    if (norm == norms.end())
+      continue;
+    done.insert(norm->node);
+    copy->set_output(0, norm->node + "/before_norm");
+    onnx::NodeProto *added = nodes.Add();
+    added->set_name(norm->name);
+    added->set_op_type("BatchNormalization");
+    added->add_input(copy->output(0));
+    added->add_output(norm->node);
+    auto *epsilon = added->add_attribute();
+    epsilon->set_name("epsilon");
+    epsilon->set_type(onnx::AttributeProto::FLOAT);
+    epsilon->set_f(norm->epsilon);
+    const char *const parts[] = {".weight", ".bias", ".running_mean", ".running_var"};
+    for (size_t i = 0; i < 4; ++i) {
+      onnx::TensorProto *tensor = graph.add_initializer();
+      tensor->set_name(norm->name + parts[i]);
+      tensor->set_data_type(onnx::TensorProto::FLOAT);
+      tensor->add_dims(static_cast<int64_t>(norm->values[i].size()));
+      encodeTensor(*tensor, norm->values[i]);
+      added->add_input(tensor->name());
+    }
+  }
+  graph.mutable_node()->Swap(&nodes);
+  if (done.size() != norms.size())
+    throw std::runtime_error("a convolution that --insert-norm normalized is not in the file");
+}
+
 std::string nibble::importer::writeOnnx(const std::string &source, const std::string &target,
                                         const NewValues &values, const NewShapes &shapes,
                                         const WriteOptions &options) {
@@ -228,6 +268,8 @@ std::string nibble::importer::writeOnnx(const std::string &source, const std::st
     takeInferenceForm(*model.mutable_graph());
     if (!options.quantized.empty())
       writeQuantized(model, options.quantized, values);
+    if (!options.norms.empty()) // afterwards: products are found by what they put out
+      insertNorms(model, options.norms);
     onnx::checker::check_model(model);
     return writeFiles(model, target, options.externalDataAbove);
   } catch (const std::exception &e) {

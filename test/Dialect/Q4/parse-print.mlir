@@ -29,6 +29,8 @@ func.func @scales(%x: tensor<4x8xf32>, %s: tensor<f32>, %f: tensor<i1>, %q: tens
   %8 = q4.grad_scale_update %s, %0 : (tensor<f32>, tensor<f32>) -> tensor<f32>
   // CHECK: q4.gain
   %9 = q4.gain %x, %q, %s : (tensor<4x8xf32>, tensor<4x8x!q4.int4>, tensor<f32>) -> tensor<f32>
+  // CHECK: q4.fidelity
+  %fidelity:2 = q4.fidelity %x, %q, %s : (tensor<4x8xf32>, tensor<4x8x!q4.int4>, tensor<f32>) -> (tensor<f32>, tensor<f32>)
   // CHECK: q4.moving_range
   %10 = q4.moving_range %s, %0 : (tensor<f32>, tensor<f32>) -> tensor<f32>
   // CHECK: q4.init_clip

@@ -52,6 +52,19 @@ TEST(Channel, Gain) {
     })", {{"T", type}}));
 }
 
+// How well codes stand for a tensor, with and without a zero point.
+TEST(Channel, Fidelity) {
+  for (std::string type : {"!q4.log<4>", "!q4.log<2>", "!q4.int4", "!q4.int8"})
+    atEveryShape(with(R"((%x: tensor<$Sxf32> {t.lo = -1.0, t.hi = 1.0}, %q: tensor<$Sx$T>, %s: tensor<f32> {t.value = 0.03}) -> (tensor<f32>, tensor<f32>) {
+      %0, %1 = q4.fidelity %x, %q, %s : (tensor<$Sxf32>, tensor<$Sx$T>, tensor<f32>) -> (tensor<f32>, tensor<f32>)
+      return %0, %1 : tensor<f32>, tensor<f32>
+    })", {{"T", type}}));
+  atEveryShape(R"((%x: tensor<$Sxf32> {t.lo = 0.0, t.hi = 1.0}, %q: tensor<$Sx!q4.int4>, %s: tensor<f32> {t.value = 0.07}, %z: tensor<i32> {t.value = -8}) -> (tensor<f32>, tensor<f32>) {
+    %0, %1 = q4.fidelity %x, %q, %s, %z : (tensor<$Sxf32>, tensor<$Sx!q4.int4>, tensor<f32>, tensor<i32>) -> (tensor<f32>, tensor<f32>)
+    return %0, %1 : tensor<f32>, tensor<f32>
+  })");
+}
+
 // Batch normalization: statistics, the map of running ones, and the gradient's coefficients.
 TEST(Channel, BatchNorm) {
   for (std::string leading : {"3x5x4x", "201x"})

@@ -178,6 +178,23 @@ TEST(Quantize, Gain) {
   EXPECT_EQ(gain({0.5f, 0.25f}, {0, 0}), 1);
 }
 
+// Gain and noise: 1 and 0 on the grid; of two elements of which one is lost, half the energy is noise; zero has both trivial.
+TEST(Quantize, Fidelity) {
+  auto fidelity = [](std::vector<float> x, Ints codes) {
+    int64_t n = static_cast<int64_t>(x.size());
+    std::string type = realType({n}), coded = "tensor<" + std::to_string(n) + "x!q4.int4>";
+    auto r = run<float>("func.func @f(%x: " + type + ", %q: " + coded + ", %s: tensor<f32>, %z: tensor<i32>) -> (tensor<f32>, tensor<f32>) {\n"
+                        "%0, %1 = q4.fidelity %x, %q, %s, %z : (" + type + ", " + coded + ", tensor<f32>, tensor<i32>) -> (tensor<f32>, tensor<f32>)\n"
+                        "return %0, %1 : tensor<f32>, tensor<f32>\n}",
+                        {vec(x), TensorF::integer(ElementKind::Int4, {n}, codes), TensorF::scalar(0.5f), TensorF::label(-8)});
+    return std::pair(r[0].reals[0], r[1].reals[0]);
+  };
+  EXPECT_EQ(fidelity({0.5f, 1, 7.5f}, {-7, -6, 7}), std::pair(1.0f, 0.0f));
+  EXPECT_EQ(fidelity({2, 2}, {-4, -8}), std::pair(0.5f, 0.5f));
+  EXPECT_EQ(fidelity({1, 1}, {-7, -5}), std::pair(1.0f, 0.25f)); // 0.5 and 1.5
+  EXPECT_EQ(fidelity({0, 0}, {-8, -8}), std::pair(1.0f, 0.0f));
+}
+
 // Ends and zeros of a coded tensor; the lower end counts only where it is not zero's code.
 TEST(Quantize, CodeCounts) {
   auto counts = [](const TensorF &codes, const std::string &element, const std::string &attributes,

@@ -49,6 +49,15 @@ def Q4_GainOp : Q4_Op<"gain"> {
   }];
   let arguments = (ins RealTensor:$g, CodeTensor:$codes, ScalarF32:$scale); let results = (outs ScalarF32:$result);
 }
+def Q4_FidelityOp : Q4_Op<"fidelity"> {
+  let summary = "How well codes stand for a tensor: gain ⟨x, Q(x)⟩/⟨x, x⟩ and noise ‖x − Q(x)‖²/‖x‖² (1 and 0 where x is 0)";
+  let description = [{
+    For the log. Q(x) = (code − Z) · scale rounded; terms x·x, x·Q(x), d·d with d = x − Q(x), each step rounded to f32; sums in the
+    per-channel order, channels' f64 sums added ascending; quotients in f64, rounded once. SQNR in dB is −10·log₁₀ noise.
+  }];
+  let arguments = (ins RealTensor:$x, CodeTensor:$codes, ScalarF32:$scale, Optional<ScalarI32>:$zero_point);
+  let results = (outs ScalarF32:$gain, ScalarF32:$noise);
+}
 def Q4_MovingRangeOp : Q4_Op<"moving_range"> {
   let summary = "Moving average (0.99) of the rounds' ranges; an unset state (0) takes the value";
   let arguments = (ins ScalarF32:$state, ScalarF32:$value); let results = (outs ScalarF32:$result);
