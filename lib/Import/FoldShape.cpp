@@ -192,9 +192,9 @@ static LogicalResult foldRange(NodeContext &n) {
     if (result.isFloat())
       result.floats[i] = static_cast<float>(start->at(0) + static_cast<double>(i) * delta->at(0));
     else // unsigned: what overflows wraps
-      result.ints[i] = static_cast<int64_t>(static_cast<uint64_t>(start->ints[0]) +
-                                            static_cast<uint64_t>(i) *
-                                                static_cast<uint64_t>(delta->ints[0]));
+      result.ints[i] =
+          static_cast<int64_t>(static_cast<uint64_t>(start->ints[0]) +
+                               static_cast<uint64_t>(i) * static_cast<uint64_t>(delta->ints[0]));
   }
   n.set(0, std::move(result));
   return success();

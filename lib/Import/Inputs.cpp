@@ -65,8 +65,8 @@ bool Importer::bindInput(ValueInfo &info, bool primary) {
   return true;
 }
 
-/// Binds what is still open behind the batch by the data's samples: dimension by dimension where the ranks agree, else the
-/// one open dimension by the number of elements.
+/// Binds what is still open behind the batch by the data's samples: dimension by dimension where
+/// the ranks agree, else the one open dimension by the number of elements.
 static void bindBySample(ValueInfo &info, ArrayRef<int64_t> sample) {
   if (sample.empty() || info.dims.empty())
     return;

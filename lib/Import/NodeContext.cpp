@@ -165,7 +165,8 @@ void NodeContext::set(size_t i, HostTensor tensor) {
 void NodeContext::setView(const Constant &constant, LayoutStep step) {
   if (node.outputs.empty())
     return;
-  if (failed(checkFold(constant.tensor->shape))) // reported: what reads the view finds some constant
+  if (failed(
+          checkFold(constant.tensor->shape))) // reported: what reads the view finds some constant
     return set(0, HostTensor::zeros(DataType::Float, {}));
   Constant view = constant;
   HostTensor moved;
@@ -201,9 +202,10 @@ LogicalResult NodeContext::check(const Shape &shape) {
   int64_t count = countElements(shape);
   if (count > 0)
     return success();
-  return error(
-      "a tensor of shape " + shapeText(shape) +
-      (count == 0 ? " has no elements" : " is too large (more than 2^31 elements or 64 dimensions) or negative"));
+  return error("a tensor of shape " + shapeText(shape) +
+               (count == 0
+                    ? " has no elements"
+                    : " is too large (more than 2^31 elements or 64 dimensions) or negative"));
 }
 
 LogicalResult NodeContext::checkFold(const Shape &shape) {

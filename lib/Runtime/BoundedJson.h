@@ -30,8 +30,9 @@ inline bool isDeeperThan(const std::string &text, int levels) {
 }
 
 /// `text` as JSON, or nothing where it is not. Arrays and objects nested deeper than `levels` are
-/// refused and never stored: a file of brackets alone would take sixty times its size. (Not with the
-/// parser's callback, which looks through all of an object's values after each that is an object.)
+/// refused and never stored: a file of brackets alone would take sixty times its size. (Not with
+/// the parser's callback, which looks through all of an object's values after each that is an
+/// object.)
 template <typename Json> std::optional<Json> parseBounded(const std::string &text, int levels) {
   if (isDeeperThan(text, levels))
     return std::nullopt;

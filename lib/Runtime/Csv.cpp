@@ -1,10 +1,10 @@
 //===- Csv.cpp - Tables of numbers as data sets ----------------------------------------===//
 //
 // A sample a line; cells separated by commas, semicolons or tabs (whichever the first line has most
-// of), in quotes or not (RFC 4180, but a cell does not span lines). The first line is a head where a cell that is no
-// answer is no number. Every cell is a finite number, but answers may be words: then classes are the
-// words in the order of their bytes. One column of whole numbers or words: labels. Another column, or
-// several: real targets.
+// of), in quotes or not (RFC 4180, but a cell does not span lines). The first line is a head where
+// a cell that is no answer is no number. Every cell is a finite number, but answers may be words:
+// then classes are the words in the order of their bytes. One column of whole numbers or words:
+// labels. Another column, or several: real targets.
 //
 //===----------------------------------------------------------------------===//
 
@@ -32,7 +32,8 @@ constexpr std::ptrdiff_t mostColumns = 1 << 20;
 
 class Lines {
 public:
-  explicit Lines(const std::string &path) : path(path), file(path, std::ios::binary), buffer(1 << 16) {}
+  explicit Lines(const std::string &path)
+      : path(path), file(path, std::ios::binary), buffer(1 << 16) {}
 
   /// The next line that is not blank, without its end; false at the end of the file.
   Result<bool> next(std::string &line) {
@@ -45,11 +46,13 @@ public:
         any = true;
         const char *begin = buffer.data() + at;
         const void *found = std::memchr(begin, '\n', end - at);
-        size_t count = found ? static_cast<size_t>(static_cast<const char *>(found) - begin) : end - at;
+        size_t count =
+            found ? static_cast<size_t>(static_cast<const char *>(found) - begin) : end - at;
         line.append(begin, count);
         at += count + (found ? 1 : 0);
         if (line.size() > longestLine)
-          return fileError(path, "line " + std::to_string(number + 1) + " is longer than 16 MiB: not a table");
+          return fileError(path, "line " + std::to_string(number + 1) +
+                                     " is longer than 16 MiB: not a table");
         if (found)
           break;
       }
@@ -112,7 +115,8 @@ bool splitLine(const std::string &line, char separator, std::vector<std::string>
 }
 
 bool parseReal(const std::string &cell, double &value) {
-  const char *begin = cell.data() + (cell.starts_with('+') ? 1 : 0), *end = cell.data() + cell.size();
+  const char *begin = cell.data() + (cell.starts_with('+') ? 1 : 0),
+             *end = cell.data() + cell.size();
   auto [last, code] = std::from_chars(begin, end, value);
   return begin != end && code == std::errc() && last == end && std::isfinite(value) &&
          std::fabs(value) <= std::numeric_limits<float>::max();
@@ -120,7 +124,8 @@ bool parseReal(const std::string &cell, double &value) {
 
 class Table {
 public:
-  Table(const std::string &path, const std::string &labelColumns) : path(path), lines(path), wanted(labelColumns) {}
+  Table(const std::string &path, const std::string &labelColumns)
+      : path(path), lines(path), wanted(labelColumns) {}
 
   Result<DataSet> read() {
     std::string line;
@@ -164,14 +169,16 @@ private:
   }
   std::string where() const { return "line " + std::to_string(lines.lineNumber()); }
   std::string columnName(size_t column) const {
-    return column < names.size() ? "column '" + names[column] + "'" : "column " + std::to_string(column + 1);
+    return column < names.size() ? "column '" + names[column] + "'"
+                                 : "column " + std::to_string(column + 1);
   }
 
   /// Finds the columns of the answers, from names or numbers.
   Status chooseColumns() {
     isAnswer.assign(width, false);
     if (width < 2)
-      return fileError(path, "line 1 has one cell; expected a sample's numbers and its answer, separated by commas, semicolons "
+      return fileError(path, "line 1 has one cell; expected a sample's numbers and its answer, "
+                             "separated by commas, semicolons "
                              "or tabs");
     if (wanted.empty())
       answers = {width - 1};
@@ -187,7 +194,8 @@ private:
         column = static_cast<size_t>(found - cells.begin()) + 1;
         hasHead = true;
       } else if (!isNumber || column < 1 || column > width) {
-        return fileError(path, "--label-column: the first line has no cell '" + name + "', and columns are numbered from 1 to " +
+        return fileError(path, "--label-column: the first line has no cell '" + name +
+                                   "', and columns are numbered from 1 to " +
                                    std::to_string(width));
       }
       answers.push_back(column - 1);
@@ -195,7 +203,8 @@ private:
     for (size_t column : answers)
       isAnswer[column] = true;
     if (std::count(isAnswer.begin(), isAnswer.end(), false) == 0)
-      return fileError(path, "--label-column names every column: no numbers are left for the samples");
+      return fileError(path,
+                       "--label-column names every column: no numbers are left for the samples");
     return Status::success();
   }
 
@@ -210,22 +219,22 @@ private:
 
   Status addRow() {
     if (cells.size() != width)
-      return fileError(path, where() + " has " + std::to_string(cells.size()) + " cells, the first line has " +
-                                 std::to_string(width));
+      return fileError(path, where() + " has " + std::to_string(cells.size()) +
+                                 " cells, the first line has " + std::to_string(width));
     for (size_t column = 0; column < width; ++column) {
       if (isAnswer[column])
         continue;
       double value;
       if (!parseReal(cells[column], value))
-        return fileError(path, where() + ", " + columnName(column) + ": '" + cells[column].substr(0, 40) +
-                                   "' is not a finite number");
+        return fileError(path, where() + ", " + columnName(column) + ": '" +
+                                   cells[column].substr(0, 40) + "' is not a finite number");
       values.push_back(static_cast<float>(value));
     }
     for (size_t column : answers) {
       double value = 0;
       if (!parseReal(cells[column], value) && (answers.size() > 1 || cells[column].empty()))
-        return fileError(path, where() + ", " + columnName(column) + ": '" + cells[column].substr(0, 40) +
-                                   "' is not a finite number");
+        return fileError(path, where() + ", " + columnName(column) + ": '" +
+                                   cells[column].substr(0, 40) + "' is not a finite number");
       if (answers.size() == 1 && !words)
         words = !parseReal(cells[column], value);
       answerValues.push_back(value);

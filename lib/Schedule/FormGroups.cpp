@@ -33,7 +33,8 @@ struct Group {
 
 /// Ops that stay between the groups: they move no tensor elements of their own.
 bool isGlue(Operation &op) {
-  return isa<arith::ConstantOp, nn::ReshapeOp, train::ReadOp, train::WriteOp, train::GuardOp, train::ReportOp>(op) ||
+  return isa<arith::ConstantOp, nn::ReshapeOp, train::ReadOp, train::WriteOp, train::GuardOp,
+             train::ReportOp>(op) ||
          op.hasTrait<OpTrait::IsTerminator>();
 }
 
@@ -51,7 +52,8 @@ public:
   SmallVector<Group> groups;
   DenseMap<Operation *, size_t> groupOf;
 
-  /// The groups in an order that respects dependences, otherwise by their last op's place in the program.
+  /// The groups in an order that respects dependences, otherwise by their last op's place in the
+  /// program.
   SmallVector<size_t> order() const {
     SmallVector<size_t> missing(groups.size(), 0), last(groups.size(), 0);
     size_t position = 0;
@@ -111,17 +113,20 @@ private:
           readers[viewRoot(operand)].push_back(target);
   }
 
-  /// A group that the op may join: a producer's, else a sibling's; groups.size() where there is none.
-  size_t partner(Operation *op, const llvm::BitVector &direct, const llvm::BitVector &needs, int64_t elements) {
+  /// A group that the op may join: a producer's, else a sibling's; groups.size() where there is
+  /// none.
+  size_t partner(Operation *op, const llvm::BitVector &direct, const llvm::BitVector &needs,
+                 int64_t elements) {
     auto fits = [&](size_t g) {
       const Group &group = groups[g];
-      return group.elementwise && group.elements == elements && group.segment == segment && !needs.test(g) &&
-             group.ops.size() < largestGroup;
+      return group.elementwise && group.elements == elements && group.segment == segment &&
+             !needs.test(g) && group.ops.size() < largestGroup;
     };
     // What a fold gives is there only after its loop.
     llvm::BitVector after(capacity);
     for (Value operand : op->getOperands())
-      if (Operation *maker = viewRoot(operand).getDefiningOp(); maker && maker->hasTrait<FoldLike>() && groupOf.count(maker))
+      if (Operation *maker = viewRoot(operand).getDefiningOp();
+          maker && maker->hasTrait<FoldLike>() && groupOf.count(maker))
         after.set(groupOf.lookup(maker));
     for (Value operand : llvm::reverse(op->getOperands()))
       if (auto found = groupOf.find(viewRoot(operand).getDefiningOp());
@@ -169,7 +174,8 @@ public:
 
   void run() {
     builder.setInsertionPoint(block.getTerminator());
-    // Reads first (each sees the value from before the step), then groups, with guard and writes at their place.
+    // Reads first (each sees the value from before the step), then groups, with guard and writes at
+    // their place.
     for (Operation *op : old)
       if (isa<train::ReadOp>(op))
         cloneGlue(op);
@@ -214,14 +220,16 @@ private:
     auto reshape = value.getDefiningOp<nn::ReshapeOp>();
     if (!reshape)
       return value; // an argument or a constant
-    Value result = nn::ReshapeOp::create(builder, reshape.getLoc(), reshape.getType(), mapped(reshape.getX()));
+    Value result =
+        nn::ReshapeOp::create(builder, reshape.getLoc(), reshape.getType(), mapped(reshape.getX()));
     values.map(value, result);
     return result;
   }
 
   /// The value inside the group's body.
-  Value inside(Value value, IRMapping &body, const DenseSet<Operation *> &members, SmallVectorImpl<Value> &inputs,
-               SmallVectorImpl<Value> &arguments, OpBuilder &inner) {
+  Value inside(Value value, IRMapping &body, const DenseSet<Operation *> &members,
+               SmallVectorImpl<Value> &inputs, SmallVectorImpl<Value> &arguments,
+               OpBuilder &inner) {
     if (Value known = body.lookupOrNull(value))
       return known;
     if (auto constant = value.getDefiningOp<arith::ConstantOp>()) {
@@ -273,7 +281,8 @@ private:
     if (yielded.empty())
       return; // nobody reads it
     plan::YieldOp::create(inner, locations.back(), yielded);
-    Location location = locations.size() == 1 ? locations.front() : FusedLoc::get(builder.getContext(), locations);
+    Location location =
+        locations.size() == 1 ? locations.front() : FusedLoc::get(builder.getContext(), locations);
     auto fused = plan::FusedOp::create(builder, location, ValueRange(yielded).getTypes(), inputs);
     fused.getBody().takeBody(region);
     values.map(results, fused.getResults());
@@ -307,7 +316,8 @@ struct FormGroupsPass : nibble::impl::FormGroupsBase<FormGroupsPass> {
       save.replaceAllUsesWith(save.getValue());
       save.erase();
     }
-    function->setAttr("nibble.saved_bytes", IntegerAttr::get(IntegerType::get(&getContext(), 64), bytes));
+    function->setAttr("nibble.saved_bytes",
+                      IntegerAttr::get(IntegerType::get(&getContext(), 64), bytes));
   }
 };
 } // namespace

@@ -37,7 +37,8 @@ void spellOutBroadcasts(Operation *op) {
   }
 }
 
-/// Moves behind the guard what only writes read: an update made there goes straight to its variable's place.
+/// Moves behind the guard what only writes read: an update made there goes straight to its
+/// variable's place.
 void sinkUpdates(func::FuncOp function) {
   auto guards = function.getOps<train::GuardOp>();
   if (guards.empty())
@@ -49,7 +50,8 @@ void sinkUpdates(func::FuncOp function) {
   // Not isBeforeInBlock: each move would have it number the whole block again.
   DenseSet<Operation *> inFront(before.begin(), before.end());
   for (Operation *op : before) {
-    bool movable = !op->use_empty() && isMemoryEffectFree(op) && !op->hasTrait<OpTrait::ConstantLike>();
+    bool movable =
+        !op->use_empty() && isMemoryEffectFree(op) && !op->hasTrait<OpTrait::ConstantLike>();
     bool behind = llvm::all_of(op->getUsers(), [&](Operation *user) {
       return user != guard && !inFront.contains(user) && !user->hasTrait<OpTrait::IsTerminator>();
     });
@@ -80,12 +82,16 @@ struct PrepareSchedulePass : nibble::impl::PrepareScheduleBase<PrepareSchedulePa
     auto value = dyn_cast<DenseElementsAttr>(constant.getValue());
     if (!value)
       return;
-    auto staysConstant = [&](OpOperand &use) { return value.isSplat() && use.getOwner()->hasTrait<ElementwiseLike>(); };
+    auto staysConstant = [&](OpOperand &use) {
+      return value.isSplat() && use.getOwner()->hasTrait<ElementwiseLike>();
+    };
     if (llvm::all_of(constant->getUses(), staysConstant))
       return;
     OpBuilder builder(constant);
-    auto read = train::ReadOp::create(builder, constant.getLoc(), constant.getType(), variableFor(value, symbols).getSymName());
-    constant.getResult().replaceUsesWithIf(read.getResult(), [&](OpOperand &use) { return !staysConstant(use); });
+    auto read = train::ReadOp::create(builder, constant.getLoc(), constant.getType(),
+                                      variableFor(value, symbols).getSymName());
+    constant.getResult().replaceUsesWithIf(read.getResult(),
+                                           [&](OpOperand &use) { return !staysConstant(use); });
     if (constant->use_empty())
       constant->erase();
   }
@@ -94,9 +100,10 @@ struct PrepareSchedulePass : nibble::impl::PrepareScheduleBase<PrepareSchedulePa
     train::VariableOp &variable = variables[value];
     if (!variable) {
       OpBuilder builder = OpBuilder::atBlockBegin(getOperation().getBody());
-      variable = train::VariableOp::create(builder, getOperation().getLoc(), "constant",
-                                           cast<RankedTensorType>(value.getType()), train::Role::Constant,
-                                           /*trainable=*/false, /*decay=*/false, "", "", value);
+      variable =
+          train::VariableOp::create(builder, getOperation().getLoc(), "constant",
+                                    cast<RankedTensorType>(value.getType()), train::Role::Constant,
+                                    /*trainable=*/false, /*decay=*/false, "", "", value);
       variable->remove();
       symbols.insert(variable, getOperation().getBody()->begin());
     }

@@ -134,9 +134,9 @@ HostTensor nibble::importer::decodeTensor(const onnx::TensorProto &tensor) {
   out.shape.assign(tensor.dims().begin(), tensor.dims().end());
   int64_t count = out.size();
   if (count < 0)
-    throw std::runtime_error("tensor '" + tensor.name() + "' has the shape " +
-                             shapeText(out.shape) +
-                             ": a negative dimension, more than 64 of them, or more than 2^31 elements");
+    throw std::runtime_error(
+        "tensor '" + tensor.name() + "' has the shape " + shapeText(out.shape) +
+        ": a negative dimension, more than 64 of them, or more than 2^31 elements");
   if (!out.hasData())
     return out;
   bool raw = tensor.has_raw_data();

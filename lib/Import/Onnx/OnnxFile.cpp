@@ -30,8 +30,8 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::internal::WireFormatLite;
 using google::protobuf::io::CodedInputStream;
 
-/// Counts the parts of a message in its bytes: strings and messages may take two bytes in a file and
-/// hundreds in memory, so they are counted before they are parsed.
+/// Counts the parts of a message in its bytes: strings and messages may take two bytes in a file
+/// and hundreds in memory, so they are counted before they are parsed.
 class PartCount {
 public:
   /// False where there are too many. What is no message is left to the parser.
@@ -42,7 +42,8 @@ public:
           return true;
         continue;
       }
-      const FieldDescriptor *field = type->FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
+      const FieldDescriptor *field =
+          type->FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
       bool isMessage = field && field->type() == FieldDescriptor::TYPE_MESSAGE;
       parts += isMessage ? kMessage : 1;
       uint32_t length = 0;
@@ -181,8 +182,8 @@ static void fillGraph(onnx::ModelProto &model, Graph &graph) {
 
 namespace {
 
-/// How many nodes a graph has once its calls of local functions are inlined. Functions that call each
-/// other can double at each level, so this is known before it is done.
+/// How many nodes a graph has once its calls of local functions are inlined. Functions that call
+/// each other can double at each level, so this is known before it is done.
 class InlinedSize {
 public:
   explicit InlinedSize(const onnx::ModelProto &model) {
@@ -219,8 +220,9 @@ private:
     if (found == functions.end())
       return 0;
     if (level > kMaxLevels)
-      throw std::runtime_error("function '" + node.op_type() + "' calls itself, or functions call " +
-                               "each other more than " + std::to_string(kMaxLevels) + " levels deep");
+      throw std::runtime_error("function '" + node.op_type() +
+                               "' calls itself, or functions call " + "each other more than " +
+                               std::to_string(kMaxLevels) + " levels deep");
     auto [known, isNew] = counts.try_emplace(found->first, 0);
     uint64_t most = known->second;
     if (most == 0)
@@ -258,11 +260,10 @@ static void normalize(onnx::ModelProto &model, std::vector<Problem> &problems) {
                [&] { onnx::checker::check_model(model); }))
     return;
   if (model.functions_size() > 0)
-    guarded(problems, "inlining the model's functions: ", "",
-            [&] {
-              InlinedSize(model).count(model.graph().node());
-              onnx::inliner::InlineLocalFunctions(model);
-            });
+    guarded(problems, "inlining the model's functions: ", "", [&] {
+      InlinedSize(model).count(model.graph().node());
+      onnx::inliner::InlineLocalFunctions(model);
+    });
 }
 
 std::unique_ptr<OnnxFile> OnnxFile::load(const std::string &path, std::vector<Problem> &problems) {

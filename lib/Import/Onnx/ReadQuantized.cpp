@@ -2,14 +2,15 @@
 //
 // A file whose weights lie in 4 or 8 bits trains on from the floats that they stand for:
 //   DequantizeLinear of a constant      the float tensor, under the constant's own name
-//   QuantizeLinear → DequantizeLinear   the clip to the ends of the grid; nothing where the value is
+//   QuantizeLinear → DequantizeLinear   the clip to the ends of the grid; nothing where the value
+//   is
 //                                       clipped to these ends already, or the grid is not one a
 //                                       tensor (per-axis, blocked)
 //   the pair on a constant              nothing: the constant is the master copy
 // Rounding belongs to the recipe that trains on, so it is not carried over. Anything else
-// (quantized values that reach another operator, scales that depend on data) stays, and the importer
-// says which node it is. Sources: ONNX operators QuantizeLinear and DequantizeLinear, versions 10 to
-// 25; OCP MX v1.0, section 5.3 (E2M1).
+// (quantized values that reach another operator, scales that depend on data) stays, and the
+// importer says which node it is. Sources: ONNX operators QuantizeLinear and DequantizeLinear,
+// versions 10 to 25; OCP MX v1.0, section 5.3 (E2M1).
 //
 //===----------------------------------------------------------------------===//
 #include "Decode.h"
@@ -27,8 +28,7 @@ using onnx::TensorProto;
 //===----------------------------------------------------------------------===//
 
 static bool isHalfByte(int32_t type) {
-  return type == TensorProto::UINT4 || type == TensorProto::INT4 ||
-         type == TensorProto::FLOAT4E2M1;
+  return type == TensorProto::UINT4 || type == TensorProto::INT4 || type == TensorProto::FLOAT4E2M1;
 }
 
 int64_t nibble::importer::tensorBytes(int32_t dataType, int64_t count) {
@@ -89,8 +89,7 @@ static std::vector<double> numbersOf(const TensorProto &tensor) {
                         ? static_cast<unsigned char>(tensor.raw_data()[static_cast<size_t>(byte)])
                         : static_cast<unsigned>(tensor.int32_data(static_cast<int>(byte)));
     unsigned bits = i % 2 ? pair >> 4 & 15 : pair & 15;
-    numbers[static_cast<size_t>(i)] = tensor.data_type() == TensorProto::FLOAT4E2M1
-                                          ? fromE2M1(bits)
+    numbers[static_cast<size_t>(i)] = tensor.data_type() == TensorProto::FLOAT4E2M1 ? fromE2M1(bits)
                                       : tensor.data_type() == TensorProto::INT4 && bits > 7
                                           ? double(bits) - 16
                                           : double(bits);
@@ -243,11 +242,10 @@ private:
       throw std::runtime_error(describe(node) + ": " + std::to_string(grid.scales.size()) +
                                " scales for a tensor of " + shapeText(shape));
     for (size_t i = 0; i < count; ++i) {
-      int64_t in = static_cast<int64_t>(i) % inner,
-              at = static_cast<int64_t>(i) / inner % length,
+      int64_t in = static_cast<int64_t>(i) % inner, at = static_cast<int64_t>(i) / inner % length,
               out = static_cast<int64_t>(i) / inner / length;
-      indices[i] = static_cast<size_t>(grid.block ? (out * blocks + at / grid.block) * inner + in
-                                                  : at);
+      indices[i] =
+          static_cast<size_t>(grid.block ? (out * blocks + at / grid.block) * inner + in : at);
     }
     return indices;
   }
@@ -261,8 +259,8 @@ private:
     std::vector<size_t> indices = scaleIndices(node, grid, shape);
     std::vector<float> values(numbers.size());
     for (size_t i = 0; i < values.size(); ++i)
-      values[i] = static_cast<float>((numbers[i] - grid.zero(indices[i])) *
-                                     grid.scales[indices[i]]);
+      values[i] =
+          static_cast<float>((numbers[i] - grid.zero(indices[i])) * grid.scales[indices[i]]);
     TensorProto real;
     *real.mutable_dims() = codes.dims();
     real.set_data_type(grid.scaleTensor->data_type());
@@ -301,8 +299,7 @@ private:
       return; // codes that are read with another scale are no round trip
     const std::string x = quantize.input(0);
     double low, high;
-    bool bounded = grid.perTensor() &&
-                   endsOf(codeType(quantize, constant(quantize, 2)), low, high);
+    bool bounded = grid.perTensor() && endsOf(codeType(quantize, constant(quantize, 2)), low, high);
     auto bound = [&](double end) {
       return static_cast<float>((end - grid.zero(0)) * grid.scales[0]);
     };
@@ -379,8 +376,7 @@ private:
     forgotten.insert(name);
     for (auto &input : *graph.mutable_input())
       if (input.name() == name)
-        input.mutable_type()->mutable_tensor_type()->set_elem_type(
-            constants[name]->data_type());
+        input.mutable_type()->mutable_tensor_type()->set_elem_type(constants[name]->data_type());
   }
 
   void renameInputs(onnx::GraphProto &inside) {

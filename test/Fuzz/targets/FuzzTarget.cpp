@@ -1,7 +1,8 @@
 //===- FuzzTarget.cpp - libFuzzer's entry, one reader a target --------------------===//
 //
-// NIBBLE_FUZZ_READER names the reader. The input goes into a folder of its own in memory, because readers
-// take paths. An IDX input is two files: two bytes with the length of the labels, the labels, the images.
+// NIBBLE_FUZZ_READER names the reader. The input goes into a folder of its own in memory, because
+// readers take paths. An IDX input is two files: two bytes with the length of the labels, the
+// labels, the images.
 //
 //===----------------------------------------------------------------------===//
 #include "Readers.h"
@@ -50,7 +51,8 @@ static Answer read(std::string_view reader, const uint8_t *data, size_t size) {
   for (size_t i = 0; i < size; ++i)
     variant = variant * 31 + data[i];
   if (reader == "onnx-graph" || reader == "onnx-planned")
-    return readModel(put("m.onnx", data, size), reader == "onnx-graph" ? Depth::Graph : Depth::Planned, variant);
+    return readModel(put("m.onnx", data, size),
+                     reader == "onnx-graph" ? Depth::Graph : Depth::Planned, variant);
   if (reader == "idx")
     return readIdx(data, size);
   if (reader == "cifar")

@@ -1,8 +1,8 @@
 //===- ModelMutator.cpp - libFuzzer mutates messages, not bytes --------------------===//
 //
-// Random bytes seldom are an ONNX file. Three mutations of four parse the input, change fields of it by
-// reflection (a number, a name that occurs elsewhere, a message repeated, removed or copied from another
-// place) and write it again; the fourth is libFuzzer's own.
+// Random bytes seldom are an ONNX file. Three mutations of four parse the input, change fields of
+// it by reflection (a number, a name that occurs elsewhere, a message repeated, removed or copied
+// from another place) and write it again; the fourth is libFuzzer's own.
 //
 //===----------------------------------------------------------------------===//
 #include "onnx/onnx_pb.h"
@@ -42,7 +42,8 @@ public:
     std::vector<const FieldDescriptor *> fields;
     reflection.ListFields(message, &fields);
     if (fields.empty() || pick(5) == 0)
-      fields = {message.GetDescriptor()->field(static_cast<int>(pick(message.GetDescriptor()->field_count())))};
+      fields = {message.GetDescriptor()->field(
+          static_cast<int>(pick(message.GetDescriptor()->field_count())))};
     const FieldDescriptor *field = fields[pick(fields.size())];
     if (field->is_repeated())
       mutateRepeated(message, reflection, field);
@@ -88,7 +89,8 @@ private:
     place()->ParsePartialFromString(bytes);
   }
 
-  void mutateRepeated(Message &message, const Reflection &reflection, const FieldDescriptor *field) {
+  void mutateRepeated(Message &message, const Reflection &reflection,
+                      const FieldDescriptor *field) {
     int size = reflection.FieldSize(message, field);
     bool isMessage = field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
     int at = static_cast<int>(pick(static_cast<size_t>(size)));
@@ -96,7 +98,8 @@ private:
     case 0:
       return reflection.RemoveLast(&message, field);
     case 1:
-      return reflection.SwapElements(&message, field, at, static_cast<int>(pick(static_cast<size_t>(size))));
+      return reflection.SwapElements(&message, field, at,
+                                     static_cast<int>(pick(static_cast<size_t>(size))));
     case 2:
       return reflection.ClearField(&message, field);
     case 3:
@@ -105,32 +108,56 @@ private:
       return addScalar(message, reflection, field);
     default:
       if (isMessage)
-        return become(another(field), [&] { return reflection.MutableRepeatedMessage(&message, field, at); });
+        return become(another(field),
+                      [&] { return reflection.MutableRepeatedMessage(&message, field, at); });
       setScalar(message, reflection, field, at);
     }
   }
 
   int64_t integer() {
-    static constexpr int64_t numbers[] = {-1, 0, 1, 2, 3, 4, 7, 8, 255, 65536, int64_t(1) << 31, int64_t(1) << 32,
-                                          int64_t(1) << 62, INT64_MAX, INT64_MIN};
+    static constexpr int64_t numbers[] = {-1,
+                                          0,
+                                          1,
+                                          2,
+                                          3,
+                                          4,
+                                          7,
+                                          8,
+                                          255,
+                                          65536,
+                                          int64_t(1) << 31,
+                                          int64_t(1) << 32,
+                                          int64_t(1) << 62,
+                                          INT64_MAX,
+                                          INT64_MIN};
     return pick(3) == 0 ? static_cast<int64_t>(random()) : numbers[pick(std::size(numbers))];
   }
   double real() {
-    static constexpr double numbers[] = {0, -0.0, 1, -1, 0.5, 1e-40, 3e38, std::numeric_limits<double>::infinity(),
+    static constexpr double numbers[] = {0,
+                                         -0.0,
+                                         1,
+                                         -1,
+                                         0.5,
+                                         1e-40,
+                                         3e38,
+                                         std::numeric_limits<double>::infinity(),
                                          std::numeric_limits<double>::quiet_NaN()};
     return numbers[pick(std::size(numbers))];
   }
   std::string text() {
-    static const char *const texts[] = {"", "x", "axis", "value", "Gemm", "Conv", "Relu", "Reshape", "Constant", "If", "local"};
+    static const char *const texts[] = {"",     "x",       "axis",     "value", "Gemm", "Conv",
+                                        "Relu", "Reshape", "Constant", "If",    "local"};
     if (!names.empty() && pick(3) != 0)
       return names[pick(names.size())];
     return texts[pick(std::size(texts))];
   }
 
 /// Sets element `at` (-1: the field itself) with the accessor that the type wants.
-#define NIBBLE_SET(KIND, VALUE)                                                                                     \
-  (at < 0 ? reflection.Set##KIND(&message, field, VALUE) : reflection.SetRepeated##KIND(&message, field, at, VALUE))
-  void setScalar(Message &message, const Reflection &reflection, const FieldDescriptor *field, int at) {
+#define NIBBLE_SET(KIND, VALUE)                                                                    \
+  (at < 0 ? reflection.Set##KIND(&message, field, VALUE)                                           \
+          : reflection.SetRepeated##KIND(&message, field, at, VALUE))
+  void setScalar(Message &message, const Reflection &reflection, const FieldDescriptor *field,
+                 int at) {
     switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32:
       return NIBBLE_SET(Int32, static_cast<int32_t>(integer()));
@@ -147,9 +174,14 @@ private:
     case FieldDescriptor::CPPTYPE_BOOL:
       return NIBBLE_SET(Bool, pick(2) == 0);
     case FieldDescriptor::CPPTYPE_ENUM:
-      return NIBBLE_SET(EnumValue, field->enum_type()->value(static_cast<int>(pick(field->enum_type()->value_count())))->number());
+      return NIBBLE_SET(EnumValue,
+                        field->enum_type()
+                            ->value(static_cast<int>(pick(field->enum_type()->value_count())))
+                            ->number());
     case FieldDescriptor::CPPTYPE_STRING:
-      return NIBBLE_SET(String, field->type() == FieldDescriptor::TYPE_BYTES && pick(2) ? std::string(pick(64), '?') : text());
+      return NIBBLE_SET(String, field->type() == FieldDescriptor::TYPE_BYTES && pick(2)
+                                    ? std::string(pick(64), '?')
+                                    : text());
     default:
       return;
     }
@@ -182,7 +214,8 @@ private:
 
 } // namespace
 
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t maxSize, unsigned seed) {
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t maxSize,
+                                          unsigned seed) {
   onnx::ModelProto model;
   if (seed % 4 == 0 || !model.ParsePartialFromArray(data, static_cast<int>(size)))
     return LLVMFuzzerMutate(data, size, maxSize);

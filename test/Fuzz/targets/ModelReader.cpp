@@ -25,7 +25,9 @@ static CompileOptions optionsOf(const std::string &path, unsigned variant) {
 
 Answer nibble::fuzz::readModel(const std::string &path, Depth depth, unsigned variant,
                                const std::string &exportFolder) {
-  Emit until = depth == Depth::Graph ? Emit::Graph : depth == Depth::Planned ? Emit::Planned : Emit::Obj;
+  Emit until = depth == Depth::Graph     ? Emit::Graph
+               : depth == Depth::Planned ? Emit::Planned
+                                         : Emit::Obj;
   auto model = compile(optionsOf(path, variant), until);
   if (!model)
     return {false, model.message()};
@@ -35,6 +37,7 @@ Answer nibble::fuzz::readModel(const std::string &path, Depth depth, unsigned va
   if (exportFolder.empty() || !(*model)->quantized)
     return {true, ""};
   std::vector<Variable> variables = collectVariables(*(*model)->quantized);
-  Status written = exportOnnx(path, exportFolder + "/exported.onnx", variables, initialValues(variables));
+  Status written =
+      exportOnnx(path, exportFolder + "/exported.onnx", variables, initialValues(variables));
   return {written.ok(), written.message()};
 }

@@ -20,9 +20,9 @@ struct Answer {
 /// How far a network is taken.
 enum class Depth { Graph, Planned, Object };
 
-/// Reads the ONNX file `path`, takes it to `depth` at batch size 4 and prints what came out; recipe and
-/// optimizer follow from `variant`. With an `exportFolder`, an accepted network is also written there
-/// as ONNX, which reads the file a second time.
+/// Reads the ONNX file `path`, takes it to `depth` at batch size 4 and prints what came out; recipe
+/// and optimizer follow from `variant`. With an `exportFolder`, an accepted network is also written
+/// there as ONNX, which reads the file a second time.
 Answer readModel(const std::string &path, Depth depth, unsigned variant,
                  const std::string &exportFolder = "");
 

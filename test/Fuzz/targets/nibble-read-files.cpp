@@ -2,16 +2,17 @@
 //
 //   nibble-read-files [--seconds S] [--megabytes M] [--export DIR] < LIST
 //
-// LIST has a line a file: KIND, a tab, a number (variant), a tab, PATH; KIND is graph, planned, object
-// (ONNX files, how far they are taken), data or checkpoint. A child process reads one file after the
-// other; when it dies, hangs or grows the file is named and a new child goes on with the next. Prints
-// a JSON object a file:
-//   {"path", "accepted", "seconds", "megabytes", "text"}         it was read, or refused with a text
+// LIST has a line a file: KIND, a tab, a number (variant), a tab, PATH; KIND is graph, planned,
+// object (ONNX files, how far they are taken), data or checkpoint. A child process reads one file
+// after the other; when it dies, hangs or grows the file is named and a new child goes on with the
+// next. Prints a JSON object a file:
+//   {"path", "accepted", "seconds", "megabytes", "text"}         it was read, or refused with a
+//   text
 //   {"path", "failure": "signal 11", "text": end of standard error}
 // KIND abort, hang, grow and silent are for the test of this tool: they do what is named.
 //
-// A failure is: a signal, an exit, more than S (10) seconds of processor time or 6 S on the clock, a
-// resident size above M (2000) MB, an error without a text. Exits with 1 if there was one.
+// A failure is: a signal, an exit, more than S (10) seconds of processor time or 6 S on the clock,
+// a resident size above M (2000) MB, an error without a text. Exits with 1 if there was one.
 //
 //===----------------------------------------------------------------------===//
 #include "Readers.h"
@@ -111,12 +112,11 @@ Answer read(const Item &item, const std::string &exportFolder) {
 //===----------------------------------------------------------------------===//
 
 /// Sets VmHWM back, so that it tells the peak of one file.
-void resetPeak() {
-  std::ofstream("/proc/self/clear_refs") << "5";
-}
+void resetPeak() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 /// Reads items from `first` on; writes "INDEX\n" before and a line of JSON after each.
-[[noreturn]] void work(const std::vector<Item> &items, size_t first, int out, const Limits &limits) {
+[[noreturn]] void work(const std::vector<Item> &items, size_t first, int out,
+                       const Limits &limits) {
   for (size_t i = first; i < items.size(); ++i) {
     std::string begin = std::to_string(i) + "\n";
     if (write(out, begin.data(), begin.size()) < 0)
@@ -146,7 +146,8 @@ void resetPeak() {
 
 class Supervisor {
 public:
-  Supervisor(std::vector<Item> items, const Limits &limits) : items(std::move(items)), limits(limits) {
+  Supervisor(std::vector<Item> items, const Limits &limits)
+      : items(std::move(items)), limits(limits) {
     errors = memfd_create("stderr", 0);
   }
 
@@ -211,7 +212,8 @@ private:
       if (ready > 0)
         continue;
       std::string reason;
-      if (processorSeconds(child) - processor > limits.seconds || secondsSince(start) > 6 * limits.seconds)
+      if (processorSeconds(child) - processor > limits.seconds ||
+          secondsSince(start) > 6 * limits.seconds)
         reason = "time";
       else if (statusMegabytes(child, "VmRSS") > limits.megabytes)
         reason = "memory";
@@ -235,7 +237,8 @@ private:
       llvm::consumeError(parsed.takeError());
     if (object && object->getNumber("megabytes").value_or(0) > limits.megabytes)
       return fail(items[current], "memory", line);
-    if (object && !object->getBoolean("accepted").value_or(true) && object->getString("text").value_or("").empty())
+    if (object && !object->getBoolean("accepted").value_or(true) &&
+        object->getString("text").value_or("").empty())
       return fail(items[current], "refused without a word", line);
     std::puts(line.c_str());
   }
@@ -243,8 +246,8 @@ private:
   void fail(const Item &item, const std::string &what, const std::string &text) {
     ++failures;
     std::string line;
-    llvm::raw_string_ostream(line) << llvm::json::Value(
-        llvm::json::Object{{"path", item.path}, {"failure", what}, {"text", llvm::json::fixUTF8(text)}});
+    llvm::raw_string_ostream(line) << llvm::json::Value(llvm::json::Object{
+        {"path", item.path}, {"failure", what}, {"text", llvm::json::fixUTF8(text)}});
     std::puts(line.c_str());
     std::fflush(stdout);
   }
@@ -284,7 +287,8 @@ int main(int argc, char **argv) {
   for (std::string line; std::getline(std::cin, line);) {
     size_t first = line.find('\t'), second = line.find('\t', first + 1);
     if (first == std::string::npos || second == std::string::npos) {
-      llvm::errs() << "error: a line of the list is KIND, variant and PATH, with tabs between them\n";
+      llvm::errs()
+          << "error: a line of the list is KIND, variant and PATH, with tabs between them\n";
       return 2;
     }
     items.push_back({line.substr(0, first), line.substr(second + 1),
