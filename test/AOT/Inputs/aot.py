@@ -7,12 +7,16 @@
     aot.py run FOLDER BATCHES CPU                  runs it under QEMU as that processor: FOLDER/out.txt, FOLDER/state.safetensors
     aot.py damage FROM TO                          a copy with one bit flipped in its middle
     aot.py damage-all FOLDER                       that for every file of a folder, in place
+    aot.py without-linker MODEL.onnx FOLDER        --emit=lib where no linker is found; its error and the folder's files
+    aot.py shown PROGRAM.c PAGE.md                 the page has the program, word for word
     aot.py objects A B                             two object files hold the same sections that end up in memory, and relocations
 """
 
 import json
+import os
 import pathlib
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -109,6 +113,18 @@ def damage_all(folder):
         damage(path, path)
 
 
+def without_linker(model, folder):
+    command = [shutil.which("nibble-compile"), model, "--emit=lib", "-o", folder]
+    done = subprocess.run(command, env={**os.environ, "PATH": "/nonexistent"}, capture_output=True, text=True)
+    print(done.stderr, *sorted(path.name for path in pathlib.Path(folder).iterdir()), sep="\n")
+    sys.exit(0 if done.returncode == 1 else 1)
+
+
+def shown(program, page):
+    if pathlib.Path(program).read_text() not in pathlib.Path(page).read_text():
+        sys.exit(f"{page} does not show {program}")
+
+
 if __name__ == "__main__":
-    commands = {"damage": damage, "damage-all": damage_all}
+    commands = {"damage": damage, "damage-all": damage_all, "without-linker": without_linker, "shown": shown}
     {**commands, "data": data, "losses": losses, "states": states, "build": build, "run": run, "objects": objects}[sys.argv[1]](*sys.argv[2:])
