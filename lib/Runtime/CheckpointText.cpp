@@ -183,7 +183,7 @@ std::string nibble::runtime::text::toText(const RunProgress &p) {
 }
 
 bool nibble::runtime::text::fromText(const std::string &text, RunProgress &p) {
-  Json json = parseBounded<Json>(text, 3).value_or(nullptr);
+  Json json = parseBounded<Json>(text, 4).value_or(nullptr);
   return json.is_object() && read(json, "step", p.step) &&
          read(json, "epochs_done", p.epochsDone) && read(json, "sampler_epoch", p.sampler.epoch) &&
          read(json, "sampler_offset", p.sampler.offset) &&

@@ -30,7 +30,7 @@ import common  # noqa: E402
 import damage  # noqa: E402
 import datafiles  # noqa: E402
 import harness  # noqa: E402
-import networks  # noqa: E402
+import seed_networks  # noqa: E402
 import run  # noqa: E402
 
 PIECE = 2000
@@ -129,7 +129,7 @@ def prepare(folder):
         for n in shape.split(","):
             size *= int(n)
         text = f"fill w 10x{size}\nOPSET21\ng (float[N,{shape}] x) => (float[N,10] y) {{ f = Flatten(x) y = Gemm<transB = 1>(f, w) }}"
-        (folder / f"{name}.onnx").write_bytes(networks.from_text(text).SerializeToString())
+        (folder / f"{name}.onnx").write_bytes(seed_networks.from_text(text).SerializeToString())
     rng = random.Random(0)
     while True:
         data = datafiles.npz(rng)

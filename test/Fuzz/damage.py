@@ -4,7 +4,7 @@
     python test/Fuzz/damage.py SEED COUNT FOLDER            # ONNX files
     python test/Fuzz/damage.py SEED COUNT FOLDER --data     # IDX, CIFAR, npz, CSV and checkpoint files
 
-ONNX files are copies of small networks (networks.py), each damaged in one way or a few: bytes (flips, cuts,
+ONNX files are copies of small networks (seed_networks.py), each damaged in one way or a few: bytes (flips, cuts,
 length bombs), any protobuf field, structure (cycles, missing inputs, doubled names), types and shapes (sizes
 that overflow, raw data of another length), attributes, versions, little that asks for much, external data
 that leaves the folder. The ways take turns, so COUNT >= 150 uses each at least once; the seed decides the
@@ -29,7 +29,7 @@ import damage_data  # noqa: E402
 import damage_fields  # noqa: E402
 import damage_model  # noqa: E402
 import damage_nodes  # noqa: E402
-import networks  # noqa: E402
+import seed_networks  # noqa: E402
 
 # Half of the turns go to fields, where most of what a stranger's file can say is said.
 FIELD_TURNS = 12
@@ -103,7 +103,7 @@ def surroundings(folder, weights):
 
 def write_models(seed, count, folder):
     """Writes `count` damaged ONNX files into `folder`/models; returns the manifest's entries."""
-    models, weights = networks.originals()
+    models, weights = seed_networks.originals()
     place = surroundings(folder, weights)
     rng, manifest = random.Random(seed), []
     every = ways()

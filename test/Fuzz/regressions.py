@@ -11,7 +11,7 @@ from pathlib import Path
 import damage_bombs
 import damage_bytes
 import damage_data
-import networks
+import seed_networks
 
 KEPT = Path(__file__).resolve().parent / "regressions"
 
@@ -19,7 +19,7 @@ KEPT = Path(__file__).resolve().parent / "regressions"
 def made(folder):
     """Large files, from few lines; returns their names."""
     rng, files = random.Random(0), {"d.safetensors": b""}
-    while damage_data.checkpoint_many(rng, files).startswith("1000 "):
+    while not damage_data.checkpoint_many(rng, files).startswith("60000 "):
         pass
     (folder / "many-tensors.safetensors").write_bytes(files["d.safetensors"])
     # 12 million empty nodes: two bytes each in the file, two hundred in memory.
@@ -30,7 +30,7 @@ def made(folder):
             os.mkfifo(folder / name)
     for way in (damage_bombs.folding_bomb, damage_bombs.function_bomb, damage_bombs.same_names, damage_bombs.many_dimensions,
                 damage_bombs.shared_statistics, damage_bombs.quantized_chain):
-        model = networks.from_text(networks.TEXTS["tiny"])
+        model = seed_networks.from_text(seed_networks.TEXTS["tiny"])
         way(rng, model)
         (folder / f"{way.__name__}.onnx").write_bytes(model.SerializeToString())
 

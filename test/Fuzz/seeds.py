@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import damage  # noqa: E402
 import damage_data  # noqa: E402
 import datafiles  # noqa: E402
-import networks  # noqa: E402
+import seed_networks  # noqa: E402
 
 
 def put(folder, name, data):
@@ -22,7 +22,7 @@ def put(folder, name, data):
 
 
 def models(folder):
-    originals, _ = networks.originals()
+    originals, _ = seed_networks.originals()
     for name, model in originals.items():
         if name not in ("digits", "resnet8"):
             put(folder, name, model.SerializeToString())
