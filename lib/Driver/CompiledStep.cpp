@@ -152,7 +152,7 @@ Status CompiledStep::train(const runtime::Batch &batch, double learningRate, int
   if (Status status = load(batch); !status)
     return status;
   auto *numbers = reinterpret_cast<float *>(trainReport.data());
-  int32_t code = trainFunction(values.data(), arena.data(), x.data(), answers.data(), learningRate, step + 1 /* Adam's t */,
+  int32_t code = trainFunction(values.data(), arena.data(), x.data(), answers.data(), learningRate, step / layout.microBatches + 1 /* Adam's t */,
                                static_cast<int64_t>(seed), step, numbers, threads);
   result.code = code == 0 ? runtime::StepCode::Ok : runtime::StepCode::NonFinite;
   result.loss = numbers[0];

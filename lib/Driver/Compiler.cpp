@@ -80,6 +80,9 @@ static Status readSignature(ModuleOp module, StepLayout &layout) {
   }
   auto loss = module->getAttrOfType<StringAttr>("nibble.loss");
   layout.countsAnswers = layout.classes > 0 || (loss && loss == "bce");
+  if (auto step = module->getAttrOfType<StringAttr>("nibble.step"))
+    if (std::optional<StepOptions> options = parseStepOptions(step.str()))
+      layout.microBatches = options->accumulate;
   return Status::success();
 }
 

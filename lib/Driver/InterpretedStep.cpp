@@ -2,6 +2,7 @@
 #include "nibble/Driver/InterpretedStep.h"
 
 #include "nibble/Dialect/Train/IR/Train.h"
+#include "nibble/Recipe/StepOptions.h"
 
 #include "mlir/IR/Diagnostics.h"
 
@@ -68,6 +69,9 @@ Status InterpretedStep::bind() {
   }
   auto loss = module->getOperation()->getAttrOfType<StringAttr>("nibble.loss");
   counts = classes > 0 || (loss && loss == "bce");
+  if (auto step = module->getOperation()->getAttrOfType<StringAttr>("nibble.step"))
+    if (std::optional<StepOptions> options = parseStepOptions(step.str()))
+      micro = options->accumulate;
   Errors errors(module->getContext());
   FailureOr<VariableStore<float>> initial = VariableStore<float>::fromModule(*module);
   if (failed(initial))
@@ -126,7 +130,7 @@ Status InterpretedStep::train(const runtime::Batch &batch, double learningRate, 
   if (!arguments)
     return arguments.status();
   arguments->push_back(Tensor::learningRate(learningRate));
-  arguments->push_back(Tensor::step(step + 1)); // Adam's t counts from 1
+  arguments->push_back(Tensor::step(step / micro + 1)); // Adam's t counts from 1
   arguments->push_back(Tensor::randomState(seed, step));
   Result<Run> outcome = run(trainStep, *arguments);
   if (!outcome)

@@ -144,6 +144,7 @@ void addStepOptions(std::vector<ToolOption> &table) {
   table.push_back(stepOption("weight-decay", "X", "decay of weights, not of biases and normalization"));
   table.push_back(stepOption("beta1", "X", "adam, adamw (default 0.9)"));
   table.push_back(stepOption("beta2", "X", "adam, adamw (default 0.999)"));
+  table.push_back(stepOption("accumulate", "N", "average the gradients of N batches before each update (default 1)"));
   table.push_back(stepOption("clip-norm", "X", "scale gradients down to this norm of all together (default 0: no limit)"));
   table.push_back(stepOption("label-smoothing", "X", "cross-entropy: this share of each answer goes to all classes alike (default 0)"));
   table.push_back(stepOption("adam-eps", "X", "adam, adamw (default 1e-8)"));

@@ -34,6 +34,7 @@ public:
   std::vector<int64_t> inputShape() const override { return step.inputShape(); }
   int64_t numClasses() const override { return step.numClasses(); }
   bool countsAnswers() const override { return step.countsAnswers(); }
+  int64_t microBatches() const override { return step.microBatches(); }
   std::vector<int64_t> targetShape() const override { return step.targetShape(); }
   Status train(const runtime::Batch &batch, double rate, int64_t number, runtime::StepResult &result) override {
     Status status = step.train(batch, rate, number, result);

@@ -27,6 +27,8 @@ void nibble::buildQuantizePipeline(OpPassManager &manager, const QuantizeOptions
   // at the maxima that quantizers use, and reports never make new ones.
   functions.addPass(createInsertFlags());
   functions.addPass(createInsertReports({options.fidelity}));
+  // Whatever writes state is there now, and learns when an update ends.
+  manager.addPass(createAccumulateMicroBatches());
   // The door, last.
   manager.addPass(createVerifyQuantized({options.recipe}));
 }

@@ -67,6 +67,18 @@ const Option options[] = {
      },
      [](const StepOptions &o) { return text::number(o.clipNorm); }},
     fraction<&StepOptions::labelSmoothing>("label-smoothing"),
+    {"accumulate",
+     [](StepOptions &o, const std::string &key, const std::string &value) {
+       double number = 1;
+       std::string error =
+           text::parseNumber(key, value, 1, 65536, "a whole number from 1 to 65536", number);
+       if (error.empty() && number != static_cast<double>(static_cast<int64_t>(number)))
+         error = "--" + key + ": a whole number from 1 to 65536 expected, found '" + value + "'";
+       if (error.empty())
+         o.accumulate = static_cast<int64_t>(number);
+       return error;
+     },
+     [](const StepOptions &o) { return std::to_string(o.accumulate); }},
     {"calibrate",
      [](StepOptions &o, const std::string &key, const std::string &value) {
        return text::parseBool(key, value, o.calibrate);

@@ -63,6 +63,14 @@ template <typename T> static void randomBits(train::RandomBitsOp op, Frame<T> &f
   frame.set(op.getResult(), std::move(bits));
 }
 
+/// The remainder of the counter by `count` is 0, count − 1.
+template <typename T> static void microBatch(train::MicroBatchOp op, Frame<T> &frame) {
+  int64_t count = static_cast<int64_t>(op.getCount());
+  int64_t place = frame[op.getRng()].wides[1] % count;
+  frame.set(op.getFirst(), Tensor<T>::flag(place == 0));
+  frame.set(op.getLast(), Tensor<T>::flag(place == count - 1));
+}
+
 /// lr·factor, and with `adam` ·√(1 − β₂ᵗ)/(1 − β₁ᵗ), in f64, rounded once.
 template <typename T> static void rate(train::RateOp op, Frame<T> &frame) {
   double lr = frame[op.getLr()].doubles[0] * op.getFactor().convertToDouble();
@@ -127,6 +135,7 @@ template <typename T> static mlir::LogicalResult adam(train::AdamOp op, Frame<T>
 template <typename T> void addTrain(OpTable<T> &table) {
   addState(table);
   table.template add<train::RandomBitsOp>(randomBits<T>);
+  table.template add<train::MicroBatchOp>(microBatch<T>);
   table.template add<train::RateOp>(rate<T>);
   table.template add<train::ClipFactorOp>(clipFactor<T>);
   table.template add<train::SgdOp>(sgd<T>);

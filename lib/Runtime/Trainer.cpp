@@ -71,11 +71,13 @@ Status Trainer::State::prepareTraining() {
   trainSource = std::move(*source);
   if (Status status = trainSource->setAugmentation(options.augment, options.seed); !status)
     return status;
-  int64_t samples = data.train->size(), batch = step.batchSize();
+  int64_t samples = data.train->size(), batch = updateSize();
   if (samples < batch)
-    return Status::error(data.train->path + ": " + std::to_string(samples) +
-                         " samples are less than one batch of " + std::to_string(batch) +
-                         "; choose a smaller --batch-size");
+    return Status::error(
+        data.train->path + ": " + std::to_string(samples) + " samples are less than " +
+        (step.microBatches() > 1 ? std::to_string(step.microBatches()) + " batches" : "one batch") +
+        " of " + std::to_string(step.batchSize()) + "; choose a smaller --batch-size" +
+        (step.microBatches() > 1 ? " or --accumulate" : ""));
   sampler.emplace(options.seed, static_cast<uint32_t>(samples), static_cast<uint32_t>(batch));
   stepsPerEpoch = sampler->batchesPerEpoch();
   if (control.folder)
@@ -157,31 +159,40 @@ Status Trainer::State::checkResult(const StepResult &result) const {
 Status Trainer::State::trainStep() {
   Clock::time_point start = Clock::now();
   std::span<const uint32_t> samples = sampler->next();
-  Batch batch = trainSource->fill(samples, sampler->position().epoch);
   at.lastRate = learningRate(options, at.step, totalSteps());
   StepResult result;
-  if (Status status = step.train(batch, at.lastRate, at.step, result); !status)
-    return status;
-  double elapsed = millisecondsSince(start);
-  if (Status status = checkResult(result); !status) {
-    failedLayers.assign(result.layers.begin(), result.layers.end());
-    return status;
+  double loss = 0;
+  int64_t correct = 0, micro = step.microBatches();
+  auto rows = static_cast<size_t>(step.batchSize());
+  for (int64_t m = 0; m < micro; ++m) {
+    Batch batch = trainSource->fill(samples.subspan(static_cast<size_t>(m) * rows, rows),
+                                    sampler->position().epoch);
+    result = {};
+    if (Status status = step.train(batch, at.lastRate, at.step * micro + m, result); !status)
+      return status;
+    if (Status status = checkResult(result); !status) {
+      failedLayers.assign(result.layers.begin(), result.layers.end());
+      return status;
+    }
+    loss += result.loss;
+    correct += result.correct;
   }
+  loss /= static_cast<double>(micro);
+  double elapsed = millisecondsSince(start);
 
   int64_t number = epoch();
   ++at.step;
   ++at.epochSteps;
-  at.epochLoss += result.loss;
-  at.epochCorrect += result.correct;
+  at.epochLoss += loss;
+  at.epochCorrect += correct;
   ++stepsTimed, ++epochStepsTimed;
   milliseconds += elapsed, epochMilliseconds += elapsed;
   // A copy: evaluation may reuse what the result points to.
   at.layers.assign(result.layers.begin(), result.layers.end());
 
-  LogRecord record{"step", at.step, number, result.loss, {}, {}, {}, at.lastRate, elapsed, {}};
+  LogRecord record{"step", at.step, number, loss, {}, {}, {}, at.lastRate, elapsed, {}};
   if (hasClasses())
-    record.trainAccuracy =
-        static_cast<double>(result.correct) / static_cast<double>(batch.validRows);
+    record.trainAccuracy = static_cast<double>(correct) / static_cast<double>(updateSize());
   if (options.logLayersEvery > 0 && at.step % options.logLayersEvery == 0)
     record.layers = at.layers;
   log.write(record);
@@ -190,7 +201,7 @@ Status Trainer::State::trainStep() {
 
 Score Trainer::State::trainScore() const {
   Score score;
-  score.samples = at.epochSteps * step.batchSize();
+  score.samples = at.epochSteps * updateSize();
   if (at.epochSteps == 0)
     return score;
   score.loss = at.epochLoss / static_cast<double>(at.epochSteps);
@@ -347,8 +358,9 @@ Status Trainer::withFirstBatch(const std::function<Status(const Batch &)> &use) 
     if (!state->trainSource)
       return Status::error("no training data");
     Sampler first(state->options.seed, static_cast<uint32_t>(state->data.train->size()),
-                  static_cast<uint32_t>(state->step.batchSize()));
-    return use(state->trainSource->fill(first.next(), 0));
+                  static_cast<uint32_t>(state->updateSize()));
+    auto rows = static_cast<size_t>(state->step.batchSize());
+    return use(state->trainSource->fill(first.next().first(rows), 0));
   });
 }
 

@@ -36,7 +36,7 @@ Status Trainer::State::resume() {
     return Status::success();
   if (Status status = checkSameRun(*checkpoint, control.run); !status)
     return status;
-  if (!isPossible(checkpoint->progress, stepsPerEpoch, step.batchSize()))
+  if (!isPossible(checkpoint->progress, stepsPerEpoch, updateSize()))
     return Status::error(checkpoint->path + ": its progress does not fit the data: step " +
                          std::to_string(checkpoint->progress.step) + ", " +
                          std::to_string(stepsPerEpoch) + " steps an epoch");

@@ -42,6 +42,8 @@ struct Trainer::State {
   bool noteBest();
 
   bool hasClasses() const { return step.countsAnswers(); }
+  /// Samples of an update.
+  int64_t updateSize() const { return step.batchSize() * step.microBatches(); }
   int64_t totalSteps() const { return stepsPerEpoch * options.epochs; }
   /// The epoch that steps belong to now, from 1.
   int64_t epoch() const { return at.epochsDone + 1; }

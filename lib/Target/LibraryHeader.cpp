@@ -64,7 +64,8 @@ int @_reset(@_network *network);
 )";
 
 const char *const kSteps = R"(
-/* One update. `x` has ^_X_SIZE numbers and `~` ^_ANSWER_SIZE: ^_ROWS rows, copied before use. Writes the batch's mean loss and
+/* One update, or with micro-batches a part of one: every ^_MICRO_BATCHES calls together make an update with their mean gradient, at the
+   learning rate of the last. `x` has ^_X_SIZE numbers and `~` ^_ANSWER_SIZE: ^_ROWS rows, copied before use. Writes the batch's mean loss and
    the number of rows answered rightly (0 where targets are real numbers); either pointer may be null. */
 int @_train_step(@_network *network, const float *x, const % *~, double learning_rate, float *loss, int64_t *correct);
 
@@ -76,7 +77,7 @@ int @_eval_step(@_network *network, const float *x, const % *~, int rows, float 
 /* The network's output for `rows` rows, without labels. */
 int @_predict(@_network *network, const float *x, int rows, float *output);
 
-/* Updates made so far: they number the random bits, and Adam counts them. Set them where a copy of the state is put back. */
+/* Calls of train_step so far: they number the random bits, and Adam counts the updates. Set them where a copy of the state is put back. */
 uint64_t @_steps(const @_network *network);
 int @_set_steps(@_network *network, uint64_t steps);
 
@@ -197,6 +198,7 @@ private:
     define("ANSWER_SIZE", count(model.answer), "labels or targets of a batch");
     define("OUTPUT_SIZE", count(model.output), "numbers in a batch's output");
     define("CLASSES", model.classes, "0: targets are real numbers");
+    define("MICRO_BATCHES", model.microBatches, "calls of train_step that make one update");
   }
 
   const LibraryModel &model;

@@ -146,7 +146,7 @@ private:
     fields.size(2).size(1).size(parameters.size()).size(model.state.size());
     fields.table(initial).size(initial.size()).table(required).size(required.size());
     fields.table(reportNames()).size(model.reportNames.size()).size(model.evalReportCount);
-    fields.size(model.rows()).size(model.classes);
+    fields.size(model.rows()).size(model.classes).size(model.microBatches);
     fields.size(model.stateBytes).size(model.arenaBytes).size(model.input.bytes).size(model.answer.bytes).size(model.output.bytes);
     fields.bytes(header.text).size(header.text.size()).size(header.stepAt).size(header.seedAt).size(header.crcAt);
     fields.size(header.versionPrefix).size(header.formatPrefix);

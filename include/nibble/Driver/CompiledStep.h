@@ -39,6 +39,7 @@ public:
   std::vector<int64_t> inputShape() const override { return layout.input.getShape().vec(); }
   int64_t numClasses() const override { return layout.classes; }
   bool countsAnswers() const override { return layout.countsAnswers; }
+  int64_t microBatches() const override { return layout.microBatches; }
   std::vector<int64_t> targetShape() const override;
   Status train(const runtime::Batch &batch, double learningRate, int64_t step, runtime::StepResult &result) override;
   Status evaluate(const runtime::Batch &batch, runtime::EvalResult &result) override;

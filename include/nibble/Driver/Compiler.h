@@ -85,6 +85,8 @@ struct StepLayout {
   int64_t classes = 0;
   /// Is report slot 1 a count of right answers (labels, binary cross-entropy)?
   bool countsAnswers = false;
+  /// Calls of train_step that make one update.
+  int64_t microBatches = 1;
   int64_t stateBytes = 0;
   /// Of the two functions; they may share one arena of the larger size.
   int64_t trainArenaBytes = 0, evalArenaBytes = 0;

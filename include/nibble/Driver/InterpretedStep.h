@@ -26,6 +26,7 @@ public:
   std::vector<int64_t> inputShape() const override { return input.getShape().vec(); }
   int64_t numClasses() const override { return classes; }
   bool countsAnswers() const override { return counts; }
+  int64_t microBatches() const override { return micro; }
   std::vector<int64_t> targetShape() const override;
   Status train(const runtime::Batch &batch, double learningRate, int64_t step,
                runtime::StepResult &result) override;
@@ -57,6 +58,7 @@ private:
   mlir::RankedTensorType input, answer;
   int64_t classes = 0;
   bool counts = false;
+  int64_t micro = 1;
   reference::Interpreter<float> interpreter;
   reference::VariableStore<float> store;
   HealthReport health;

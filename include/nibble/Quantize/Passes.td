@@ -95,6 +95,24 @@ def InsertReports : Pass<"insert-reports", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::nibble::q4::Q4Dialect", "::nibble::train::TrainDialect"];
 }
 
+def AccumulateMicroBatches : Pass<"accumulate-micro-batches", "::mlir::ModuleOp"> {
+  let summary = "An update of N calls of @train_step: gradients are averaged, state is written by the last call";
+  let description = [{
+    *Strategy.* N is `accumulate` of the module's attribute `nibble.step`; with 1 nothing happens. `train.micro_batch` tells the first
+    and the last call of an update. Each parameter's gradient g becomes (first ? g : sum + g)·(1/N), the sum kept in a new variable
+    `@NAME.gradient_sum` (role moment); optimizer, clipping by norm and flags take it. Parameters, moments, bounds, gradient scales and ranges
+    are written as last ? new : old. Running statistics follow every micro-batch, in a shadow `@NAME.shadow` that the last call copies
+    back: an update that ends with NONFINITE leaves all of them as they were.
+
+    Codes of weights are made anew in each call, from weights that have not changed: the same codes. Gradient scales and ranges follow
+    the last micro-batch; random bits differ, since the counter does.
+
+    *Before.* Flags and reports are in. *After.* `@train_step` is called N times an update, its counter update·N + micro-batch, its step
+    number that of the update. Source: numerics.md, section 7. *Living example:* test/Quantize/accumulate.mlir.
+  }];
+  let dependentDialects = ["::nibble::nn::NNDialect", "::nibble::train::TrainDialect", "::mlir::arith::ArithDialect"];
+}
+
 def VerifyQuantized : RecipePass<"verify-quantized"> {
   let summary = "The door of room 3";
   let description = [{

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -34,6 +35,8 @@ struct StepOptions {
   double clipNorm = 0.0;
   /// Cross-entropy in training: the answer is (1 − ε)·onehot + ε/classes.
   double labelSmoothing = 0.0;
+  /// Micro-batches of an update: gradients of so many calls of @train_step are averaged.
+  int64_t accumulate = 1;
   /// @eval_step measures instead: normalizations that --insert-norm put in do nothing, and their
   /// variables are set so that they would do nothing to this batch.
   bool calibrate = false;
@@ -44,7 +47,7 @@ struct StepOptions {
 /// Sets one option from text; keys as on the command line without dashes: "loss" (model,
 /// softmax_cross_entropy, mse, bce), "optimizer" (sgd, adam, adamw), "momentum", "nesterov",
 /// "weight-decay", "beta1", "beta2", "adam-eps", "clip-norm", "label-smoothing",
-/// "calibrate". Returns an empty string, or what is wrong and what
+/// "accumulate", "calibrate". Returns an empty string, or what is wrong and what
 /// is accepted.
 std::string setStepOption(StepOptions &options, const std::string &key, const std::string &value);
 /// Every option as key=value in a fixed order, separated by commas (module attribute `nibble.step`,

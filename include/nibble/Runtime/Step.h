@@ -119,9 +119,12 @@ public:
   /// Shape of the real targets, the batch dimension first; empty where the loss takes labels.
   virtual std::vector<int64_t> targetShape() const { return {}; }
 
-  /// Makes one update. `step` is the number of updates made before, from 0: the random counter
-  /// takes it as it is and Adam's t is step + 1. An error Status means that the step could not run
-  /// at all.
+  /// Calls of `train` that make one update: gradients of so many batches are averaged.
+  virtual int64_t microBatches() const { return 1; }
+
+  /// Makes one update, or with several micro-batches a part of one. `step` is the number of calls made
+  /// before, from 0: the random counter takes it as it is, and Adam's t is that of the update, from 1.
+  /// An error Status means that the step could not run at all.
   virtual Status train(const Batch &batch, double learningRate, int64_t step,
                        StepResult &result) = 0;
 

@@ -47,6 +47,8 @@ struct LibraryModel {
   std::vector<LibraryTensor> state;
   /// 0 where the loss takes real targets.
   int64_t classes = 0;
+  /// Calls of train_step that make one update.
+  int64_t microBatches = 1;
   int64_t stateBytes = 0, arenaBytes = 0;
   /// Slots of train_step's report, and how many eval_step's has.
   std::vector<std::string> reportNames;

@@ -90,9 +90,23 @@ static LogicalResult emit(Group &g, train::RateOp op) {
   return success();
 }
 
+/// The remainder of the counter by `count` is 0, count − 1.
+static LogicalResult emit(Group &g, train::MicroBatchOp op) {
+  LoopBuilder &e = g.e;
+  Value counter = loadScalar(e, g.in(op.getRng()), 1), count = e.i64(static_cast<int64_t>(op.getCount()));
+  Value place = arith::RemUIOp::create(e.b, e.loc, counter, count);
+  auto is = [&](int64_t wanted) -> Value {
+    return arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, place, e.i64(wanted));
+  };
+  storeScalar(e, is(0), g.out(op.getFirst()));
+  storeScalar(e, is(static_cast<int64_t>(op.getCount()) - 1), g.out(op.getLast()));
+  return success();
+}
+
 Emitted nibble::codegen::emitScale(Group &group, Operation *op) {
   return TypeSwitch<Operation *, Emitted>(op)
-      .Case<q4::ScaleOp, q4::AffineScaleOp, q4::LogScaleOp, q4::GradScaleUpdateOp, q4::MovingRangeOp, train::RateOp>(
+      .Case<q4::ScaleOp, q4::AffineScaleOp, q4::LogScaleOp, q4::GradScaleUpdateOp, q4::MovingRangeOp, train::RateOp,
+            train::MicroBatchOp>(
           [&](auto typed) { return emit(group, typed); })
       .Default([](Operation *) { return std::nullopt; });
 }

@@ -41,9 +41,9 @@ struct nibble_lib_model {
   size_t feature_count;
   const char *const *report_names;
   size_t report_count, eval_report_count;
-  /* Rows of a batch; 0 classes where the loss takes real targets. */
+  /* Rows of a batch; 0 classes where the loss takes real targets; calls of train_step that make one update. */
   size_t rows;
-  int64_t classes;
+  int64_t classes, micro_batches;
   /* Bytes: of the whole state (a multiple of 128), the arena, a batch, and the network's output. */
   size_t state_bytes, arena_bytes, x_bytes, answer_bytes, output_bytes;
   /* A file of the state: text up to the tensors' bytes, and where in it 20 digits of the step, 20 of the seed and 8 of the

@@ -189,9 +189,9 @@ API int nibble_lib_train_step(struct network *net, const float *x, const void *a
   int error = load_batch(net, x, answers, (int)MODEL.rows);
   if (error)
     return error;
-  int64_t update = (int64_t)net->steps;
-  int code = nibble_lib_train_code(net->state, net->arena, net->x, net->answers, rate, update + 1, (int64_t)net->seed, update,
-                                   net->report, net->threads);
+  int64_t step = (int64_t)net->steps; /* numbers the random bits; Adam counts updates, from 1 */
+  int code = nibble_lib_train_code(net->state, net->arena, net->x, net->answers, rate, step / MODEL.micro_batches + 1,
+                                   (int64_t)net->seed, step, net->report, net->threads);
   if (loss)
     *loss = net->report[0];
   if (correct)

@@ -19,6 +19,8 @@ func.func @step(%g: tensor<4xf32>, %lr: tensor<f64>, %t: tensor<i64>, %rng: tens
   train.guard %f : tensor<i1>
   // CHECK: train.rate %{{.*}} {adam, beta1 = 9.000000e-01 : f64, beta2 = 0.99{{.*}} : f64}
   %r = train.rate %lr, %t {adam, beta1 = 0.9, beta2 = 0.999} : (tensor<f64>, tensor<i64>) -> tensor<f32>
+  // CHECK: train.micro_batch %{{.*}} {count = 4 : i64}
+  %micro:2 = train.micro_batch %rng {count = 4} : (tensor<2xi64>) -> (tensor<i1>, tensor<i1>)
   // CHECK: train.clip_factor {{.*}} {limit = 1.000000e+00 : f64}
   %factor:2 = train.clip_factor %w, %s {limit = 1.0} : (tensor<4xf32>, tensor<4xf32>) -> (tensor<f32>, tensor<f32>)
   // CHECK: train.sgd {{.*}} nesterov

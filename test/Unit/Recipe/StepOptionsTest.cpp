@@ -16,6 +16,7 @@ TEST(StepOptions, TextRoundTrips) {
       {"loss", "mse"},          {"optimizer", "adamw"}, {"momentum", "0.5"}, {"nesterov", "true"},
       {"weight-decay", "1e-4"}, {"beta1", "0.8"},       {"beta2", "0.99"},   {"adam-eps", "1e-6"},
       {"clip-norm", "2"},       {"label-smoothing", "0.1"},
+      {"accumulate", "4"},
       {"calibrate", "true"}};
   for (auto [key, value] : changes) {
     EXPECT_EQ(setStepOption(options, key, value), "") << key;

@@ -71,6 +71,13 @@ def Train_RateOp : Train_Op<"rate", [Pure]> {
   let results = (outs 0DTensorOf<[F32]>:$result);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
+def Train_MicroBatchOp : Train_Op<"micro_batch", [Pure]> {
+  let summary = "Is this the first, the last of the `count` micro-batches of an update?";
+  let description = [{ The random state's second number counts update · count + micro-batch (numerics.md, section 6); its remainder tells. }];
+  let arguments = (ins 1DTensorOf<[I64]>:$rng, I64Attr:$count);
+  let results = (outs 0DTensorOf<[I1]>:$first, 0DTensorOf<[I1]>:$last);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
 def Train_ClipFactorOp : Train_Op<"clip_factor", [Pure]> {
   let summary = "Clipping by global norm: min(1, limit/norm), and the norm, of all gradients together";
   let description = [{
