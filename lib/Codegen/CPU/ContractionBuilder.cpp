@@ -150,6 +150,20 @@ Value Emit::at(Value pointer, Value offset, Type element) {
                              ValueRange{offset});
 }
 
+Value Emit::load(Type type, Value pointer, unsigned alignment) {
+  return LLVM::LoadOp::create(b, loc, type, pointer, alignment);
+}
+
+Value Emit::intrinsic(StringRef name, Type result, ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(b, loc, result, b.getStringAttr(name), operands)
+      .getResults();
+}
+
+Value Emit::splat(VectorType type, int64_t value) {
+  auto element = b.getIntegerAttr(type.getElementType(), value);
+  return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, element));
+}
+
 mlir::ModuleOp Emit::module() {
   return b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
 }

@@ -79,6 +79,10 @@ struct Emit {
   /// The address of a memref's first element, and of element `offset` (an index) behind a pointer.
   Value pointer(Value memref);
   Value at(Value pointer, Value offset, Type element);
+  Value load(Type type, Value pointer, unsigned alignment);
+  Value intrinsic(StringRef name, Type result, ValueRange operands);
+  /// A vector of that constant.
+  Value splat(VectorType type, int64_t value);
   ModuleOp module();
 };
 

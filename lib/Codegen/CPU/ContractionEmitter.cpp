@@ -18,8 +18,8 @@ int64_t nibble::contractionScratchBytes(Operation *op, const CpuTarget &target) 
   if (c->isFloat())
     return c->isWindow ? planWindowFloat(*c, target).scratch.bytes
                        : planPixelFloat(*c, target).scratch.bytes;
-  return c->isWindow ? planWindowPairs(*c, target).scratch.bytes
-                     : planPixelPairs(*c, target).scratch.bytes;
+  return c->isWindow ? planWindowCodes(*c, target).scratch.bytes
+                     : planPixelCodes(*c, target).scratch.bytes;
 }
 
 /// The whole factor (s_left·s_right)·gain and the zero points.
@@ -60,8 +60,8 @@ LogicalResult nibble::emitContraction(Operation *op, ArrayRef<Value> inputs, Val
   }
   loadScalars(e, *c, inputs, buffers);
   if (c->isWindow)
-    emitWindowPairs(e, *c, planWindowPairs(*c, target), buffers);
+    emitWindowCodes(e, *c, planWindowCodes(*c, target), buffers);
   else
-    emitPixelPairs(e, *c, planPixelPairs(*c, target), buffers);
+    emitPixelCodes(e, *c, planPixelCodes(*c, target), buffers);
   return success();
 }

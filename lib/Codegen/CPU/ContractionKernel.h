@@ -5,17 +5,18 @@
 // of its own it is compiled once for all products of a program and its registers are not disturbed
 // by what surrounds it (kernels.md, "Register allocation decides").
 //
-// Pairs (codes), with 16-bit elements and 32-bit accumulators:
+// Codes: elements of 16 or 8 bits in tuples of 4 bytes (T = 2 or 4 terms), sums modulo 2^32:
 //   for m = rowBegin; m < rowEnd; m += rows:
-//     acc[r][j] = 0
+//     acc[r][j] = 0, or start[j], or start[m + r]
 //     for s in segBegin ... segEnd:   a' = a + rowTable[m + r].a + segTable[s].a,   b' = b +
 //     segTable[s].b
-//       for p in 0 ... pairs:
-//         acc[r][j] += a'[p·aStep] · b'[p·bStep + 2·j] + a'[p·aStep + 1] · b'[p·bStep + 2·j + 1]
+//       for t in 0 ... tuples:
+//         acc[r][j] += sum over i < T of a'[t·aStep + i] · b'[t·bStep + T·j + i]
 //     out[rowTable[m + r].out + j] = f32(acc[r][j]) · scale,  or  out += acc,      for m + r <
 //     rowEnd, j < columns
-// Steps and offsets count elements. Tables are pairs of i64; the row table is readable up to a
-// multiple of `rows`, its spare entries naming readable memory. Reads of `b` cover whole vectors.
+// Steps and offsets count elements. Tables are pairs of i64; the row table (and a start by rows) is
+// readable up to a multiple of `rows`, its spare entries naming readable memory. Reads of `b` (and a
+// start by columns) cover whole vectors.
 //
 // Floats, one f32 accumulator an output from +0 and one fma a term, in the order of the loops:
 //   acc[r][j] = 0
@@ -30,7 +31,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "ContractionBuilder.h"
+#include "ContractionUnits.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace nibble::contraction {
@@ -40,33 +41,31 @@ namespace nibble::contraction {
 func::FuncOp kernelFunction(Emit &e, StringRef name, TypeRange arguments,
                             function_ref<void(ValueRange)> body);
 
-/// What the pair kernel does with the exact sums.
+/// What the kernel of codes does with the exact sums.
 enum class Epilogue { StoreF32, AddI32, AddI64 };
 
-/// One instruction sequence for "accumulate products of 16-bit pairs". To add a unit: a row in the
-/// table in ContractionKernelPairs.cpp.
-struct PairUnit {
-  StringRef name;
-  int vectorBits;
-  int rows;    // of the register tile
-  int vectors; // at most, of the register tile
-  bool (*available)(const CpuTarget &);
-  /// acc + dot of the pairs of a (broadcast) and b; all vectors of vectorBits.
-  Value (*dot)(Emit &, Value acc, Value a, Value b);
+/// Where the sums begin. Units of quads multiply unsigned by signed numbers: one operand holds value
+/// + offset, and the sums begin at -offset · (sum of the other operand's values), a number a column
+/// where the row operand is the unsigned one (Columns), a number a row where the panel is (Rows).
+enum class Start { Zero, Columns, Rows };
+
+/// A kernel of codes.
+struct CodeKernel {
+  const DotUnit *unit;
+  int vectors;
+  Start start;
+  Epilogue epilogue;
 };
 
-/// The best unit of the target.
-const PairUnit &pairUnit(const CpuTarget &target);
-
-/// Arguments of a call of the pair kernel. Pointers; i64 numbers; f32 scale (any value for the
-/// adding epilogues).
-struct PairCall {
-  Value a, b, rowTable, segTable, out;
-  Value rowBegin, rowEnd, segBegin, segEnd, pairs, aStep, bStep, columns;
+/// Arguments of a call of a kernel of codes. Pointers; i64 numbers; f32 scale (any value for the
+/// adding epilogues); `start` is any pointer where the sums begin at zero.
+struct CodeCall {
+  Value a, b, rowTable, segTable, start, out;
+  Value rowBegin, rowEnd, segBegin, segEnd, tuples, aStep, bStep, columns;
   Value scale;
 };
-/// Calls the kernel with `vectors` vectors of columns, making it first where the module has none.
-void callPairKernel(Emit &e, int vectors, Epilogue epilogue, const PairCall &call);
+/// Calls the kernel, making it first where the module has none.
+void callCodeKernel(Emit &e, const CodeKernel &kernel, const CodeCall &call);
 
 /// How the float kernel reads a vector of columns.
 enum class FloatRead { Whole, Columns, Row };

@@ -1,8 +1,7 @@
-//===- ContractionOperands.h - operands as 16-bit integers ---------*- C++ -*-===//
+//===- ContractionOperands.h - operands as small integers ----------*- C++ -*-===//
 //
-// Between codes in memory and the pair kernel: decoding to 16-bit integers (code - zero point, or
-// ±radix^(e-1)), zero padding of feature maps, and panels in which two terms of the contraction lie
-// side by side for a vector of columns.
+// From codes in memory to integers that a unit multiplies: decoding (code - zero point, or
+// ±radix^(e-1)) and padding of feature maps.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -20,15 +19,24 @@ struct CodeFormat {
   int64_t magnitude = 0; // largest |value|
 };
 
-/// i16 elements of a buffer into which `decode` writes n codes that begin anywhere in a block.
+/// What decoded integers look like. U8 holds value + offset, where the offset makes every code of the
+/// format a number from 0 on.
+enum class Form { S16, S8, U8 };
+Type formType(OpBuilder &b, Form form);
+
+/// Elements of a buffer into which `decode` writes n codes that begin anywhere in a block.
 inline int64_t decodedElements(int64_t n) { return (n + 31 + 31) / 32 * 32; }
 
 /// Decodes the codes [begin, begin + count) of `source` (index values). Element `begin` goes to
 /// target[begin mod 32]. `zeroPoint` is an i16 or null.
-void decode(Emit &e, const CodeFormat &format, Value source, Value zeroPoint, Value begin,
-            Value count, Value target);
+void decode(Emit &e, const CodeFormat &format, Form form, Value source, Value zeroPoint,
+            Value begin, Value count, Value target);
+/// What U8 adds to a value, an i32: U8 of int4 is the nibble, 8 + zero point more than the value.
+Value decodedOffset(Emit &e, const CodeFormat &format, Value zeroPoint);
+/// The value zero, decoded.
+Value zeroElement(Emit &e, const CodeFormat &format, Form form, Value zeroPoint);
 
-/// Copies feature maps into zero-padded ones whose border is zero already:
+/// Copies feature maps into larger ones whose border stands already:
 /// target[(n, h·dilation + top, w·dilation + left, c)] = source[begin + (n, h, w, c)].
 struct PadSpec {
   int64_t height, width, channels;              // of the source
@@ -37,29 +45,14 @@ struct PadSpec {
 };
 void pad(Emit &e, const PadSpec &spec, Value source, Value begin, Value images, Value target);
 
-/// Sets n elements (a static number) of an i16, i32 or i64 memref to zero.
+/// Sets n elements (a static number) of an integer memref to `value` (of its type), or to zero, and
+/// up to the end of a vector of 512 bits.
+void fill(Emit &e, Value memref, int64_t n, Value value);
 void fillZero(Emit &e, Value memref, int64_t n);
 
-/// A panel of pairs, [tile][segment][pair][tileColumns][2]: for column j of a tile and pair p of a
-/// segment, the elements k = 2p and 2p + 1 (counted from the segment's kStart) of the source, zero
-/// where k is not below `length`. Columns beyond the last are unspecified.
-struct PackSpec {
-  IndexMap tiles;    // tile -> (source offset, first column within its block)
-  IndexMap segments; // segment -> (source offset, kStart)
-  IndexMap terms;    // k -> (source offset)
-  int64_t pairs, columnStride, tileColumns, blockColumns;
-  int64_t elements() const { return tiles.count() * segments.count() * pairs * tileColumns * 2; }
-  int64_t segmentElements() const { return pairs * tileColumns * 2; }
-  int64_t tileElements() const { return segments.count() * segmentElements(); }
-};
-/// `segmentCount` of the static number of segments are packed; `sourceBase` is added to every
-/// source offset.
-void pack(Emit &e, const PackSpec &spec, Value source, Value sourceBase, Value segmentCount,
-          Value length, Value target);
-
-/// target[u][f] = (source[base + u·unit + f], source[base + u·unit + f + distance]) for u in [0,
-/// units) (an index value) and f in [0, count), a static number.
-void zip(Emit &e, Value source, Value base, int64_t unit, int64_t distance, Value units,
-         int64_t count, Value target);
+/// The type of a vector of n elements of a memref; loads and stores of vectors at an index.
+VectorType vectorOf(Value memref, int64_t n);
+Value loadVector(Emit &e, VectorType type, Value memref, Value at);
+void storeVector(Emit &e, Value value, Value memref, Value at);
 
 } // namespace nibble::contraction

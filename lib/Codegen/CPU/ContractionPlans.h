@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "ContractionPanels.h"
 #include "ContractionShape.h"
 #include "ContractionTiles.h"
 #include <vector>
@@ -21,54 +22,72 @@ struct Buffers {
       rightZero; // scale f32 (the whole factor), zero points i16 or null
 };
 
-/// WindowProduct on codes: images are decoded a group at a time and zero-padded, the weights packed
-/// once.
-struct WindowPairsPlan {
+/// WindowProduct on codes: images are decoded a group at a time and padded with zeros, the weights
+/// packed once. Of quads the images are the unsigned operand.
+struct WindowCodesPlan {
   struct Class {
-    PairProduct product;
+    CodeProduct product;
     PackSpec weights;
     int64_t length; // terms of a run of contiguous input
     int64_t panel;  // scratch offsets
   };
   WindowProduct w;
+  const DotUnit *unit;
   PadSpec pad;
-  bool padded, wide; // wide: sums in 64 bits
+  bool padded, wide; // wide: sums in 64 bits, of pairs
   int64_t group;     // images a pass
   std::vector<Class> classes;
-  int64_t imagesFlat, imagesPadded, weightsFlat, sums, slack;
+  int64_t imagesFlat, imagesPadded, weightsFlat, weightsFlatElements, sums, slack;
   ScratchLayout scratch;
+
+  bool quads() const { return unit->tuple == 4; }
+  Form imageForm() const { return quads() ? Form::U8 : Form::S16; }
+  Form weightForm() const { return quads() ? Form::S8 : Form::S16; }
+  int64_t flatElements() const { return decodedElements(group * w.inImage()) + slack; }
+  int64_t paddedElements() const {
+    return padded ? group * pad.paddedHeight * pad.paddedWidth * w.inChannels : 0;
+  }
 };
-WindowPairsPlan planWindowPairs(const Contraction &c, const CpuTarget &target);
-void emitWindowPairs(Emit &e, const Contraction &c, const WindowPairsPlan &plan,
+WindowCodesPlan planWindowCodes(const Contraction &c, const CpuTarget &target);
+void emitWindowCodes(Emit &e, const Contraction &c, const WindowCodesPlan &plan,
                      const Buffers &buffers);
 
-/// PixelSum on codes: both operands become panels of pairs of terms, a group of images at a time.
-/// The pairs are the same pixel of two images; of one image (Single), neighbours in a row; of a
-/// matrix product, neighbours along the contraction.
-struct PixelPairsPlan {
+/// PixelSum on codes: both operands become panels of tuples of terms, a group of images at a time.
+/// The terms of a tuple are the same pixel of several images; of one image (Single), neighbours in a
+/// row; of a matrix product, neighbours along the contraction. Of quads the columns are the unsigned
+/// operand.
+struct PixelCodesPlan {
   enum Mode { Matrix, Images, Single } mode;
   PixelSum p;
-  PairProduct product;
+  const DotUnit *unit;
+  CodeProduct product;
   PackSpec rows, columns; // columns: of matrix products
   PadSpec pad;
   bool padded;
-  int64_t group; // images a pass; even in the mode Images
+  int64_t group; // images a pass; whole tuples in the mode Images
   Epilogue epilogue;
   int64_t rowsFlat, rowsPanel, columnsFlat, columnsPadded, columnsPanel, sums, slack;
   ScratchLayout scratch;
 
-  /// Images, or pairs of images, of a pass.
-  int64_t units() const { return mode == Images ? group / 2 : group; }
+  bool quads() const { return unit->tuple == 4; }
+  Form rowForm() const { return quads() ? Form::S8 : Form::S16; }
+  Form columnForm() const { return quads() ? Form::U8 : Form::S16; }
+  /// Images of a unit of a pass, and their number.
+  int64_t unitImages() const { return mode == Images ? unit->tuple : 1; }
+  int64_t units() const { return group / unitImages(); }
   int64_t rowImage() const { return p.s.outHeight * p.s.outWidth * p.s.outChannels; }
   int64_t columnImage() const { return p.s.height * p.s.width * p.s.channels; }
   int64_t paddedImage() const { return pad.paddedHeight * pad.paddedWidth * p.s.channels; }
   int64_t rowsFlatElements() const { return decodedElements(group * rowImage()) + slack; }
+  int64_t rowsPanelElements() const { return rows.elements() + 64; }
+  int64_t rowStarts() const { return rows.tiles.count() * rows.tileColumns + 16; }
   int64_t columnsFlatElements() const;
+  int64_t columnsPaddedElements() const { return group * paddedImage() + slack; }
   int64_t columnsPanelElements() const;
   int64_t results() const;
 };
-PixelPairsPlan planPixelPairs(const Contraction &c, const CpuTarget &target);
-void emitPixelPairs(Emit &e, const Contraction &c, const PixelPairsPlan &plan,
+PixelCodesPlan planPixelCodes(const Contraction &c, const CpuTarget &target);
+void emitPixelCodes(Emit &e, const Contraction &c, const PixelCodesPlan &plan,
                     const Buffers &buffers);
 
 /// Panels of f32: [tile][outer][term][tileColumns], columns beyond the last unspecified.

@@ -1,4 +1,4 @@
-//===- ContractionTiles.cpp - the loops around the pair kernel ----------------===//
+//===- ContractionTiles.cpp - the loops around the kernel of codes -------------===//
 #include "ContractionTiles.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -14,17 +14,22 @@ int64_t contraction::exactTerms(int64_t left, int64_t right) {
   return std::max<int64_t>(2, std::numeric_limits<int32_t>::max() / (left * right));
 }
 
-void contraction::chooseTile(PairProduct &p, int64_t columns, const CpuTarget &target) {
-  const PairUnit &unit = pairUnit(target);
-  int64_t lanes = unit.vectorBits / 32;
+void contraction::chooseTile(CodeProduct &p, int64_t columns) {
+  int64_t lanes = p.unit->lanes();
   p.blockColumns = columns;
-  p.vectors = std::min<int64_t>(unit.vectors, llvm::divideCeil(columns, lanes));
+  p.vectors = std::min<int64_t>(p.unit->vectors, llvm::divideCeil(columns, lanes));
   p.tileColumns = p.vectors * lanes;
 }
 
-void contraction::reserveTables(PairProduct &p, ScratchLayout &scratch, const CpuTarget &target) {
-  p.rowTable = scratch.reserve(llvm::alignTo(p.rows.count(), pairUnit(target).rows) * 16);
+/// Rows of the row table: whole register tiles.
+static int64_t tableRows(const CodeProduct &p) {
+  return llvm::alignTo(p.rows.count(), p.unit->rows);
+}
+
+void contraction::reserveTables(CodeProduct &p, ScratchLayout &scratch, int64_t starts) {
+  p.rowTable = scratch.reserve(tableRows(p) * 16);
   p.segTable = scratch.reserve(std::max<int64_t>(1, p.segments.count()) * 16);
+  p.starts = starts ? scratch.reserve(4 * starts) : 0;
 }
 
 static void emitTable(Emit &e, const IndexMap &map, int64_t offset, int64_t entries) {
@@ -39,31 +44,72 @@ static void emitTable(Emit &e, const IndexMap &map, int64_t offset, int64_t entr
   });
 }
 
-void contraction::emitTables(Emit &e, const PairProduct &p) {
-  emitTable(e, p.rows, p.rowTable, llvm::alignTo(p.rows.count(), pairUnit(e.target).rows));
+void contraction::emitTables(Emit &e, const CodeProduct &p) {
+  emitTable(e, p.rows, p.rowTable, tableRows(p));
   emitTable(e, p.segments, p.segTable, p.segments.count());
 }
 
 /// Rows that one task takes through one tile of columns: their part of `a` stays in the cache while
 /// the panel streams.
-static int64_t rowsATask(const PairProduct &p, int64_t tileRows) {
+static int64_t rowsATask(const CodeProduct &p, int64_t tileRows) {
   int64_t rows = 65536 / std::max<int64_t>(1, p.terms());
   return llvm::alignTo(std::clamp<int64_t>(rows, 32, 1024), tileRows);
 }
 
-void contraction::emitTiles(Emit &e, const PairProduct &p, Value a, Value b, Value out,
+namespace {
+/// One tile of columns over a range of rows.
+struct TileCalls {
+  Emit &e;
+  const CodeProduct &p;
+  Epilogue epilogue;
+  CodeCall call;
+  Value columns;
+
+  void kernel(int64_t vectors) {
+    callCodeKernel(e, {p.unit, static_cast<int>(vectors), p.start, epilogue}, call);
+  }
+
+  void segments(Value from, Value to) {
+    call.segBegin = e.toI64(from);
+    call.segEnd = e.toI64(to);
+    int64_t lanes = p.unit->lanes(), lastColumns = (p.blockColumns - 1) % p.tileColumns + 1;
+    if (p.vectors == 1 || lastColumns > lanes)
+      return kernel(p.vectors);
+    // A last tile that one vector covers.
+    Value narrow = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::sle, columns,
+                                         e.index(lanes));
+    auto either = scf::IfOp::create(e.b, e.loc, narrow, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPoint(either.thenBlock()->getTerminator());
+    kernel(1);
+    e.b.setInsertionPoint(either.elseBlock()->getTerminator());
+    kernel(p.vectors);
+  }
+
+  void all(Value segmentCount) {
+    if (p.segments.count() <= p.maxSegments)
+      return segments(e.index(0), segmentCount);
+    e.loop(e.index(0), segmentCount, p.maxSegments, [&](Value from) {
+      segments(from, e.min(e.add(from, p.maxSegments), segmentCount));
+    });
+  }
+};
+} // namespace
+
+void contraction::emitTiles(Emit &e, const CodeProduct &p, Value a, Value b, Value out,
                             Value rowCount, Value segmentCount, Epilogue epilogue, Value scale) {
-  const PairUnit &unit = pairUnit(e.target);
-  Type i16 = e.b.getI16Type(), f32 = e.b.getF32Type();
-  Type element = epilogue == Epilogue::StoreF32 ? f32
-                 : epilogue == Epilogue::AddI32 ? e.b.getI32Type()
-                                                : Type(e.b.getI64Type());
-  Value rowTable = e.pointer(e.view(p.rowTable, 2, e.b.getI64Type())),
-        segTable = e.pointer(e.view(p.segTable, 2, e.b.getI64Type()));
+  Type unit = p.unit->element(e.b), f32 = e.b.getF32Type(), i64 = e.b.getI64Type();
+  Type i32 = e.b.getI32Type();
+  Type element = epilogue == Epilogue::StoreF32 ? f32 : epilogue == Epilogue::AddI32 ? i32 : i64;
   if (!scale)
     scale = arith::ConstantOp::create(e.b, e.loc, e.b.getF32FloatAttr(0));
-  Value pairs = e.i64(p.pairs), aStep = e.i64(p.aStep), bStep = e.i64(p.bStep);
-  int64_t task = rowsATask(p, unit.rows);
+  CodeCall call;
+  call.rowTable = e.pointer(e.view(p.rowTable, 2, i64));
+  call.segTable = e.pointer(e.view(p.segTable, 2, i64));
+  call.tuples = e.i64(p.tuples), call.aStep = e.i64(p.aStep), call.bStep = e.i64(p.bStep);
+  call.scale = scale;
+  Value starts = p.start == Start::Zero ? a : e.pointer(e.view(p.starts, 1, i32));
+  int64_t task = rowsATask(p, p.unit->rows);
   int64_t multiplyAdds = p.rows.count() * p.columns.count() * p.tileColumns * p.terms();
   e.parallel({e.ceilDiv(rowCount, task), e.index(p.columns.count())}, multiplyAdds / 128,
              [&](ValueRange ids) {
@@ -71,42 +117,13 @@ void contraction::emitTiles(Emit &e, const PairProduct &p, Value a, Value b, Val
                SmallVector<Value> tile = e.apply(p.columns, ids[1]);
                Value columns =
                    e.min(e.sub(e.index(p.blockColumns), tile[3]), e.index(p.tileColumns));
-               PairCall call{e.at(a, tile[0], i16),
-                             e.at(b, tile[1], i16),
-                             rowTable,
-                             segTable,
-                             e.at(out, tile[2], element),
-                             e.toI64(begin),
-                             e.toI64(end),
-                             {},
-                             {},
-                             pairs,
-                             aStep,
-                             bStep,
-                             e.toI64(columns),
-                             scale};
-               auto callWith = [&](Value from, Value to) {
-                 call.segBegin = e.toI64(from);
-                 call.segEnd = e.toI64(to);
-                 int64_t lanes = unit.vectorBits / 32,
-                         lastColumns = (p.blockColumns - 1) % p.tileColumns + 1;
-                 if (p.vectors == 1 || lastColumns > lanes)
-                   return callPairKernel(e, p.vectors, epilogue, call);
-                 // A last tile that one vector covers.
-                 Value narrow = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::sle,
-                                                      columns, e.index(lanes));
-                 auto either = scf::IfOp::create(e.b, e.loc, narrow, /*withElseRegion=*/true);
-                 OpBuilder::InsertionGuard guard(e.b);
-                 e.b.setInsertionPoint(either.thenBlock()->getTerminator());
-                 callPairKernel(e, 1, epilogue, call);
-                 e.b.setInsertionPoint(either.elseBlock()->getTerminator());
-                 callPairKernel(e, p.vectors, epilogue, call);
-               };
-               if (p.segments.count() <= p.maxSegments)
-                 return callWith(e.index(0), segmentCount);
-               e.loop(e.index(0), segmentCount, p.maxSegments, [&](Value from) {
-                 callWith(from, e.min(e.add(from, p.maxSegments), segmentCount));
-               });
+               CodeCall own = call;
+               own.a = e.at(a, tile[0], unit), own.b = e.at(b, tile[1], unit);
+               own.out = e.at(out, tile[2], element);
+               own.start = p.start == Start::Zero ? a : e.at(starts, tile[4], i32);
+               own.rowBegin = e.toI64(begin), own.rowEnd = e.toI64(end);
+               own.columns = e.toI64(columns);
+               TileCalls{e, p, epilogue, own, columns}.all(segmentCount);
              });
 }
 

@@ -433,14 +433,19 @@ std::vector<float> Compiled::run(size_t number, const Case &c, Inputs &in) {
   return result;
 }
 
-double Compiled::seconds(size_t number, const Case &c, Inputs &in, int repetitions) {
+std::vector<double> Compiled::times(size_t number, const Case &c, Inputs &in, double budget) {
   Invocation invocation(find(*impl->jit, number), c, in, impl->scratchBytes[number]);
-  double best = 1e9;
-  for (int i = 0; i < repetitions; ++i) {
-    auto start = std::chrono::steady_clock::now();
+  using Clock = std::chrono::steady_clock;
+  auto since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  std::vector<double> times;
+  invocation.call();
+  for (auto begin = Clock::now(); times.size() < 5 || since(begin) < budget;) {
+    auto start = Clock::now();
     invocation.call();
-    best = std::min(
-        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    times.push_back(since(start));
   }
-  return best;
+  std::sort(times.begin(), times.end());
+  return times;
 }

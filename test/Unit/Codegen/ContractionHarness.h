@@ -25,7 +25,8 @@ struct Case {
   int64_t batch = 1, height = 1, width = 1, channels = 1, outChannels = 1, kernelH = 1, kernelW = 1;
   std::vector<int64_t> strides{1, 1}, pads{0, 0, 0, 0}, dilations{1, 1};
   int64_t groups = 1;
-  bool extreme = false; // every code at its largest magnitude
+  /// Codes that make sums as large as they get: every one at its largest, at its smallest, or either.
+  enum Extreme { None, Largest, Smallest, Either } extreme = None;
   bool special = false; // floats: products that round to -0, and a few infinities
 
   int64_t outHeight() const {
@@ -67,7 +68,8 @@ public:
                                         bool threads = false);
   ~Compiled();
   std::vector<float> run(size_t number, const Case &c, Inputs &in);
-  double seconds(size_t number, const Case &c, Inputs &in, int repetitions);
+  /// Sorted times of runs that take about `budget` seconds together, five at least.
+  std::vector<double> times(size_t number, const Case &c, Inputs &in, double budget);
   double compileSeconds = 0;
 
 private:

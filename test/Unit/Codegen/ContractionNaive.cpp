@@ -60,7 +60,7 @@ std::string Case::text() const {
 // Operands
 //===----------------------------------------------------------------------===//
 
-static Tensor makeTensor(Kind kind, std::vector<int64_t> shape, int zero, bool extreme,
+static Tensor makeTensor(Kind kind, std::vector<int64_t> shape, int zero, Case::Extreme extreme,
                          bool special, std::mt19937 &random) {
   Tensor t;
   int64_t n = 1;
@@ -70,7 +70,7 @@ static Tensor makeTensor(Kind kind, std::vector<int64_t> shape, int zero, bool e
   auto bytes = [&](size_t size) { t.bytes.assign((size + 127) / 128 * 128, 0xEE); };
   auto draw = [&](int low, int high) {
     if (extreme)
-      return high;
+      return extreme == Case::Largest || (extreme == Case::Either && random() % 2) ? high : low;
     return std::uniform_int_distribution<int>(low, high)(random);
   };
   if (kind == Kind::F32) {
@@ -108,7 +108,8 @@ static Tensor makeTensor(Kind kind, std::vector<int64_t> shape, int zero, bool e
       t.codes.push_back(code);
       t.integers.push_back(code - zero);
     } else {
-      nibble = extreme ? 7 : unsigned(draw(0, 15));
+      nibble = extreme ? unsigned(draw(15, 7)) // the largest, negative and positive
+                       : unsigned(draw(0, 15));
       t.codes.push_back(int(nibble));
       t.integers.push_back(numerics::decodeLog(nibble, kind == Kind::Log4 ? 4 : 2));
     }
@@ -120,7 +121,11 @@ static Tensor makeTensor(Kind kind, std::vector<int64_t> shape, int zero, bool e
 Inputs test::makeInputs(const Case &c, std::mt19937 &random) {
   Inputs in;
   auto zeroPoint = [&](Kind kind) {
-    return kind != Kind::Int4Zero ? 0 : c.extreme ? -8 : -8 + int(random() % 16);
+    if (kind != Kind::Int4Zero)
+      return 0;
+    return c.extreme == Case::Largest    ? -8
+           : c.extreme == Case::Smallest ? 7
+                                         : -8 + int(random() % 16);
   };
   in.leftZero = zeroPoint(c.left);
   in.rightZero = zeroPoint(c.right);

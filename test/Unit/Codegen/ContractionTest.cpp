@@ -77,6 +77,8 @@ TEST_P(Contraction, MatrixProductsOfCodes) {
       cases.push_back(matmul(Kind::Int4Zero, Kind::Int4, m, n, k, transposes & 1, transposes & 2));
       cases.push_back(matmul(Kind::Log4, Kind::Int4, m, n, k, transposes & 1, transposes & 2));
     }
+  for (int transposes = 0; transposes < 4; ++transposes)
+    cases.push_back(matmul(Kind::Log2, Kind::Int4, 37, 35, 67, transposes & 1, transposes & 2));
   cases.push_back(matmul(Kind::Int8, Kind::Int8, 33, 10, 123, false, true));
   cases.push_back(matmul(Kind::Log2, Kind::Int8, 20, 21, 1025, true, false));
   for (size_t i = 0; i < cases.size(); i += 3)
@@ -113,7 +115,32 @@ static std::vector<Case> windows(std::initializer_list<std::pair<Kind, Kind>> ki
 }
 
 TEST_P(Contraction, ConvolutionsOfCodes) {
-  std::vector<Case> cases = windows({{Kind::Int4Zero, Kind::Log4}, {Kind::Log2, Kind::Int8}});
+  checkCases(windows({{Kind::Int4Zero, Kind::Log4}, {Kind::Log2, Kind::Int8}}), GetParam());
+  checkCases(windows({{Kind::Int8, Kind::Int4Zero}, {Kind::Int4Zero, Kind::Log2}}), GetParam());
+}
+
+/// Every pair of formats at its largest sums; bytes up to the last length that 32 bits hold. (With
+/// one operand unsigned the sums pass 2^32 on the way: they are right modulo 2^32, and so at the end.)
+TEST_P(Contraction, LargestSums) {
+  using V = std::vector<int64_t>;
+  std::vector<Case> cases;
+  const Kind kinds[] = {Kind::Int4, Kind::Int4Zero, Kind::Int8, Kind::Log2};
+  for (Kind left : kinds)
+    for (Kind right : kinds)
+      for (auto extreme : {Case::Largest, Case::Smallest, Case::Either}) {
+        cases.push_back(matmul(left, right, 9, 7, 1003, false, true));
+        cases.push_back(matmul(left, right, 9, 7, 1003, true, false));
+        for (auto op : {Case::Forward, Case::InputGrad, Case::WeightGrad})
+          cases.push_back(
+              conv(op, left, right, V{5, 6, 5, 3}, 5, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}));
+        for (size_t i = cases.size() - 5; i < cases.size(); ++i)
+          cases[i].extreme = extreme;
+      }
+  for (int64_t k : {133144, 133145, 133147})
+    for (bool transposed : {false, true}) {
+      cases.push_back(matmul(Kind::Int8, Kind::Int8, 2, 3, k, transposed, !transposed));
+      cases.back().extreme = Case::Largest;
+    }
   checkCases(cases, GetParam());
 }
 
@@ -133,7 +160,7 @@ TEST_P(Contraction, LongSumsAndSeveralPasses) {
   cases.push_back(conv(Case::WeightGrad, Kind::Int8, Kind::Int8, V{67, 64, 33, 3}, 3, V{3, 3},
                        V{1, 1}, V{1, 1, 1, 1}));
   for (Case &c : cases)
-    c.extreme = true;
+    c.extreme = Case::Largest;
   size_t extreme = cases.size();
   cases.push_back(conv(Case::WeightGrad, Kind::Int4Zero, Kind::Int4, V{37, 24, 24, 17}, 19, V{3, 3},
                        V{1, 1}, V{1, 1, 1, 1}));
@@ -213,9 +240,13 @@ TEST(ContractionThreads, FourThreadsGiveTheSameBits) {
 // The code itself
 //===----------------------------------------------------------------------===//
 
+/// Products that use every kernel of codes: quads and pairs, wide and narrow, from columns and rows.
 static const std::vector<Case> &kernelCases() {
   static const std::vector<Case> cases{matmul(Kind::Int4, Kind::Int4, 64, 64, 64, false, true),
                                        matmul(Kind::Int4, Kind::Int4, 64, 8, 64, false, true),
+                                       matmul(Kind::Log2, Kind::Int4Zero, 64, 64, 64, true, false),
+                                       matmul(Kind::Log4, Kind::Int4, 64, 64, 64, false, true),
+                                       matmul(Kind::Log4, Kind::Int4, 64, 8, 64, false, true),
                                        matmul(Kind::Log4, Kind::Int4Zero, 64, 64, 64, true, false)};
   return cases;
 }
@@ -228,7 +259,8 @@ TEST_P(Contraction, NoFloatArithmeticInProductsOfCodes) {
   auto module = emitModule(context, kernelCases(), *CpuTarget::parse(GetParam()), scratchBytes);
   int kernels = 0, scales = 0;
   module->walk([&](mlir::func::FuncOp function) {
-    if (!function.getName().starts_with("nibble_pairs"))
+    if (!function.getName().starts_with("nibble_pairs") &&
+        !function.getName().starts_with("nibble_quads"))
       return;
     ++kernels;
     function.walk([&](mlir::Operation *op) {
@@ -271,21 +303,34 @@ static std::vector<std::string> innerLoop(const std::string &assembly, const std
   return {};
 }
 
-/// Law: the register tile of the pair kernel stays in registers: no stack traffic in its innermost
-/// loop. Needs an x86 compiler, not an x86 with these instructions.
-TEST(ContractionAssembly, PairKernelsDoNotSpill) {
-  const char *const expected[][3] = {{"avx512vnni", "nibble_pairs_vnni512_8x2_store:", "vpdpwssd"},
-                                     {"avx512vnni", "nibble_pairs_vnni512_8x1_store:", "vpdpwssd"},
-                                     {"avx512", "nibble_pairs_madd512_8x2_store:", "vpmaddwd"},
-                                     {"avx2", "nibble_pairs_madd256_4x2_store:", "vpmaddwd"}};
-  for (auto [target, kernel, mnemonic] : expected) {
+/// Law: the register tile of a kernel of codes stays in registers: no stack traffic in its innermost
+/// loop, and one instruction a vector of the tile. Needs an x86 compiler, not an x86 with these
+/// instructions.
+TEST(ContractionAssembly, KernelsOfCodesDoNotSpill) {
+  struct Expected {
+    const char *target, *kernel, *mnemonic;
+    long instructions; // a step
+  };
+  const Expected expected[] = {
+      {"avx512vnni", "nibble_quads_vnni512_8x2_columns_store:", "vpdpbusd", 16},
+      {"avx512vnni", "nibble_quads_vnni512_8x1_columns_store:", "vpdpbusd", 8},
+      {"avx512vnni", "nibble_quads_vnni512_8x2_rows_store:", "vpdpbusd", 16},
+      {"avx512vnni", "nibble_pairs_vnni512_8x2_store:", "vpdpwssd", 16},
+      {"avx512vnni", "nibble_pairs_vnni512_8x1_store:", "vpdpwssd", 8},
+      {"avx512", "nibble_pairs_madd512_8x2_store:", "vpmaddwd", 16},
+      {"avx2", "nibble_pairs_madd256_4x2_store:", "vpmaddwd", 8}};
+  for (auto [target, kernel, mnemonic, instructions] : expected) {
     std::string text = assembly(kernelCases(), *CpuTarget::parse(target));
     if (text.find("vpxor") == std::string::npos)
       GTEST_SKIP() << "the host is not an x86";
     std::vector<std::string> loop = innerLoop(text, kernel, mnemonic);
     EXPECT_FALSE(loop.empty()) << kernel;
-    for (const std::string &line : loop)
+    long found = 0;
+    for (const std::string &line : loop) {
       EXPECT_EQ(line.find("%rsp"), std::string::npos) << kernel << line;
+      found += line.find("\t" + std::string(mnemonic)) != std::string::npos;
+    }
+    EXPECT_EQ(found, instructions) << kernel;
   }
 }
 

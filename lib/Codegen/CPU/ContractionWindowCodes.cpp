@@ -1,4 +1,4 @@
-//===- ContractionWindowPairs.cpp - forward and input gradient on codes -------===//
+//===- ContractionWindowCodes.cpp - forward and input gradient on codes -------===//
 #include "ContractionPlans.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -26,7 +26,7 @@ static void collapse(WindowProduct &w) {
 }
 
 /// Border that makes every tap of every class read inside the padded image.
-static void planPadding(WindowPairsPlan &plan) {
+static void planPadding(WindowCodesPlan &plan) {
   const WindowProduct &w = plan.w;
   auto border = [](const WindowAxis &a, int64_t size, int64_t &low, int64_t &high) {
     if (a.taps == 0)
@@ -49,9 +49,8 @@ static void planPadding(WindowPairsPlan &plan) {
 namespace {
 /// Addresses of one class: runs of contiguous input (segments) against panels of weights.
 struct ClassPlanner {
-  const WindowPairsPlan &plan;
+  const WindowCodesPlan &plan;
   const WindowProduct::Class &axes;
-  const CpuTarget &target;
   const WindowProduct &w = plan.w;
   const WindowAxis &h = axes.h, &x = axes.w;
   int64_t pixel = w.inChannels, row = plan.pad.paddedWidth * pixel;
@@ -62,10 +61,10 @@ struct ClassPlanner {
   int64_t runTaps = merged ? x.taps : 1, segmentTaps = merged ? 1 : x.taps;
   // A run too long for 32-bit sums is cut.
   int64_t cut = 0, cuts = 0;
-  WindowPairsPlan::Class c = {};
+  WindowCodesPlan::Class c = {};
 
   void rows() {
-    PairProduct &p = c.product;
+    CodeProduct &p = c.product;
     int64_t inRow = (h.inFirst + plan.pad.top) * row + (x.inFirst + plan.pad.left) * pixel;
     p.rows.base = {empty ? 0 : inRow, (h.outFirst * w.outWidth + x.outFirst) * w.outChannels};
     p.rows.append(plan.group, {image, w.outImage()});
@@ -74,7 +73,7 @@ struct ClassPlanner {
   }
 
   void segments() {
-    PairProduct &p = c.product;
+    CodeProduct &p = c.product;
     PackSpec &k = c.weights;
     p.segments.base = {0, 0};
     k.segments.base = {empty ? 0 : h.tapFirst * w.weightRow + x.tapFirst * w.weightColumn, 0};
@@ -83,7 +82,7 @@ struct ClassPlanner {
       k.segments.levels.push_back({0, {0, 0}});
       return;
     }
-    int64_t panel = p.pairs * p.tileColumns * 2;
+    int64_t panel = p.tuples * p.tupleElements();
     p.segments.append(h.taps, {h.inTapStep * row, segmentTaps * cuts * panel});
     p.segments.append(segmentTaps, {x.inTapStep * pixel, cuts * panel});
     p.segments.append(cuts, {cut, panel});
@@ -93,31 +92,34 @@ struct ClassPlanner {
   }
 
   void columns() {
-    PairProduct &p = c.product;
+    CodeProduct &p = c.product;
     PackSpec &k = c.weights;
     int64_t tiles = llvm::divideCeil(w.resultChannels(), p.tileColumns);
-    int64_t tile = p.segments.count() * p.pairs * p.tileColumns * 2;
-    p.columns.base = {0, 0, 0, 0};
-    p.columns.append(w.groups, {w.termChannels(), tiles * tile, w.resultChannels(), 0});
-    p.columns.append(tiles, {0, tile, p.tileColumns, p.tileColumns});
+    int64_t tile = p.segments.count() * p.tuples * p.tupleElements();
+    p.columns.base = {0, 0, 0, 0, 0};
+    p.columns.append(w.groups,
+                     {w.termChannels(), tiles * tile, w.resultChannels(), 0, tiles * p.tileColumns});
+    p.columns.append(tiles, {0, tile, p.tileColumns, p.tileColumns, p.tileColumns});
     k.tiles.base = {0, 0};
     k.tiles.append(w.groups, {w.weightGroup, 0});
     k.tiles.append(tiles, {p.tileColumns * w.weightResult, p.tileColumns});
     k.terms.base = {0};
     k.terms.append(runTaps, {x.tapStep * w.weightColumn});
     k.terms.append(w.termChannels(), {w.weightTerm});
-    k.pairs = p.pairs, k.columnStride = w.weightResult;
+    k.tuple = p.unit->tuple, k.tuples = p.tuples, k.columnStride = w.weightResult;
     k.tileColumns = p.tileColumns, k.blockColumns = w.resultChannels();
   }
 
-  WindowPairsPlan::Class run(int64_t bound) {
-    PairProduct &p = c.product;
+  WindowCodesPlan::Class run(int64_t bound) {
+    CodeProduct &p = c.product;
     c.length = empty ? 0 : runTaps * w.termChannels();
     cut = c.length <= bound ? c.length : bound / 2 * 2;
     cuts = empty ? 0 : llvm::divideCeil(c.length, cut);
-    chooseTile(p, w.resultChannels(), target);
-    p.pairs = llvm::divideCeil(cut, 2);
-    p.aStep = 2, p.bStep = p.tileColumns * 2;
+    p.unit = plan.unit;
+    p.start = plan.quads() ? Start::Columns : Start::Zero;
+    chooseTile(p, w.resultChannels());
+    p.tuples = llvm::divideCeil(cut, p.unit->tuple);
+    p.aStep = p.unit->tuple, p.bStep = p.tupleElements();
     p.termsASegment = cut;
     p.maxSegments = empty ? 1 : std::max<int64_t>(1, bound / cut);
     rows();
@@ -128,8 +130,34 @@ struct ClassPlanner {
 };
 } // namespace
 
-WindowPairsPlan contraction::planWindowPairs(const Contraction &c, const CpuTarget &target) {
-  WindowPairsPlan plan;
+/// Quads where the values fit bytes and no sum has to be taken in parts.
+static const DotUnit *chooseUnit(const Contraction &c, const WindowProduct &w, int64_t bound,
+                                 const CpuTarget &target) {
+  int64_t terms = 0;
+  for (const auto &axes : w.classes)
+    terms = std::max(terms, axes.h.taps * axes.w.taps * w.termChannels());
+  return terms <= bound ? &dotUnit(target, c.left.format, c.right.format) : dotUnit(target, 2);
+}
+
+static void planScratch(WindowCodesPlan &plan) {
+  ScratchLayout &scratch = plan.scratch;
+  int64_t bytes = plan.unit->elementBytes(), weights = plan.w.weightElements, slack = 64;
+  for (auto &k : plan.classes)
+    slack = std::max(slack, k.weights.slack());
+  plan.weightsFlatElements = decodedElements(weights) + slack;
+  plan.weightsFlat = scratch.reserve(bytes * plan.weightsFlatElements);
+  for (auto &k : plan.classes) {
+    int64_t starts = plan.quads() ? k.product.columns.count() * k.product.tileColumns : 0;
+    reserveTables(k.product, scratch, starts);
+    k.panel = scratch.reserve(bytes * k.weights.elements());
+  }
+  plan.imagesFlat = scratch.reserve(bytes * plan.flatElements());
+  plan.imagesPadded = scratch.reserve(bytes * (plan.paddedElements() + plan.slack));
+  plan.sums = plan.wide ? scratch.reserve(8 * plan.group * plan.w.outImage()) : 0;
+}
+
+WindowCodesPlan contraction::planWindowCodes(const Contraction &c, const CpuTarget &target) {
+  WindowCodesPlan plan;
   plan.w = c.window;
   for (auto &axes : plan.w.classes)
     axes = {axes.h.ascending(), axes.w.ascending()};
@@ -137,33 +165,26 @@ WindowPairsPlan contraction::planWindowPairs(const Contraction &c, const CpuTarg
   planPadding(plan);
   const WindowProduct &w = plan.w;
   int64_t bound = exactTerms(c.left.format.magnitude, c.right.format.magnitude);
-  int64_t paddedImage =
-      plan.padded ? plan.pad.paddedHeight * plan.pad.paddedWidth * w.inChannels : 0;
+  plan.unit = chooseUnit(c, w, bound, target);
+  plan.group = 1;
   int64_t pixels = 0;
   for (const auto &axes : w.classes)
     pixels += axes.h.pixels * axes.w.pixels;
-  int64_t imageBytes = 2 * (w.inImage() + paddedImage) + 16 * pixels;
+  int64_t imageBytes =
+      plan.unit->elementBytes() * (w.inImage() + plan.paddedElements()) + 16 * pixels;
   plan.group = std::clamp<int64_t>(kGroupBytes / imageBytes, 1, w.images);
 
   plan.wide = false;
   plan.slack = 64;
   for (const auto &axes : w.classes) {
-    plan.classes.push_back(ClassPlanner{plan, axes, target}.run(bound));
+    plan.classes.push_back(ClassPlanner{plan, axes}.run(bound));
     plan.wide |=
         plan.classes.back().product.segments.count() > plan.classes.back().product.maxSegments;
-    // The last pair of a run, and the cut-off end of a long one, read behind it (against zero
+    // The last tuple of a run, and the cut-off end of a long one, read behind it (against zero
     // weights).
     plan.slack = std::max(plan.slack, plan.classes.back().product.termsASegment + 64);
   }
-  plan.weightsFlat = plan.scratch.reserve(2 * (decodedElements(w.weightElements) + 64));
-  for (auto &k : plan.classes) {
-    reserveTables(k.product, plan.scratch, target);
-    k.panel = plan.scratch.reserve(2 * k.weights.elements());
-  }
-  plan.imagesFlat =
-      plan.scratch.reserve(2 * (decodedElements(plan.group * w.inImage()) + plan.slack));
-  plan.imagesPadded = plan.scratch.reserve(2 * (plan.group * paddedImage + plan.slack));
-  plan.sums = plan.wide ? plan.scratch.reserve(8 * plan.group * w.outImage()) : 0;
+  planScratch(plan);
   return plan;
 }
 
@@ -171,50 +192,53 @@ WindowPairsPlan contraction::planWindowPairs(const Contraction &c, const CpuTarg
 // Emission
 //===----------------------------------------------------------------------===//
 
-static void emitWeights(Emit &e, const Contraction &c, const WindowPairsPlan &plan,
+static void emitWeights(Emit &e, const Contraction &c, const WindowCodesPlan &plan,
                         const Buffers &buffers) {
-  Type i16 = e.b.getI16Type();
-  int64_t n = decodedElements(plan.w.weightElements) + 64;
-  Value flat = e.view(plan.weightsFlat, n, i16);
-  decode(e, c.right.format, buffers.right, buffers.rightZero, e.index(0),
+  Type type = formType(e.b, plan.weightForm());
+  Value flat = e.view(plan.weightsFlat, plan.weightsFlatElements, type);
+  decode(e, c.right.format, plan.weightForm(), buffers.right, buffers.rightZero, e.index(0),
          e.index(plan.w.weightElements), flat);
   for (const auto &k : plan.classes) {
     emitTables(e, k.product);
-    if (k.weights.segments.count() == 0)
+    // Of a class that sees no taps there is nothing to pack, but its sums begin too.
+    Value panel = e.view(k.panel, std::max<int64_t>(1, k.weights.elements()), type);
+    Value segments = e.index(k.weights.segments.count());
+    if (k.weights.segments.count() != 0)
+      pack(e, k.weights, flat, e.index(0), segments, e.index(k.length), panel);
+    if (!plan.quads())
       continue;
-    Value panel = e.view(k.panel, k.weights.elements(), i16);
-    pack(e, k.weights, flat, e.index(0), e.index(k.weights.segments.count()), e.index(k.length),
-         panel);
+    int64_t n = k.product.columns.count() * k.product.tileColumns;
+    packStarts(e, k.weights, *plan.unit, panel, segments,
+               decodedOffset(e, c.left.format, buffers.leftZero),
+               e.view(k.product.starts, n, e.b.getI32Type()));
   }
 }
 
 /// Decodes and pads `count` images from image `first` on; returns where the first one's first
 /// element is.
-static Value emitImages(Emit &e, const Contraction &c, const WindowPairsPlan &plan,
+static Value emitImages(Emit &e, const Contraction &c, const WindowCodesPlan &plan,
                         const Buffers &buffers, Value first, Value count) {
   const WindowProduct &w = plan.w;
-  Type i16 = e.b.getI16Type();
-  Value flat = e.view(plan.imagesFlat, decodedElements(plan.group * w.inImage()) + plan.slack, i16);
+  Type type = formType(e.b, plan.imageForm());
+  Value flat = e.view(plan.imagesFlat, plan.flatElements(), type);
   Value begin = e.mul(first, w.inImage()), offset = e.rem(begin, 32);
-  decode(e, c.left.format, buffers.left, buffers.leftZero, begin, e.mul(count, w.inImage()), flat);
+  decode(e, c.left.format, plan.imageForm(), buffers.left, buffers.leftZero, begin,
+         e.mul(count, w.inImage()), flat);
   if (!plan.padded)
-    return e.at(e.pointer(flat), offset, i16);
-  int64_t elements =
-      plan.group * plan.pad.paddedHeight * plan.pad.paddedWidth * w.inChannels + plan.slack;
-  Value padded = e.view(plan.imagesPadded, elements, i16);
+    return e.at(e.pointer(flat), offset, type);
+  Value padded = e.view(plan.imagesPadded, plan.paddedElements() + plan.slack, type);
   pad(e, plan.pad, flat, offset, count, padded);
   return e.pointer(padded);
 }
 
-void contraction::emitWindowPairs(Emit &e, const Contraction &c, const WindowPairsPlan &plan,
+void contraction::emitWindowCodes(Emit &e, const Contraction &c, const WindowCodesPlan &plan,
                                   const Buffers &buffers) {
   const WindowProduct &w = plan.w;
-  Type f32 = e.b.getF32Type(), i64 = e.b.getI64Type();
+  Type f32 = e.b.getF32Type(), i64 = e.b.getI64Type(), type = formType(e.b, plan.imageForm());
   emitWeights(e, c, plan, buffers);
-  if (plan.padded) {
-    int64_t elements = plan.group * plan.pad.paddedHeight * plan.pad.paddedWidth * w.inChannels;
-    fillZero(e, e.view(plan.imagesPadded, elements, e.b.getI16Type()), elements);
-  }
+  if (plan.padded)
+    fill(e, e.view(plan.imagesPadded, plan.paddedElements(), type), plan.paddedElements(),
+         zeroElement(e, c.left.format, plan.imageForm(), buffers.leftZero));
   Value output = e.flat(buffers.output, llvm::alignTo(w.images * w.outImage(), 32)),
         outPointer = e.pointer(output);
   Value sums = plan.wide ? e.view(plan.sums, plan.group * w.outImage(), i64) : Value();
@@ -226,7 +250,7 @@ void contraction::emitWindowPairs(Emit &e, const Contraction &c, const WindowPai
       fillZero(e, sums, plan.group * w.outImage());
     Value out = plan.wide ? e.pointer(sums) : e.at(outPointer, outFirst, f32);
     for (auto [k, axes] : llvm::zip(plan.classes, w.classes)) {
-      Value panel = e.pointer(e.view(k.panel, 1, e.b.getI16Type()));
+      Value panel = e.pointer(e.view(k.panel, 1, type));
       emitTiles(e, k.product, images, panel, out, e.mul(count, axes.h.pixels * axes.w.pixels),
                 e.index(k.product.segments.count()),
                 plan.wide ? Epilogue::AddI64 : Epilogue::StoreF32, buffers.scale);

@@ -1,4 +1,4 @@
-//===- ContractionKernelPairs.cpp - micro-kernels on 16-bit pairs -------------===//
+//===- ContractionKernelCodes.cpp - micro-kernels on pairs and quads ----------===//
 #include "ContractionKernel.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -8,83 +8,23 @@
 using namespace nibble;
 using namespace nibble::contraction;
 
-//===----------------------------------------------------------------------===//
-// Units
-//===----------------------------------------------------------------------===//
-
-static Value intrinsic(Emit &e, StringRef name, Type result, ValueRange operands) {
-  return LLVM::CallIntrinsicOp::create(e.b, e.loc, result, e.b.getStringAttr(name), operands)
-      .getResults();
-}
-
-static Value dotVnni512(Emit &e, Value acc, Value a, Value b) {
-  return intrinsic(e, "llvm.x86.avx512.vpdpwssd.512", acc.getType(), {acc, a, b});
-}
-static Value dotMadd512(Emit &e, Value acc, Value a, Value b) {
-  return e.add(acc, intrinsic(e, "llvm.x86.avx512.pmaddw.d.512", acc.getType(), {a, b}));
-}
-static Value dotMadd256(Emit &e, Value acc, Value a, Value b) {
-  return e.add(acc, intrinsic(e, "llvm.x86.avx2.pmadd.wd", acc.getType(), {a, b}));
-}
-/// All products of 16-bit elements, widened, neighbours added: the form that instruction selection
-/// turns into pmaddwd on SSE2.
-static Value dotGeneric(Emit &e, Value acc, Value a, Value b) {
-  auto type =
-      VectorType::get({2 * cast<VectorType>(acc.getType()).getDimSize(0)}, e.b.getI32Type());
-  auto widen = [&](Value v) -> Value { return arith::ExtSIOp::create(e.b, e.loc, type, v); };
-  Value products = arith::MulIOp::create(e.b, e.loc, widen(a), widen(b));
-  auto parts = vector::DeinterleaveOp::create(e.b, e.loc, products);
-  return e.add(acc, e.add(parts.getRes1(), parts.getRes2()));
-}
-
-// Best first. 8 x 2 vectors of 512 bits keep two multipliers busy and leave room for panel and
-// broadcast registers; with 16 registers and pmaddwd's temporary, 4 x 2 is what fits.
-static const PairUnit kPairUnits[] = {
-    {"vnni512", 512, 8, 2, [](const CpuTarget &t) { return t.vectorBits >= 512 && t.avx512vnni; },
-     dotVnni512},
-    {"madd512", 512, 8, 2, [](const CpuTarget &t) { return t.vectorBits >= 512 && t.avx512bw; },
-     dotMadd512},
-    {"madd256", 256, 4, 2, [](const CpuTarget &t) { return t.vectorBits >= 256 && t.avx2; },
-     dotMadd256},
-    {"generic128", 128, 4, 2, [](const CpuTarget &) { return true; }, dotGeneric},
-};
-
-const PairUnit &contraction::pairUnit(const CpuTarget &target) {
-  for (const PairUnit &unit : kPairUnits)
-    if (unit.available(target))
-      return unit;
-  llvm_unreachable("the generic unit is always available");
-}
-
-//===----------------------------------------------------------------------===//
-// The kernel
-//===----------------------------------------------------------------------===//
-
 namespace {
 /// Builds the body of one kernel function.
-struct PairKernelBody {
+struct CodeKernelBody {
   Emit &e;
-  const PairUnit &unit;
-  int vectors;
-  Epilogue epilogue;
-  PairCall arg;
-  Type i16, i32, i64;
-  VectorType accType, pairType;
-  int lanes;
+  const CodeKernel &kernel;
+  CodeCall arg;
+  const DotUnit &unit = *kernel.unit;
+  int vectors = kernel.vectors, lanes = unit.lanes();
+  Epilogue epilogue = kernel.epilogue;
+  Type element = unit.element(e.b), i32 = e.b.getI32Type(), i64 = e.b.getI64Type();
+  VectorType accType = VectorType::get({lanes}, i32);
+  VectorType tupleType = VectorType::get({lanes * unit.tuple}, element);
 
-  PairKernelBody(Emit &e, const PairUnit &unit, int vectors, Epilogue epilogue, const PairCall &arg)
-      : e(e), unit(unit), vectors(vectors), epilogue(epilogue), arg(arg), i16(e.b.getI16Type()),
-        i32(e.b.getI32Type()), i64(e.b.getI64Type()),
-        accType(VectorType::get({unit.vectorBits / 32}, i32)),
-        pairType(VectorType::get({unit.vectorBits / 16}, i16)), lanes(unit.vectorBits / 32) {}
-
-  Value load(Type type, Value pointer, unsigned alignment) {
-    return LLVM::LoadOp::create(e.b, e.loc, type, pointer, alignment);
-  }
   /// Entry `column` (0 or 1) of row `row` of a table of pairs of i64.
   Value tableEntry(Value table, Value row, int column) {
     Value at = e.add(e.add(row, row), e.i64(column));
-    return load(i64, e.at(table, at, i64), 8);
+    return e.load(i64, e.at(table, at, i64), 8);
   }
   Value offset(Value pointer, int64_t elements, Type type) {
     return elements == 0 ? pointer : e.at(pointer, e.i64(elements), type);
@@ -99,45 +39,70 @@ struct PairKernelBody {
                               });
   }
 
-  /// One step of the contraction: a pair of every row with `vectors` vectors of pairs of the
+  /// One step of the contraction: a tuple of every row with `vectors` vectors of tuples of the
   /// columns.
   SmallVector<Value> step(ArrayRef<Value> rows, Value b, ValueRange state) {
     size_t n = state.size() - 2;
     Value aOffset = state[n], bOffset = state[n + 1];
     SmallVector<Value> next(state.begin(), state.begin() + n), panel;
-    Value bAt = e.at(b, bOffset, i16);
+    Value bAt = e.at(b, bOffset, element);
     for (int j = 0; j < vectors; ++j)
-      panel.push_back(load(pairType, offset(bAt, j * 2 * lanes, i16), 2));
+      panel.push_back(
+          e.load(tupleType, offset(bAt, j * unit.tuple * lanes, element), unit.elementBytes()));
     for (auto [r, row] : llvm::enumerate(rows)) {
-      Value pair = load(i32, e.at(row, aOffset, i16), 2);
-      Value spread = vector::BroadcastOp::create(e.b, e.loc, accType, pair);
-      spread = vector::BitCastOp::create(e.b, e.loc, pairType, spread);
-      for (int j = 0; j < vectors; ++j)
-        next[r * vectors + j] = unit.dot(e, next[r * vectors + j], spread, panel[j]);
+      Value tuple = e.load(i32, e.at(row, aOffset, element), unit.elementBytes());
+      Value spread = vector::BroadcastOp::create(e.b, e.loc, accType, tuple);
+      spread = vector::BitCastOp::create(e.b, e.loc, tupleType, spread);
+      for (int j = 0; j < vectors; ++j) {
+        Value &sum = next[r * vectors + j];
+        sum = kernel.start == Start::Rows ? unit.dot(e, sum, panel[j], spread)
+                                          : unit.dot(e, sum, spread, panel[j]);
+      }
     }
     next.push_back(e.add(aOffset, arg.aStep));
     next.push_back(e.add(bOffset, arg.bStep));
     return next;
   }
 
+  /// Where the sums of the tile of rows that begins at m begin.
+  SmallVector<Value> start(Value m) {
+    SmallVector<Value> sums;
+    for (int r = 0; r < unit.rows; ++r)
+      for (int j = 0; j < vectors; ++j)
+        switch (kernel.start) {
+        case Start::Zero:
+          sums.push_back(e.splat(accType, 0));
+          break;
+        case Start::Columns:
+          sums.push_back(r ? sums[j] : e.load(accType, offset(arg.start, j * lanes, i32), 4));
+          break;
+        case Start::Rows:
+          sums.push_back(j ? sums.back() : rowStart(e.add(m, e.i64(r))));
+          break;
+        }
+    return sums;
+  }
+  Value rowStart(Value row) {
+    Value number = e.load(i32, e.at(arg.start, row, i32), 4);
+    return vector::BroadcastOp::create(e.b, e.loc, accType, number);
+  }
+
   /// The sums of the tile of rows that begins at m.
   SmallVector<Value> accumulate(Value m) {
     SmallVector<Value> rowBase;
     for (int r = 0; r < unit.rows; ++r)
-      rowBase.push_back(e.at(arg.a, tableEntry(arg.rowTable, e.add(m, e.i64(r)), 0), i16));
-    Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(accType));
-    SmallVector<Value> init(unit.rows * vectors, zero);
-    auto segments = forLoop(arg.segBegin, arg.segEnd, 1, init, [&](Value s, ValueRange sums) {
+      rowBase.push_back(e.at(arg.a, tableEntry(arg.rowTable, e.add(m, e.i64(r)), 0), element));
+    auto segments = forLoop(arg.segBegin, arg.segEnd, 1, start(m), [&](Value s, ValueRange sums) {
       Value aSegment = tableEntry(arg.segTable, s, 0);
-      Value b = e.at(arg.b, tableEntry(arg.segTable, s, 1), i16);
+      Value b = e.at(arg.b, tableEntry(arg.segTable, s, 1), element);
       SmallVector<Value> rows, state(sums);
       for (Value base : rowBase)
-        rows.push_back(e.at(base, aSegment, i16));
+        rows.push_back(e.at(base, aSegment, element));
       state.push_back(e.i64(0));
       state.push_back(e.i64(0));
-      auto pairs = forLoop(e.i64(0), arg.pairs, 1, state,
+      auto tuples = forLoop(e.i64(0), arg.tuples, 1, state,
                            [&](Value, ValueRange inner) { return step(rows, b, inner); });
-      return SmallVector<Value>(pairs.getResults().drop_back(2));
+      return SmallVector<Value>(tuples.getResults().drop_back(2));
     });
     return SmallVector<Value>(segments.getResults());
   }
@@ -211,13 +176,14 @@ struct PairKernelBody {
 };
 } // namespace
 
-static SmallVector<Value> callOperands(const PairCall &c) {
-  return {c.a,        c.b,      c.rowTable, c.segTable, c.out,   c.rowBegin, c.rowEnd,
-          c.segBegin, c.segEnd, c.pairs,    c.aStep,    c.bStep, c.columns,  c.scale};
+static SmallVector<Value> callOperands(const CodeCall &c) {
+  return {c.a,      c.b,        c.rowTable, c.segTable, c.start, c.out,   c.rowBegin, c.rowEnd,
+          c.segBegin, c.segEnd, c.tuples,   c.aStep,    c.bStep, c.columns, c.scale};
 }
 
-static PairCall callOf(ValueRange v) {
-  return {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13]};
+static CodeCall callOf(ValueRange v) {
+  return {v[0], v[1], v[2],  v[3],  v[4],  v[5],  v[6], v[7],
+          v[8], v[9], v[10], v[11], v[12], v[13], v[14]};
 }
 
 static StringRef suffix(Epilogue epilogue) {
@@ -245,15 +211,19 @@ func::FuncOp contraction::kernelFunction(Emit &e, StringRef name, TypeRange argu
   return function;
 }
 
-void contraction::callPairKernel(Emit &e, int vectors, Epilogue epilogue, const PairCall &call) {
-  const PairUnit &unit = pairUnit(e.target);
-  std::string name = ("nibble_pairs_" + unit.name + "_" + Twine(unit.rows) + "x" + Twine(vectors) +
-                      "_" + suffix(epilogue))
+void contraction::callCodeKernel(Emit &e, const CodeKernel &kernel, const CodeCall &call) {
+  const DotUnit &unit = *kernel.unit;
+  StringRef start = kernel.start == Start::Columns ? "columns_"
+                    : kernel.start == Start::Rows  ? "rows_"
+                                                   : "";
+  std::string name = ((unit.tuple == 4 ? "nibble_quads_" : "nibble_pairs_") + unit.name + "_" +
+                      Twine(unit.rows) + "x" + Twine(kernel.vectors) + "_" + start +
+                      suffix(kernel.epilogue))
                          .str();
   SmallVector<Value> operands = callOperands(call);
   auto function =
       kernelFunction(e, name, TypeRange(ValueRange(operands)), [&](ValueRange arguments) {
-        PairKernelBody(e, unit, vectors, epilogue, callOf(arguments)).emit();
+        CodeKernelBody{e, kernel, callOf(arguments)}.emit();
       });
   func::CallOp::create(e.b, e.loc, function, operands);
 }

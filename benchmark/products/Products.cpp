@@ -1,0 +1,126 @@
+//===- Products.cpp - speed of generated products and of the machine ------------===//
+//
+// Runs products of codes as the code generator emits them, whole: packed codes in, decoding, panels, float
+// results out. Prints a JSON line for each, with the machine's own peaks measured right before and after it.
+//
+//   nibble-products [--cpu NAME] [--filter TEXT] [--seconds S]
+//
+//===----------------------------------------------------------------------------===//
+#include "ContractionHarness.h"
+#include "Peaks.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <sstream>
+
+using namespace nibble;
+using namespace nibble::test;
+
+namespace {
+
+struct Named {
+  std::string name;
+  Case product;
+  int64_t multiplyAdds;
+};
+
+/// The recipes' operands: weights and activations of four bits, gradients of radix 2 (bytes) or radix 4.
+struct Formats {
+  const char *name;
+  Kind gradient;
+};
+const Formats kFormats[] = {{"luq", Kind::Log2}, {"ibm", Kind::Log4}};
+
+/// The three products of rows x in -> out.
+void addMatrix(std::vector<Named> &list, const Formats &formats, int64_t rows, int64_t in, int64_t out) {
+  std::string shape = std::to_string(rows) + "x" + std::to_string(in) + "->" + std::to_string(out);
+  auto add = [&](const char *name, Kind left, Kind right, int64_t m, int64_t n, int64_t k, bool ta, bool tb) {
+    Case c;
+    c.left = left, c.right = right, c.m = m, c.n = n, c.k = k, c.transposeA = ta, c.transposeB = tb;
+    list.push_back({std::string(formats.name) + " " + shape + " " + name, c, m * n * k});
+  };
+  add("forward", Kind::Int4Zero, Kind::Int4, rows, out, in, false, true);
+  add("dX", formats.gradient, Kind::Int4, rows, in, out, false, false);
+  add("dW", formats.gradient, Kind::Int4Zero, out, in, rows, true, false);
+}
+
+/// The three products of a 3x3 convolution that keeps size and channels.
+void addConvolution(std::vector<Named> &list, const Formats &formats, int64_t batch, int64_t size, int64_t channels) {
+  std::string shape = "3x3 " + std::to_string(size) + "^2x" + std::to_string(channels) + " b" + std::to_string(batch);
+  auto add = [&](const char *name, Case::Op op, Kind left, Kind right) {
+    Case c;
+    c.op = op, c.left = left, c.right = right, c.batch = batch, c.height = c.width = size;
+    c.channels = c.outChannels = channels, c.kernelH = c.kernelW = 3, c.pads = {1, 1, 1, 1};
+    list.push_back(
+        {std::string(formats.name) + " " + shape + " " + name, c, batch * size * size * 9 * channels * channels});
+  };
+  add("forward", Case::Forward, Kind::Int4Zero, Kind::Int4);
+  add("dX", Case::InputGrad, formats.gradient, Kind::Int4);
+  add("dW", Case::WeightGrad, Kind::Int4Zero, formats.gradient);
+}
+
+std::vector<Named> products() {
+  std::vector<Named> list;
+  for (const Formats &formats : kFormats) {
+    const int64_t matrices[][3] = {{1024, 1024, 1024}, {128, 784, 1024},   {128, 1024, 1024},
+                                   {2048, 384, 384},   {2048, 384, 1152},  {2048, 384, 1536},
+                                   {2048, 1536, 384},  {700, 650, 2600},   {700, 650, 10000},
+                                   {20, 650, 2600}};
+    for (auto [rows, in, out] : matrices)
+      addMatrix(list, formats, rows, in, out);
+    const int64_t stages[][2] = {{32, 64}, {16, 128}, {8, 256}, {4, 512}};
+    for (auto [size, channels] : stages)
+      addConvolution(list, formats, 128, size, channels);
+  }
+  return list;
+}
+
+void print(const Named &named, const std::string &cpu, const std::vector<double> &times, const Peaks &peaks) {
+  double median = times[times.size() / 2], operations = 2.0 * double(named.multiplyAdds);
+  auto rate = [&](double seconds) { return operations / seconds / 1e9; };
+  std::ostringstream line;
+  line.precision(4);
+  line << "{\"product\": \"" << named.name << "\", \"case\": \"" << named.product.text() << "\", \"cpu\": \"" << cpu
+       << "\", \"ms\": " << median * 1e3 << ", \"best_ms\": " << times[0] * 1e3 << ", \"runs\": " << times.size()
+       << ", \"gops\": " << rate(median);
+  if (peaks.bytes > 0)
+    line << ", \"share\": " << rate(median) / peaks.bytes << ", \"best_share\": " << rate(times[0]) / peaks.bytes
+         << ", \"peaks\": {\"u8s8\": " << peaks.bytes << ", \"s16\": " << peaks.words << ", \"f32\": " << peaks.floats
+         << "}";
+  std::cout << line.str() << "}" << std::endl;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  std::string cpu = CpuTarget::native().name, filter;
+  double budget = 0.5;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    if (!strcmp(argv[i], "--cpu"))
+      cpu = argv[i + 1];
+    else if (!strcmp(argv[i], "--filter"))
+      filter = argv[i + 1];
+    else if (!strcmp(argv[i], "--seconds"))
+      budget = atof(argv[i + 1]);
+    else
+      return std::cerr << "usage: nibble-products [--cpu NAME] [--filter TEXT] [--seconds S]\n", 2;
+  }
+  mlir::FailureOr<CpuTarget> target = CpuTarget::parse(cpu);
+  if (failed(target) || !target->runsOnHost())
+    return std::cerr << "nibble-products: this processor has no " << cpu << "\n", 1;
+  for (const Named &named : products()) {
+    if (named.name.find(filter) == std::string::npos)
+      continue;
+    auto compiled = Compiled::make({named.product}, *target);
+    if (!compiled)
+      return 1;
+    std::mt19937 random(1);
+    Inputs inputs = makeInputs(named.product, random);
+    Peaks before = measurePeaks();
+    std::vector<double> times = compiled->times(0, named.product, inputs, budget);
+    Peaks after = measurePeaks();
+    print(named, cpu, times, before.atLeast(after));
+  }
+}
