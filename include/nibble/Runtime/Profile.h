@@ -1,7 +1,8 @@
 //===- Profile.h - where the time of a step goes --------------------*- C++ -*-===//
 //
-// Code compiled with `profile` (Driver, CompileOptions) calls `nibble_profile_mark` as it enters @train_step and behind each group.
-// The calls of the thread that runs the step are timed here; without a live Profile they do nothing.
+// Code compiled with `profile` (Driver, CompileOptions) calls `nibble_profile_mark` as it enters
+// @train_step and behind each group. The calls of the thread that runs the step are timed here;
+// without a live Profile they do nothing.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -11,7 +12,8 @@
 
 namespace nibble::runtime {
 
-/// Times the groups of the steps that its thread runs while it is active. At most one is active a thread.
+/// Times the groups of the steps that its thread runs while it is active. At most one is active a
+/// thread.
 class Profile {
 public:
   explicit Profile(std::size_t groups) : spent(groups) {}
