@@ -23,9 +23,7 @@ using namespace nibble;
 static constexpr llvm::StringRef kMagic = "nibble-artifact 1\n";
 static constexpr llvm::StringRef kAttribute = "nibble.artifact";
 
-static std::string hashText(llvm::BLAKE3 &hasher) {
-  return llvm::toHex(hasher.final(), /*LowerCase=*/true);
-}
+static std::string hashText(llvm::BLAKE3 &hasher) { return llvm::toHex(hasher.final(), /*LowerCase=*/true); }
 
 static std::string hash(llvm::StringRef bytes) {
   llvm::BLAKE3 hasher;
@@ -43,8 +41,7 @@ std::optional<std::string> nibble::contentHash(const std::string &model) {
     std::error_code wrong;
     if (!std::filesystem::is_regular_file(path, wrong))
       return false;
-    auto file = llvm::MemoryBuffer::getFile(path.string(), /*IsText=*/false,
-                                            /*RequiresNullTerminator=*/false);
+    auto file = llvm::MemoryBuffer::getFile(path.string(), /*IsText=*/false, /*RequiresNullTerminator=*/false);
     if (file)
       hasher.update((*file)->getBuffer());
     return bool(file);
@@ -66,8 +63,7 @@ std::optional<std::string> nibble::contentHash(const std::string &model) {
 // Writing
 //===----------------------------------------------------------------------===//
 
-std::string nibble::describeOptions(const CompileOptions &options, const Machine &machine,
-                                    bool threads) {
+std::string nibble::describeOptions(const CompileOptions &options, const Machine &machine, bool threads) {
   MLIRContext context(MLIRContext::Threading::DISABLED);
   FieldWriter writer(&context);
   CompileOptions copy = options;
@@ -104,9 +100,7 @@ std::string nibble::writeArtifact(CompiledModel &model, const std::string &conte
 static Result<llvm::StringRef> checkHead(llvm::StringRef bytes, const std::string &path) {
   if (!bytes.consume_front(kMagic)) {
     bool isArtifact = bytes.starts_with("nibble-artifact ");
-    return Status::error(
-        path + (isArtifact ? ": was written by another version of Nibble"
-                           : ": is not a compiled model (nibble-compile --emit=lib writes one)"));
+    return Status::error(path + (isArtifact ? ": was written by another version of Nibble" : ": is not a compiled model (nibble-compile --emit=lib writes one)"));
   }
   auto [expected, rest] = bytes.split('\n');
   if (hash(rest) != expected)
@@ -116,8 +110,7 @@ static Result<llvm::StringRef> checkHead(llvm::StringRef bytes, const std::strin
 
 /// Bytecode holds tensors at aligned places.
 static std::unique_ptr<llvm::MemoryBuffer> alignedCopy(llvm::StringRef bytes) {
-  auto copy =
-      llvm::WritableMemoryBuffer::getNewUninitMemBuffer(bytes.size(), "artifact", llvm::Align(64));
+  auto copy = llvm::WritableMemoryBuffer::getNewUninitMemBuffer(bytes.size(), "artifact", llvm::Align(64));
   std::memcpy(copy->getBufferStart(), bytes.data(), bytes.size());
   return copy;
 }
@@ -134,12 +127,10 @@ Result<Artifact> nibble::readArtifact(llvm::StringRef bytes, const std::string &
   registerAllDialects(registry);
   model.context = std::make_unique<MLIRContext>(registry);
   ScopedDiagnosticHandler silent(model.context.get(), [](Diagnostic &) { return success(); });
-  Status unreadable =
-      Status::error(path + ": was written by another version of Nibble: compile again");
+  Status unreadable = Status::error(path + ": was written by another version of Nibble: compile again");
   llvm::SourceMgr source;
   source.AddNewSourceBuffer(alignedCopy(*code), llvm::SMLoc());
-  model.quantized = parseSourceFile<ModuleOp>(
-      source, ParserConfig(model.context.get(), /*verifyAfterParse=*/false));
+  model.quantized = parseSourceFile<ModuleOp>(source, ParserConfig(model.context.get(), /*verifyAfterParse=*/false));
   if (!model.quantized)
     return unreadable;
   FieldReader reader((*model.quantized)->getAttrOfType<DictionaryAttr>(kAttribute));
@@ -168,20 +159,15 @@ static Result<std::string> findArtifact(const std::string &path) {
       found.push_back(entry.path().string());
   if (found.size() == 1)
     return found.front();
-  return Status::error(
-      path +
-      (found.empty()
-           ? ": holds no compiled model (a file .nibble; nibble-compile --emit=lib writes one)"
-           : ": holds several compiled models: name the file"));
+  return Status::error(path + (found.empty() ? ": holds no compiled model (a file .nibble; nibble-compile --emit=lib writes one)"
+                                             : ": holds several compiled models: name the file"));
 }
 
-Result<std::unique_ptr<CompiledModel>> nibble::loadArtifact(const std::string &path,
-                                                            const std::string &model) {
+Result<std::unique_ptr<CompiledModel>> nibble::loadArtifact(const std::string &path, const std::string &model) {
   auto file = findArtifact(path);
   if (!file)
     return file.status();
-  auto bytes =
-      llvm::MemoryBuffer::getFile(*file, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  auto bytes = llvm::MemoryBuffer::getFile(*file, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!bytes)
     return Status::error(*file + ": cannot be read: " + bytes.getError().message());
   auto artifact = readArtifact((*bytes)->getBuffer(), *file);
@@ -193,10 +179,8 @@ Result<std::unique_ptr<CompiledModel>> nibble::loadArtifact(const std::string &p
   std::optional<std::string> content = contentHash(compiled.options.model);
   if (!content)
     return Status::error(compiled.options.model + ": cannot be read; it is what " + *file +
-                         " was compiled from, and exports are copies of it: name it before "
-                         "--from-lib if it lies elsewhere");
+                         " was compiled from, and exports are copies of it: name it before --from-lib if it lies elsewhere");
   if (*content != artifact->content)
-    return Status::error(compiled.options.model + ": is not the file that " + *file +
-                         " was compiled from");
+    return Status::error(compiled.options.model + ": is not the file that " + *file + " was compiled from");
   return std::move(artifact->model);
 }

@@ -17,8 +17,8 @@ struct Rule {
 bool isFloat(const ToolOptions &o) { return o.compile.recipe.isFloat(); }
 
 const Rule kRules[] = {
-    {{"activations", "gradients", "first-last", "shortcuts", "two-phase", "swap-phases", "gain",
-      "separate-draws", "grad-scale", "pact-init", "pact-floor", "pact-decay"},
+    {{"activations", "gradients", "first-last", "shortcuts", "two-phase", "swap-phases", "gain", "separate-draws", "grad-scale",
+      "pact-init", "pact-floor", "pact-decay"},
      [](const ToolOptions &o) { return !isFloat(o); },
      "where products are quantized, and this recipe is float everywhere"},
     {{"pact-init", "pact-floor", "pact-decay"},
@@ -27,24 +27,13 @@ const Rule kRules[] = {
     {{"two-phase", "swap-phases", "grad-scale"},
      [](const ToolOptions &o) { return o.compile.recipe.gradients == Gradients::Radix4; },
      "with --gradients=radix4 (recipes ibm and ibm+)"},
-    {{"swap-phases"},
-     [](const ToolOptions &o) { return o.compile.recipe.twoPhase; },
-     "with --two-phase"},
-    {{"gain"},
-     [](const ToolOptions &o) { return o.compile.recipe.gradients != Gradients::Float; },
-     "where gradients are quantized"},
+    {{"swap-phases"}, [](const ToolOptions &o) { return o.compile.recipe.twoPhase; }, "with --two-phase"},
+    {{"gain"}, [](const ToolOptions &o) { return o.compile.recipe.gradients != Gradients::Float; }, "where gradients are quantized"},
     {{"separate-draws"},
-     [](const ToolOptions &o) {
-       return o.compile.recipe.gradients == Gradients::Luq ||
-              o.compile.recipe.gradients == Gradients::Int4;
-     },
+     [](const ToolOptions &o) { return o.compile.recipe.gradients == Gradients::Luq || o.compile.recipe.gradients == Gradients::Int4; },
      "with --gradients=luq or --gradients=int4"},
-    {{"momentum", "nesterov"},
-     [](const ToolOptions &o) { return o.compile.step.optimizer == Optimizer::Sgd; },
-     "with --optimizer=sgd"},
-    {{"nesterov"},
-     [](const ToolOptions &o) { return o.compile.step.momentum > 0; },
-     "with a --momentum above 0"},
+    {{"momentum", "nesterov"}, [](const ToolOptions &o) { return o.compile.step.optimizer == Optimizer::Sgd; }, "with --optimizer=sgd"},
+    {{"nesterov"}, [](const ToolOptions &o) { return o.compile.step.momentum > 0; }, "with a --momentum above 0"},
     {{"beta1", "beta2", "adam-eps"},
      [](const ToolOptions &o) { return o.compile.step.optimizer != Optimizer::Sgd; },
      "with --optimizer=adam or --optimizer=adamw"},
@@ -56,28 +45,19 @@ const Rule kRules[] = {
     {{"resume", "overwrite", "checkpoint-every", "keep-checkpoints"},
      [](const ToolOptions &o) { return !o.train.evalOnly; },
      "where something is trained, and --eval-only was given"},
-    {{"verify-lr", "verify-disturb"},
-     [](const ToolOptions &o) { return o.verify; },
-     "with --verify"},
-    {{"verify-steps"},
-     [](const ToolOptions &o) { return o.verify || o.profile; },
-     "with --verify or --profile"},
-    {{"profile"},
-     [](const ToolOptions &o) { return !o.interpret && !o.train.evalOnly && !o.verify; },
-     "where compiled code trains"},
+    {{"verify-lr", "verify-disturb"}, [](const ToolOptions &o) { return o.verify; }, "with --verify"},
+    {{"verify-steps"}, [](const ToolOptions &o) { return o.verify || o.profile; }, "with --verify or --profile"},
+    {{"profile"}, [](const ToolOptions &o) { return !o.interpret && !o.train.evalOnly && !o.verify; }, "where compiled code trains"},
 };
 
 /// What is compiled into a library cannot be chosen again.
 Status checkFromLibrary(const ToolOptions &o) {
   for (const ToolOption &option : toolOptions()) {
-    bool isCompiledIn = option.group == OptionGroup::Model || option.group == OptionGroup::Recipe ||
-                        option.group == OptionGroup::Step ||
-                        (option.group == OptionGroup::Code && option.tools == BothTools &&
-                         option.name != "threads") ||
+    bool isCompiledIn = option.group == OptionGroup::Model || option.group == OptionGroup::Recipe || option.group == OptionGroup::Step ||
+                        (option.group == OptionGroup::Code && option.tools == BothTools && option.name != "threads") ||
                         option.name == "interpret";
     if (isCompiledIn && o.given.contains(option.name))
-      return Status::error("--" + option.name +
-                           " is compiled into the library of --from-lib: leave one of the two out");
+      return Status::error("--" + option.name + " is compiled into the library of --from-lib: leave one of the two out");
   }
   return Status::success();
 }
@@ -87,14 +67,11 @@ Status checkTrain(const ToolOptions &o) {
     if (Status status = checkFromLibrary(o); !status)
       return status;
   if (!o.exportFrom.empty() && (o.train.evalOnly || o.train.resume || !o.train.checkpoint.empty()))
-    return Status::error("--export writes the files of a checkpoint: it goes with none of "
-                         "--eval-only, --resume and --checkpoint");
+    return Status::error("--export writes the files of a checkpoint: it goes with none of --eval-only, --resume and --checkpoint");
   if (o.train.data.empty() && o.exportFrom.empty())
-    return Status::error(
-        "--data is missing: an IDX folder (MNIST), a CIFAR-10 folder, or a .npz or .csv file");
+    return Status::error("--data is missing: an IDX folder (MNIST), a CIFAR-10 folder, or a .npz or .csv file");
   if (!o.train.evalOnly && o.out.empty())
-    return Status::error(
-        "--out is missing: the folder for the trained model.onnx (or say --eval-only)");
+    return Status::error("--out is missing: the folder for the trained model.onnx (or say --eval-only)");
   if (o.verifyThreads.size() > 1)
     return Status::error("--threads: one number expected in nibble-train");
   if (o.verifyCpus.size() > 1)
@@ -106,18 +83,15 @@ Status checkCompile(const ToolOptions &o) {
   if (o.given.contains("emit") && o.given.contains("stop-after"))
     return Status::error("--emit and --stop-after both say where to stop: give one of them");
   if (o.verify && (o.given.contains("emit") || o.given.contains("stop-after")))
-    return Status::error(
-        "--verify runs the program, so it does not go with --emit or --stop-after");
+    return Status::error("--verify runs the program, so it does not go with --emit or --stop-after");
   if (o.profile && (o.given.contains("emit") || o.given.contains("stop-after")))
-    return Status::error(
-        "--profile runs the program, so it does not go with --emit or --stop-after");
+    return Status::error("--profile runs the program, so it does not go with --emit or --stop-after");
   if (!o.verify && (o.verifyThreads.size() > 1 || o.verifyCpus.size() > 1))
     return Status::error("several values of --threads or --mcpu are for --verify");
   if (o.given.contains("emit") && (o.emit == Emit::Onnx || o.emit == Emit::Obj) && o.out.empty())
     return Status::error("--emit=" + name(o.emit).str() + " writes bytes: say where with -o FILE");
   if (o.emit == Emit::Lib && o.compile.step.accumulate > 1)
-    return Status::error(
-        "--emit=lib: a library makes an update of each batch, so it does not go with --accumulate");
+    return Status::error("--emit=lib: a library makes an update of each batch, so it does not go with --accumulate");
   if (o.emit == Emit::Lib && o.out.empty())
     return Status::error("--emit=lib writes several files: say in which folder with -o DIR");
   return Status::success();

@@ -23,8 +23,7 @@ std::string nibble::defaultCacheFolder() {
   return home && *home ? (fs::path(home) / ".cache" / "nibble").string() : "";
 }
 
-/// Hash of the file that this very code lies in, the tool or the Python module: the compiler's
-/// version, whatever was changed.
+/// Hash of the file that this very code lies in, the tool or the Python module: the compiler's version, whatever was changed.
 static const std::string &compilerHash() {
   static const std::string hash = [] {
     Dl_info info;
@@ -34,8 +33,7 @@ static const std::string &compilerHash() {
     fs::path self = fs::read_symlink("/proc/self/exe", wrong);
     // A program's own name may be relative to a folder that is no longer the current one.
     bool isProgram = !wrong && fs::path(info.dli_fname).filename() == self.filename();
-    auto file = llvm::MemoryBuffer::getFile(isProgram ? self.string() : info.dli_fname,
-                                            /*IsText=*/false, /*RequiresNullTerminator=*/false);
+    auto file = llvm::MemoryBuffer::getFile(isProgram ? self.string() : info.dli_fname, /*IsText=*/false, /*RequiresNullTerminator=*/false);
     if (!file)
       return std::string();
     llvm::BLAKE3 hasher;
@@ -46,11 +44,9 @@ static const std::string &compilerHash() {
   return hash;
 }
 
-static std::string keyOf(const CompileOptions &options, const Machine &machine, bool threads,
-                         const std::string &content) {
+static std::string keyOf(const CompileOptions &options, const Machine &machine, bool threads, const std::string &content) {
   llvm::BLAKE3 hasher;
-  for (const std::string &part :
-       {compilerHash(), content, describeOptions(options, machine, threads)}) {
+  for (const std::string &part : {compilerHash(), content, describeOptions(options, machine, threads)}) {
     hasher.update(part);
     hasher.update(llvm::StringRef("\0", 1));
   }
@@ -71,8 +67,7 @@ std::unique_ptr<CompiledModel> CompileCache::find(const CompileOptions &options)
   unsigned threads = resolvedThreads(options);
   content = *hash;
   key = keyOf(options, *machine, threads > 1, content);
-  auto bytes =
-      llvm::MemoryBuffer::getFile(path(), /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  auto bytes = llvm::MemoryBuffer::getFile(path(), /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!bytes)
     return nullptr;
   auto artifact = readArtifact((*bytes)->getBuffer(), path());

@@ -12,8 +12,7 @@
 
 using namespace nibble;
 
-static const char *overview =
-    R"(Nibble's compiler: from an ONNX file to a training step in four bits
+static const char *overview = R"(Nibble's compiler: from an ONNX file to a training step in four bits
 
 EXAMPLES
   nibble-compile lenet.onnx --batch-size 128 --print-precision
@@ -42,8 +41,7 @@ static void print(const CompiledModel &model, Emit emit, llvm::raw_ostream &os) 
   else if (emit == Emit::Obj)
     os.write(model.object.data(), model.object.size());
   else {
-    mlir::OwningOpRef<mlir::ModuleOp> copy =
-        model.module.get().clone(); // printing flags come from the command line
+    mlir::OwningOpRef<mlir::ModuleOp> copy = model.module.get().clone(); // printing flags come from the command line
     copy->print(os);
     os << "\n";
   }
@@ -91,8 +89,7 @@ int nibble::nibbleCompileMain(int argc, char **argv) {
   if (options.verify) {
     status = verify(options);
   } else if (options.profile) {
-    status = profileSteps(options.compile, options.verifySteps, options.train.seed, llvm::outs(),
-                          commandLineHooks(options));
+    status = profileSteps(options.compile, options.verifySteps, options.train.seed, llvm::outs(), commandLineHooks(options));
   } else {
     // Tables are read off the quantized graph, whatever is emitted.
     auto model = compile(options.compile, options.emit, commandLineHooks(options));

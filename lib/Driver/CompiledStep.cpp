@@ -18,26 +18,20 @@ using namespace nibble;
 //===----------------------------------------------------------------------===//
 
 ZeroedBytes::ZeroedBytes(int64_t wanted) : bytes(alignedBytes(std::max<int64_t>(wanted, 1))) {
-  void *pages = ::mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *pages = ::mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (pages == MAP_FAILED)
     return;
   ::madvise(pages, static_cast<size_t>(bytes), MADV_HUGEPAGE); // fewer page faults; a hint
   memory = std::unique_ptr<std::byte[], Unmap>(static_cast<std::byte *>(pages), Unmap{bytes});
 }
 
-void ZeroedBytes::Unmap::operator()(std::byte *memory) const {
-  ::munmap(memory, static_cast<size_t>(bytes));
-}
+void ZeroedBytes::Unmap::operator()(std::byte *memory) const { ::munmap(memory, static_cast<size_t>(bytes)); }
 
 Status CompiledStep::checkMemory() const {
-  for (const ZeroedBytes *bytes :
-       {&values, &arena, &x, &answers, &trainReport, &evalReport, &result})
+  for (const ZeroedBytes *bytes : {&values, &arena, &x, &answers, &trainReport, &evalReport, &result})
     if (!bytes->data())
-      return Status::error("there is not enough memory: a step needs " +
-                           std::to_string(layout.stateBytes) + " bytes of state and " +
-                           std::to_string(layout.arenaBytes()) +
-                           " bytes of arena; a smaller --batch-size takes less");
+      return Status::error("there is not enough memory: a step needs " + std::to_string(layout.stateBytes) + " bytes of state and " +
+                           std::to_string(layout.arenaBytes()) + " bytes of arena; a smaller --batch-size takes less");
   return Status::success();
 }
 
@@ -45,8 +39,7 @@ Status CompiledStep::checkMemory() const {
 // Initial values
 //===----------------------------------------------------------------------===//
 
-/// Writes the elements of `value` to memory as the type stores them. False for attributes or types
-/// that no room makes.
+/// Writes the elements of `value` to memory as the type stores them. False for attributes or types that no room makes.
 static bool writeElements(ElementsAttr value, RankedTensorType type, std::byte *to) {
   size_t count = static_cast<size_t>(type.getNumElements());
   size_t width = type.getElementTypeBitWidth() / 8;
@@ -86,11 +79,7 @@ static runtime::StateView viewOf(const Variable &variable, std::byte *at, int64_
   std::vector<int64_t> shape = variable.type.getShape().vec();
   if (type == runtime::DType::U8)
     shape = {bytes};
-  return {variable.name,
-          train::stringifyRole(variable.role).str(),
-          type,
-          std::move(shape),
-          {at, static_cast<size_t>(bytes)}};
+  return {variable.name, train::stringifyRole(variable.role).str(), type, std::move(shape), {at, static_cast<size_t>(bytes)}};
 }
 
 Status CompiledStep::initialize(const std::vector<Variable> &variables) {
@@ -99,8 +88,7 @@ Status CompiledStep::initialize(const std::vector<Variable> &variables) {
     places[variable.name] = {variable.offset, bytes};
     if (variable.role != train::Role::Constant)
       views.push_back(viewOf(variable, values.data() + variable.offset, bytes));
-    if (variable.value &&
-        !writeElements(variable.value, variable.type, values.data() + variable.offset))
+    if (variable.value && !writeElements(variable.value, variable.type, values.data() + variable.offset))
       return Status::error("internal: the initial value of '" + variable.name + "' cannot be read");
   }
   return Status::success();
@@ -110,18 +98,13 @@ Status CompiledStep::initialize(const std::vector<Variable> &variables) {
 // Construction
 //===----------------------------------------------------------------------===//
 
-CompiledStep::CompiledStep(const CompiledModel &model, std::unique_ptr<Program> loaded,
-                           uint64_t seed)
-    : layout(model.layout), program(std::move(loaded)), trainFunction(program->trainStep()),
-      evalFunction(program->evalStep()), seed(seed), threads(static_cast<int32_t>(model.threads)),
-      values(layout.stateBytes), arena(layout.arenaBytes()), x(storageBytes(layout.input)),
-      answers(storageBytes(layout.answer)),
-      trainReport(4 * static_cast<int64_t>(layout.trainKeys.size())),
-      evalReport(4 * static_cast<int64_t>(layout.evalKeys.size())),
-      result(storageBytes(layout.output)), health(layout.trainKeys) {}
+CompiledStep::CompiledStep(const CompiledModel &model, std::unique_ptr<Program> loaded, uint64_t seed)
+    : layout(model.layout), program(std::move(loaded)), trainFunction(program->trainStep()), evalFunction(program->evalStep()),
+      seed(seed), threads(static_cast<int32_t>(model.threads)), values(layout.stateBytes), arena(layout.arenaBytes()), x(storageBytes(layout.input)),
+      answers(storageBytes(layout.answer)), trainReport(4 * static_cast<int64_t>(layout.trainKeys.size())),
+      evalReport(4 * static_cast<int64_t>(layout.evalKeys.size())), result(storageBytes(layout.output)), health(layout.trainKeys) {}
 
-Result<std::unique_ptr<CompiledStep>> CompiledStep::create(const CompiledModel &model,
-                                                           uint64_t seed) {
+Result<std::unique_ptr<CompiledStep>> CompiledStep::create(const CompiledModel &model, uint64_t seed) {
   if (model.object.empty())
     return Status::error("internal: the model was not compiled to an object");
   if (!model.machine.runsOnHost)
@@ -144,8 +127,7 @@ Result<std::unique_ptr<CompiledStep>> CompiledStep::create(const CompiledModel &
 //===----------------------------------------------------------------------===//
 
 std::vector<int64_t> CompiledStep::targetShape() const {
-  return layout.answer.getElementType().isF32() ? layout.answer.getShape().vec()
-                                                : std::vector<int64_t>();
+  return layout.answer.getElementType().isF32() ? layout.answer.getShape().vec() : std::vector<int64_t>();
 }
 
 Status CompiledStep::load(const runtime::Batch &batch) {
@@ -159,21 +141,18 @@ Status CompiledStep::load(const runtime::Batch &batch) {
   // A label beyond the classes would be read as an address.
   for (int64_t i = 0; !real && layout.classes > 0 && i < layout.answer.getNumElements(); ++i)
     if (batch.labels[i] < 0 || batch.labels[i] >= layout.classes)
-      return Status::error("label " + std::to_string(batch.labels[i]) + " of row " +
-                           std::to_string(i) + " is not in 0 … " +
+      return Status::error("label " + std::to_string(batch.labels[i]) + " of row " + std::to_string(i) + " is not in 0 … " +
                            std::to_string(layout.classes - 1));
   std::memcpy(x.data(), batch.x, storageBytes(layout.input));
   std::memcpy(answers.data(), from, storageBytes(layout.answer));
   return Status::success();
 }
 
-Status CompiledStep::train(const runtime::Batch &batch, double learningRate, int64_t step,
-                           runtime::StepResult &result) {
+Status CompiledStep::train(const runtime::Batch &batch, double learningRate, int64_t step, runtime::StepResult &result) {
   if (Status status = load(batch); !status)
     return status;
   auto *numbers = reinterpret_cast<float *>(trainReport.data());
-  int32_t code = trainFunction(values.data(), arena.data(), x.data(), answers.data(), learningRate,
-                               step / layout.microBatches + 1 /* Adam's t */,
+  int32_t code = trainFunction(values.data(), arena.data(), x.data(), answers.data(), learningRate, step / layout.microBatches + 1 /* Adam's t */,
                                static_cast<int64_t>(seed), step, numbers, threads);
   result.code = code == 0 ? runtime::StepCode::Ok : runtime::StepCode::NonFinite;
   result.loss = numbers[0];
@@ -186,8 +165,8 @@ Status CompiledStep::evaluate(const runtime::Batch &batch, runtime::EvalResult &
   if (Status status = load(batch); !status)
     return status;
   auto *numbers = reinterpret_cast<float *>(evalReport.data());
-  evalFunction(values.data(), arena.data(), x.data(), answers.data(),
-               static_cast<int32_t>(batch.validRows), numbers, result.data(), threads);
+  evalFunction(values.data(), arena.data(), x.data(), answers.data(), static_cast<int32_t>(batch.validRows), numbers, result.data(),
+               threads);
   scores.lossSum = numbers[0];
   scores.correct = static_cast<int64_t>(numbers[1]);
   return Status::success();
@@ -210,6 +189,5 @@ std::span<const float> CompiledStep::report() const {
 }
 
 std::span<const float> CompiledStep::output() const {
-  return {reinterpret_cast<const float *>(result.data()),
-          static_cast<size_t>(layout.output.getNumElements())};
+  return {reinterpret_cast<const float *>(result.data()), static_cast<size_t>(layout.output.getNumElements())};
 }

@@ -19,15 +19,13 @@ using namespace nibble;
 // Names
 //===----------------------------------------------------------------------===//
 
-static constexpr llvm::StringRef kEmitNames[] = {
-    "onnx", "graph", "gradient", "quantized", "planned", "loops", "llvm", "asm", "obj", "lib"};
+static constexpr llvm::StringRef kEmitNames[] = {"onnx", "graph", "gradient", "quantized", "planned", "loops", "llvm", "asm", "obj", "lib"};
 
 llvm::StringRef nibble::name(Emit emit) { return kEmitNames[static_cast<size_t>(emit)]; }
 
 std::optional<Emit> nibble::findEmit(llvm::StringRef name) {
   auto found = llvm::find(kEmitNames, name);
-  return found == std::end(kEmitNames) ? std::nullopt
-                                       : std::optional(static_cast<Emit>(found - kEmitNames));
+  return found == std::end(kEmitNames) ? std::nullopt : std::optional(static_cast<Emit>(found - kEmitNames));
 }
 
 std::string nibble::emitNames() { return llvm::join(llvm::ArrayRef(kEmitNames), ", "); }
@@ -57,14 +55,12 @@ static Room lastRoom(Emit emit) {
 
 /// After Quantize: what the step takes and hands out.
 static Status readSignature(ModuleOp module, StepLayout &layout) {
-  auto train = module.lookupSymbol<func::FuncOp>("train_step"),
-       eval = module.lookupSymbol<func::FuncOp>("eval_step");
+  auto train = module.lookupSymbol<func::FuncOp>("train_step"), eval = module.lookupSymbol<func::FuncOp>("eval_step");
   if (!train || !eval)
     return Status::error("internal: no @train_step or no @eval_step after room Quantize");
   if (train.getNumArguments() != 5 || eval.getNumArguments() != 3)
     return Status::error("the network has " + std::to_string(train.getNumArguments() - 4) +
-                         " inputs and can be trained with one: choose it with --input, the others "
-                         "must be constants");
+                         " inputs and can be trained with one: choose it with --input, the others must be constants");
   layout.input = dyn_cast<RankedTensorType>(train.getArgument(0).getType());
   layout.answer = dyn_cast<RankedTensorType>(train.getArgument(1).getType());
   layout.output = dyn_cast<RankedTensorType>(eval.getResultTypes().back());
@@ -106,8 +102,7 @@ static int64_t number(Operation *op, StringRef attribute) {
 
 /// After Schedule: sizes and offsets.
 static Status readLayout(ModuleOp module, StepLayout &layout, std::vector<Variable> &variables) {
-  auto train = module.lookupSymbol<func::FuncOp>("train_step"),
-       eval = module.lookupSymbol<func::FuncOp>("eval_step");
+  auto train = module.lookupSymbol<func::FuncOp>("train_step"), eval = module.lookupSymbol<func::FuncOp>("eval_step");
   auto offsets = module->getAttrOfType<DictionaryAttr>("nibble.state_layout");
   if (!train || !eval || !offsets)
     return Status::error("internal: no steps or no nibble.state_layout after room Schedule");
@@ -121,8 +116,7 @@ static Status readLayout(ModuleOp module, StepLayout &layout, std::vector<Variab
     auto offset = offsets.getAs<IntegerAttr>(op.getSymName());
     if (!offset)
       return Status::error("internal: no place in the state for '" + op.getSymName().str() + "'");
-    variables.push_back({op.getSymName().str(), op.getRole(), op.getTrainable(),
-                         cast<RankedTensorType>(op.getType()), offset.getInt(),
+    variables.push_back({op.getSymName().str(), op.getRole(), op.getTrainable(), cast<RankedTensorType>(op.getType()), offset.getInt(),
                          op.getOnnxName().str(), op.getLayout().str(), op.getValueAttr()});
   }
   return Status::success();
@@ -135,15 +129,12 @@ static Status readLayout(ModuleOp module, StepLayout &layout, std::vector<Variab
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double secondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
+double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 class Compilation {
 public:
   Compilation(const CompileOptions &options, Emit until, const CompileHooks &hooks)
-      : until(until), last(lastRoom(until)), hooks(hooks),
-        model(std::make_unique<CompiledModel>()) {
+      : until(until), last(lastRoom(until)), hooks(hooks), model(std::make_unique<CompiledModel>()) {
     model->options = options;
   }
 
@@ -185,8 +176,8 @@ private:
     if (status)
       status = look(room.room, diagnostics);
     if (status && hooks.progress) {
-      *hooks.progress << "[" << static_cast<int>(room.room) + 1 << "/" << rooms().size() << "] "
-                      << room.title << llvm::format(" (%.2f s)\n", secondsSince(start));
+      *hooks.progress << "[" << static_cast<int>(room.room) + 1 << "/" << rooms().size() << "] " << room.title
+                      << llvm::format(" (%.2f s)\n", secondsSince(start));
       hooks.progress->flush();
     }
     return status;
@@ -194,8 +185,7 @@ private:
 
   Status importModel(DiagnosticCollector &diagnostics) {
     ImportNotes notes;
-    model->module =
-        importOnnx(model->options.model, model->options.import, *model->context, &notes);
+    model->module = importOnnx(model->options.model, model->options.import, *model->context, &notes);
     model->notes = notes.notes;
     if (!model->module)
       return diagnostics.status(model->options.model + ": cannot be imported");
@@ -208,9 +198,8 @@ private:
     PassManager manager(model->context.get());
     if (hooks.configure && failed(hooks.configure(manager)))
       return Status::error("the command line's pass manager options do not fit together");
-    addRoom(manager, room.room,
-            {model->options.recipe, model->options.step, model->machine.target, model->threads,
-             model->options.leastWork, model->options.health, model->options.profile});
+    addRoom(manager, room.room, {model->options.recipe, model->options.step, model->machine.target, model->threads,
+                                 model->options.leastWork, model->options.health, model->options.profile});
     if (failed(manager.run(*model->module)))
       return diagnostics.status("room " + room.title.str() + " failed without a message");
     return Status::success();
@@ -269,8 +258,7 @@ unsigned nibble::resolvedThreads(const CompileOptions &options) {
   return options.threads ? options.threads : std::max(1u, std::thread::hardware_concurrency());
 }
 
-Result<std::unique_ptr<CompiledModel>> nibble::compile(const CompileOptions &options, Emit until,
-                                                       const CompileHooks &hooks) {
+Result<std::unique_ptr<CompiledModel>> nibble::compile(const CompileOptions &options, Emit until, const CompileHooks &hooks) {
   if (until < Emit::Obj || options.cacheFolder.empty() || options.profile)
     return Compilation(options, until, hooks).run();
   CompileCache cache(options.cacheFolder);

@@ -35,6 +35,4 @@ void DiagnosticCollector::take(Diagnostic &diagnostic) {
     errors += "\n  note: " + placeOf(note.getLocation()) + note.str();
 }
 
-Status DiagnosticCollector::status(const std::string &otherwise) const {
-  return Status::error(errors.empty() ? otherwise : errors);
-}
+Status DiagnosticCollector::status(const std::string &otherwise) const { return Status::error(errors.empty() ? otherwise : errors); }

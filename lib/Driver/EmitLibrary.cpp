@@ -59,8 +59,7 @@ static Status describeState(const CompiledModel &model, LibraryModel &library) {
     std::optional<ArrayRef<char>> initial = initialBytes(variable);
     if (!initial || !variable.type.getElementType().isIntOrFloat())
       return Status::error("internal: the initial value of '" + variable.name + "' cannot be read");
-    LibraryTensor tensor =
-        describe(variable.type, variable.name, train::stringifyRole(variable.role).data());
+    LibraryTensor tensor = describe(variable.type, variable.name, train::stringifyRole(variable.role).data());
     tensor.onnxName = variable.onnxName;
     tensor.layout = variable.layout;
     tensor.trained = variable.trainable;
@@ -120,25 +119,20 @@ static Status writeArtifactFile(CompiledModel &model, const std::string &path) {
     os << bytes;
     return llvm::Error::success();
   });
-  return error ? Status::error(path + ": cannot be written: " + llvm::toString(std::move(error)))
-               : Status::success();
+  return error ? Status::error(path + ": cannot be written: " + llvm::toString(std::move(error))) : Status::success();
 }
 
-Status nibble::emitLibrary(CompiledModel &model, const std::string &folder,
-                           const std::string &name) {
+Status nibble::emitLibrary(CompiledModel &model, const std::string &folder, const std::string &name) {
   if (model.options.import.insertNorm)
-    return Status::error("--emit=lib: the normalization of --insert-norm is set by nibble-train "
-                         "with the first batch; train with it, and compile "
+    return Status::error("--emit=lib: the normalization of --insert-norm is set by nibble-train with the first batch; train with it, and compile "
                          "the model.onnx that comes out");
   LibraryModel library = describe(model, name);
   for (const LibraryTensor *tensor : {&library.input, &library.answer, &library.output})
     if (tensor->shape.empty() || tensor->shape.front() != library.rows())
-      return Status::error(
-          "--emit=lib: the first dimension of inputs and output must be the batch");
+      return Status::error("--emit=lib: the first dimension of inputs and output must be the batch");
   if (Status status = describeState(model, library); !status)
     return status;
   if (llvm::Error error = writeLibrary(folder, library, model.machine, model.object))
     return Status::error(llvm::toString(std::move(error)));
-  return writeArtifactFile(model,
-                           (std::filesystem::path(folder) / (library.name + ".nibble")).string());
+  return writeArtifactFile(model, (std::filesystem::path(folder) / (library.name + ".nibble")).string());
 }

@@ -13,8 +13,7 @@ using Shape = std::vector<int64_t>;
 
 namespace {
 
-/// One step of a layout: a permutation (result dimension i is dimension numbers[i] of what it is
-/// applied to), or a shape.
+/// One step of a layout: a permutation (result dimension i is dimension numbers[i] of what it is applied to), or a shape.
 struct LayoutStep {
   bool isPermutation;
   Shape numbers;
@@ -69,8 +68,7 @@ Shape inverse(const Shape &permutation) {
   return result;
 }
 
-/// Undoes a layout. `root` is the initializer's shape in the file, whose element count may differ
-/// where the head is new.
+/// Undoes a layout. `root` is the initializer's shape in the file, whose element count may differ where the head is new.
 bool undoLayout(HostTensor &tensor, const std::vector<LayoutStep> &steps, const Shape &root) {
   std::vector<Shape> before{root}; // before[i] is the shape that step i is applied to
   for (const LayoutStep &step : steps) {
@@ -95,17 +93,15 @@ std::map<std::string, Shape> shapesOf(const importer::Graph &graph) {
   for (const auto &[name, tensor] : graph.initializers)
     shapes[name] = tensor->shape;
   for (const importer::Node &node : graph.nodes)
-    if (const importer::Attribute *value = node.op == "Constant" ? node.find("value") : nullptr;
-        value && value->tensor)
+    if (const importer::Attribute *value = node.op == "Constant" ? node.find("value") : nullptr; value && value->tensor)
       shapes[node.outputs.front()] = value->tensor->shape;
   return shapes;
 }
 
 } // namespace
 
-Status nibble::exportOnnx(const std::string &source, const std::string &target,
-                          const std::vector<Variable> &variables, const ReadVariable &read,
-                          const importer::WriteOptions &options) {
+Status nibble::exportOnnx(const std::string &source, const std::string &target, const std::vector<Variable> &variables,
+                          const ReadVariable &read, const importer::WriteOptions &options) {
   std::vector<importer::Problem> problems;
   std::unique_ptr<importer::OnnxFile> file = importer::OnnxFile::load(source, problems);
   if (!file)
@@ -125,8 +121,7 @@ Status nibble::exportOnnx(const std::string &source, const std::string &target,
     if (root == shapes.end())
       return Status::error(source + " has no initializer '" + variable.onnxName + "' any more");
     if (!parseLayout(variable.layout, steps) || !undoLayout(tensor, steps, root->second))
-      return Status::error("internal: the layout '" + variable.layout + "' of '" + variable.name +
-                           "' cannot be undone");
+      return Status::error("internal: the layout '" + variable.layout + "' of '" + variable.name + "' cannot be undone");
     if (tensor.shape != root->second)
       newShapes[variable.onnxName] = tensor.shape;
     values[variable.onnxName] = std::move(tensor.floats);
@@ -138,8 +133,7 @@ Status nibble::exportOnnx(const std::string &source, const std::string &target,
 std::vector<Variable> nibble::collectVariables(mlir::ModuleOp module) {
   std::vector<Variable> variables;
   for (auto op : module.getOps<train::VariableOp>())
-    variables.push_back({op.getSymName().str(), op.getRole(), op.getTrainable(),
-                         mlir::cast<mlir::RankedTensorType>(op.getType()), 0,
+    variables.push_back({op.getSymName().str(), op.getRole(), op.getTrainable(), mlir::cast<mlir::RankedTensorType>(op.getType()), 0,
                          op.getOnnxName().str(), op.getLayout().str(), op.getValueAttr()});
   return variables;
 }

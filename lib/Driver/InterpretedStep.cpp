@@ -161,8 +161,7 @@ Status InterpretedStep::evaluate(const runtime::Batch &batch, runtime::EvalResul
   return Status::success();
 }
 
-/// The elements, as a checkpoint names and stores them; nothing for kinds that variables do not
-/// have.
+/// The elements, as a checkpoint names and stores them; nothing for kinds that variables do not have.
 static std::optional<std::pair<runtime::DType, std::span<std::byte>>> elementsOf(Tensor<float> &t) {
   switch (t.kind) {
   case ElementKind::Real:
@@ -183,16 +182,14 @@ std::vector<runtime::StateView> InterpretedStep::state() {
   for (auto variable : module->getOps<train::VariableOp>()) {
     if (variable.getRole() == train::Role::Constant)
       continue;
-    // The store's values may be shared with those that a run handed out; what may be written
-    // through is the store's own.
+    // The store's values may be shared with those that a run handed out; what may be written through is the store's own.
     auto own = std::make_shared<Tensor>(store[variable.getSymName()]);
     store.set(variable.getSymName(), reference::TensorPtr<float>(own));
     auto elements = elementsOf(*own);
     if (!elements)
       return {};
-    views.push_back({variable.getSymName().str(), train::stringifyRole(variable.getRole()).str(),
-                     elements->first, std::vector<int64_t>(own->shape.begin(), own->shape.end()),
-                     elements->second});
+    views.push_back({variable.getSymName().str(), train::stringifyRole(variable.getRole()).str(), elements->first,
+                     std::vector<int64_t>(own->shape.begin(), own->shape.end()), elements->second});
   }
   return views;
 }

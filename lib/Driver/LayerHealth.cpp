@@ -40,9 +40,7 @@ HealthReport::HealthReport(const std::vector<std::string> &keys) {
 
 TensorHealth &HealthReport::tensorOf(const Slot &slot) {
   LayerHealth &layer = health[slot.layer];
-  return slot.tensor == Tensor::Input    ? *layer.input
-         : slot.tensor == Tensor::Weight ? *layer.weight
-                                         : layer;
+  return slot.tensor == Tensor::Input ? *layer.input : slot.tensor == Tensor::Weight ? *layer.weight : layer;
 }
 
 std::span<const LayerHealth> HealthReport::update(std::span<const float> numbers) {

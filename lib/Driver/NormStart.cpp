@@ -14,8 +14,7 @@ static DictionaryAttr insertedIn(ModuleOp module) {
   return norms ? norms : DictionaryAttr::get(module.getContext());
 }
 
-std::vector<importer::InsertedNorm> nibble::insertedNorms(ModuleOp module,
-                                                          const ReadVariable &read) {
+std::vector<importer::InsertedNorm> nibble::insertedNorms(ModuleOp module, const ReadVariable &read) {
   std::vector<importer::InsertedNorm> norms;
   auto nodes = module->getAttrOfType<DictionaryAttr>("nibble.onnx_nodes");
   for (NamedAttribute entry : insertedIn(module)) {
@@ -23,8 +22,7 @@ std::vector<importer::InsertedNorm> nibble::insertedNorms(ModuleOp module,
     if (auto node = nodes ? nodes.getAs<StringAttr>(entry.getName()) : StringAttr())
       norm.node = node.str();
     norm.name = entry.getName().str() + ".norm";
-    for (auto [i, symbol] :
-         llvm::enumerate(cast<ArrayAttr>(entry.getValue()).getAsValueRange<StringAttr>()))
+    for (auto [i, symbol] : llvm::enumerate(cast<ArrayAttr>(entry.getValue()).getAsValueRange<StringAttr>()))
       if (i < 4)
         norm.values[i] = read(symbol);
     norms.push_back(std::move(norm));
@@ -34,16 +32,14 @@ std::vector<importer::InsertedNorm> nibble::insertedNorms(ModuleOp module,
 
 static Result<std::unique_ptr<runtime::Step>> makeStep(const CompiledModel &model, bool interpret) {
   if (interpret) {
-    auto made =
-        InterpretedStep::create(OwningOpRef<ModuleOp>(ModuleOp(*model.quantized).clone()), 0);
+    auto made = InterpretedStep::create(OwningOpRef<ModuleOp>(ModuleOp(*model.quantized).clone()), 0);
     return made ? Result<std::unique_ptr<runtime::Step>>(std::move(*made)) : made.status();
   }
   auto made = CompiledStep::create(model, 0);
   return made ? Result<std::unique_ptr<runtime::Step>>(std::move(*made)) : made.status();
 }
 
-Status nibble::startInsertedNorms(const CompiledModel &model, bool interpret,
-                                  const runtime::Batch &batch, runtime::Step &step) {
+Status nibble::startInsertedNorms(const CompiledModel &model, bool interpret, const runtime::Batch &batch, runtime::Step &step) {
   DictionaryAttr norms = insertedIn(*model.quantized);
   if (norms.empty())
     return Status::success();
@@ -65,12 +61,10 @@ Status nibble::startInsertedNorms(const CompiledModel &model, bool interpret,
   std::vector<runtime::StateView> state = step.state();
   for (NamedAttribute entry : norms)
     for (StringRef symbol : cast<ArrayAttr>(entry.getValue()).getAsValueRange<StringAttr>()) {
-      auto to =
-          llvm::find_if(state, [&](const runtime::StateView &view) { return view.name == symbol; });
+      auto to = llvm::find_if(state, [&](const runtime::StateView &view) { return view.name == symbol; });
       auto from = found.find(symbol);
       if (to == state.end() || from == found.end() || to->bytes.size() != from->second.bytes.size())
-        return Status::error("internal: '" + symbol.str() +
-                             "' of an inserted normalization is in no state");
+        return Status::error("internal: '" + symbol.str() + "' of an inserted normalization is in no state");
       std::memcpy(to->bytes.data(), from->second.bytes.data(), to->bytes.size());
     }
   return Status::success();

@@ -1,8 +1,8 @@
 //===- QuantizedOperands.cpp - what evaluation multiplies, for a file ----------------===//
 //
 // A scale is a function of variables alone once ranges are set: weights' maxima or SAWB, learned
-// bounds, stored ranges. That part of @eval_step is copied into a function of its own, in which
-// what would look at the data (to set a range) looks at a zero instead, and run by the interpreter.
+// bounds, stored ranges. That part of @eval_step is copied into a function of its own, in which what
+// would look at the data (to set a range) looks at a zero instead, and run by the interpreter.
 //
 //===----------------------------------------------------------------------===//
 #include "nibble/Driver/QuantizedOperands.h"
@@ -28,12 +28,10 @@ class ScaleFunction {
 public:
   explicit ScaleFunction(ModuleOp module) : module(module), builder(module.getContext()) {
     builder.setInsertionPointToEnd(module.getBody());
-    function = func::FuncOp::create(builder, module.getLoc(), "nibble.scales",
-                                    builder.getFunctionType({}, {}));
+    function = func::FuncOp::create(builder, module.getLoc(), "nibble.scales", builder.getFunctionType({}, {}));
     builder.setInsertionPointToStart(function.addEntryBlock());
     auto type = RankedTensorType::get({1}, builder.getF32Type());
-    nothing =
-        arith::ConstantOp::create(builder, module.getLoc(), DenseElementsAttr::get(type, 0.0f));
+    nothing = arith::ConstantOp::create(builder, module.getLoc(), DenseElementsAttr::get(type, 0.0f));
   }
 
   /// The place of the value among the results. Its stored ranges and bounds are added to `ranges`.
@@ -44,17 +42,14 @@ public:
 
   FailureOr<reference::RunResult<float>> run(const ReadVariable &read) {
     func::ReturnOp::create(builder, module.getLoc(), results);
-    function.setFunctionType(
-        builder.getFunctionType({}, llvm::to_vector(TypeRange(ValueRange(results)))));
-    FailureOr<reference::VariableStore<float>> store =
-        reference::VariableStore<float>::fromModule(module);
+    function.setFunctionType(builder.getFunctionType({}, llvm::to_vector(TypeRange(ValueRange(results)))));
+    FailureOr<reference::VariableStore<float>> store = reference::VariableStore<float>::fromModule(module);
     if (failed(store))
       return failure();
     for (auto variable : module.getOps<train::VariableOp>()) {
       auto type = dyn_cast<RankedTensorType>(variable.getType());
       if (type && type.getElementType().isF32())
-        store->set(variable.getSymName(),
-                   reference::Tensor<float>::real(type.getShape(), read(variable.getSymName())));
+        store->set(variable.getSymName(), reference::Tensor<float>::real(type.getShape(), read(variable.getSymName())));
     }
     return reference::Interpreter<float>().run(function, {}, *store);
   }
@@ -104,11 +99,8 @@ void describeCodes(Site &site, float scale, int zeroPoint, std::optional<float> 
   o.scale = scale;
   o.zeroPoint = zeroPoint, o.low = quantize.getQmin(), o.high = quantize.getQmax();
   bool wide = isa<q4::Int8Type>(getElementTypeOrSelf(quantize.getCodes().getType()));
-  bool oneSided =
-      !wide && zeroPoint == numerics::kOneSided.zeroPoint && o.low == numerics::kOneSided.qmin;
-  o.codes = wide       ? QuantizedOperand::Codes::Int8
-            : oneSided ? QuantizedOperand::Codes::UInt4
-                       : QuantizedOperand::Codes::Int4;
+  bool oneSided = !wide && zeroPoint == numerics::kOneSided.zeroPoint && o.low == numerics::kOneSided.qmin;
+  o.codes = wide ? QuantizedOperand::Codes::Int8 : oneSided ? QuantizedOperand::Codes::UInt4 : QuantizedOperand::Codes::Int4;
   if (oneSided) // 0 … 15, as ONNX's type has it
     o.zeroPoint -= zeroPoint, o.low -= zeroPoint, o.high -= zeroPoint;
   bool symmetric = o.zeroPoint == 0 && o.low == -o.high;
@@ -128,8 +120,7 @@ public:
     auto eval = module.lookupSymbol<func::FuncOp>("eval_step");
     auto nodes = module->getAttrOfType<DictionaryAttr>("nibble.onnx_nodes");
     if (!eval || !nodes)
-      return Status::error(
-          "internal: no @eval_step, or no nibble.onnx_nodes, to read quantized layers off");
+      return Status::error("internal: no @eval_step, or no nibble.onnx_nodes, to read quantized layers off");
     for (auto op : eval.getOps<ContractionOpInterface>())
       if (isa<q4::Q4Dialect>(op->getDialect()))
         if (auto node = nodes.getAs<StringAttr>(op.getLayerName()))
@@ -167,12 +158,10 @@ private:
   }
 
   Status finish(Site &site, const reference::RunResult<float> &outcome) {
-    bool set = site.ranges.empty() ||
-               llvm::any_of(site.ranges, [&](StringRef name) { return read(name).front() != 0; });
+    bool set = site.ranges.empty() || llvm::any_of(site.ranges, [&](StringRef name) { return read(name).front() != 0; });
     if (!set)
       return Status::error("layer '" + site.layer +
-                           "' has no range for its activations yet: train, or score data once "
-                           "(--data), before exporting codes");
+                           "' has no range for its activations yet: train, or score data once (--data), before exporting codes");
     std::optional<float> bound;
     if (site.bound)
       bound = outcome.outputs[*site.bound].reals.front();
@@ -189,8 +178,7 @@ private:
 
 } // namespace
 
-Result<std::vector<QuantizedOperand>> nibble::quantizedOperands(ModuleOp quantized,
-                                                                const ReadVariable &read) {
+Result<std::vector<QuantizedOperand>> nibble::quantizedOperands(ModuleOp quantized, const ReadVariable &read) {
   OwningOpRef<ModuleOp> copy = quantized.clone();
   return Reader(*copy, read).run();
 }

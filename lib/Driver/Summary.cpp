@@ -33,17 +33,15 @@ void nibble::printMemory(const CompiledModel &model, llvm::raw_ostream &os) {
   for (const Variable &variable : model.variables)
     if (variable.trainable)
       parameters += variable.type.getNumElements();
-  os << (model.loadedFrom.empty() ? "compiled" : "loaded")
-     << llvm::format(" in %.2f s: ", model.seconds)
-     << size(static_cast<int64_t>(model.object.size())) << " for " << model.options.mcpu;
+  os << (model.loadedFrom.empty() ? "compiled" : "loaded") << llvm::format(" in %.2f s: ", model.seconds) << size(static_cast<int64_t>(model.object.size())) << " for "
+     << model.options.mcpu;
   if (model.options.mcpu != model.machine.target.name)
     os << " (" << model.machine.target.name << ")";
   os << ", " << model.threads << (model.threads == 1 ? " thread" : " threads");
   os << (model.loadedFrom.empty() ? "" : "; from " + model.loadedFrom) << "\n";
-  os << "memory: " << parameters << " trained numbers; state " << size(model.layout.stateBytes)
-     << "; arena " << size(model.layout.arenaBytes()) << " at the peak; " << size(model.saved.total)
-     << " (" << model.saved.total << ") live from forward into backward\n";
-  os << "weights: " << size(model.weightSize.asFloat) << " (" << model.weightSize.asFloat
-     << ") as the optimizer keeps them, " << size(model.weightSize.asRead) << " ("
-     << model.weightSize.asRead << ") as the forward products read them\n";
+  os << "memory: " << parameters << " trained numbers; state " << size(model.layout.stateBytes) << "; arena "
+     << size(model.layout.arenaBytes()) << " at the peak; " << size(model.saved.total) << " (" << model.saved.total
+     << ") live from forward into backward\n";
+  os << "weights: " << size(model.weightSize.asFloat) << " (" << model.weightSize.asFloat << ") as the optimizer keeps them, "
+     << size(model.weightSize.asRead) << " (" << model.weightSize.asRead << ") as the forward products read them\n";
 }

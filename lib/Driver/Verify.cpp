@@ -25,8 +25,7 @@ struct Candidate {
 
 std::string bits(float value) {
   std::string text;
-  llvm::raw_string_ostream(text) << llvm::format("%.9g (0x%08x)", value,
-                                                 std::bit_cast<uint32_t>(value));
+  llvm::raw_string_ostream(text) << llvm::format("%.9g (0x%08x)", value, std::bit_cast<uint32_t>(value));
   return text;
 }
 
@@ -35,23 +34,20 @@ bool same(float a, float b) { return std::bit_cast<uint32_t>(a) == std::bit_cast
 /// "", or where two runs of numbers differ first.
 std::string compare(std::span<const float> expected, std::span<const float> found) {
   if (expected.size() != found.size())
-    return std::to_string(expected.size()) + " elements expected, " + std::to_string(found.size()) +
-           " found";
+    return std::to_string(expected.size()) + " elements expected, " + std::to_string(found.size()) + " found";
   if (std::memcmp(expected.data(), found.data(), expected.size_bytes()) == 0)
     return "";
   size_t first = 0, count = 0;
   for (size_t i = expected.size(); i-- > 0;)
     if (!same(expected[i], found[i]))
       first = i, ++count;
-  return "element " + std::to_string(first) + " is " + bits(found[first]) +
-         ", the interpreter says " + bits(expected[first]) + "; " + std::to_string(count) + " of " +
-         std::to_string(expected.size()) + " differ";
+  return "element " + std::to_string(first) + " is " + bits(found[first]) + ", the interpreter says " + bits(expected[first]) + "; " +
+         std::to_string(count) + " of " + std::to_string(expected.size()) + " differ";
 }
 
 class Comparison {
 public:
-  Comparison(InterpretedStep &meaning, std::vector<Candidate> &candidates)
-      : meaning(meaning), candidates(candidates) {}
+  Comparison(InterpretedStep &meaning, std::vector<Candidate> &candidates) : meaning(meaning), candidates(candidates) {}
 
   Status train(const runtime::Batch &batch, double rate, int64_t step) {
     runtime::StepResult expected;
@@ -87,9 +83,8 @@ public:
       if (!what.empty())
         what = "the output: " + what;
       if (what.empty() && (expected.lossSum != found.lossSum || expected.correct != found.correct))
-        what = "loss sum " + bits(found.lossSum) + ", the interpreter says " +
-               bits(expected.lossSum) + "; right answers " + std::to_string(found.correct) +
-               " and " + std::to_string(expected.correct);
+        what = "loss sum " + bits(found.lossSum) + ", the interpreter says " + bits(expected.lossSum) + "; right answers " +
+               std::to_string(found.correct) + " and " + std::to_string(expected.correct);
       if (what.empty())
         what = compareVariables(candidate);
       if (!what.empty())
@@ -109,16 +104,13 @@ public:
   }
 
 private:
-  std::string compareStep(const runtime::StepResult &expected, const runtime::StepResult &found,
-                          const Candidate &candidate) {
+  std::string compareStep(const runtime::StepResult &expected, const runtime::StepResult &found, const Candidate &candidate) {
     if (expected.code != found.code)
-      return "the step ends with code " + std::to_string(int(found.code)) +
-             ", the interpreter's with " + std::to_string(int(expected.code));
+      return "the step ends with code " + std::to_string(int(found.code)) + ", the interpreter's with " + std::to_string(int(expected.code));
     if (!same(expected.loss, found.loss))
       return "the loss is " + bits(found.loss) + ", the interpreter says " + bits(expected.loss);
     if (expected.correct != found.correct)
-      return std::to_string(found.correct) + " right answers, the interpreter says " +
-             std::to_string(expected.correct);
+      return std::to_string(found.correct) + " right answers, the interpreter says " + std::to_string(expected.correct);
     if (expected.code == runtime::StepCode::Ok)
       if (std::string what = compareReport(candidate); !what.empty())
         return what;
@@ -132,8 +124,7 @@ private:
       if (expected == meaning.report().end())
         return "the interpreter reports no '" + keys[i] + "'";
       if (!same(expected->second, candidate.step->report()[i]))
-        return "report '" + keys[i] + "' is " + bits(candidate.step->report()[i]) +
-               ", the interpreter says " + bits(expected->second);
+        return "report '" + keys[i] + "' is " + bits(candidate.step->report()[i]) + ", the interpreter says " + bits(expected->second);
     }
     return "";
   }
@@ -143,8 +134,7 @@ private:
       std::span<const std::byte> found = candidate.step->variable(name);
       if (expected->kind != reference::ElementKind::Real)
         continue; // constants of other kinds; nothing writes them
-      std::string what = compare(expected->reals, {reinterpret_cast<const float *>(found.data()),
-                                                   found.size() / sizeof(float)});
+      std::string what = compare(expected->reals, {reinterpret_cast<const float *>(found.data()), found.size() / sizeof(float)});
       if (!what.empty())
         return "variable '" + name + "': " + what;
     }
@@ -157,8 +147,7 @@ private:
   int64_t nonFinite = 0;
 };
 
-Status makeCandidates(const CompileOptions &options, const VerifyOptions &verify,
-                      llvm::raw_ostream &os, const CompileHooks &hooks,
+Status makeCandidates(const CompileOptions &options, const VerifyOptions &verify, llvm::raw_ostream &os, const CompileHooks &hooks,
                       std::vector<Candidate> &candidates) {
   for (const std::string &cpu : verify.cpus)
     for (unsigned threads : verify.threads) {
@@ -169,8 +158,7 @@ Status makeCandidates(const CompileOptions &options, const VerifyOptions &verify
       llvm::Expected<Machine> machine = Machine::create(cpu);
       if (!machine)
         return Status::error(llvm::toString(machine.takeError()));
-      std::string name =
-          cpu + ", " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
+      std::string name = cpu + ", " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
       if (!machine->runsOnHost) {
         os << name << ": left out, this processor cannot run it\n";
         continue;
@@ -183,20 +171,17 @@ Status makeCandidates(const CompileOptions &options, const VerifyOptions &verify
         return step.status();
       candidates.push_back({name, std::move(*model), std::move(*step), ""});
     }
-  return candidates.empty() ? Status::error("--verify: there is no program to compare")
-                            : Status::success();
+  return candidates.empty() ? Status::error("--verify: there is no program to compare") : Status::success();
 }
 
 } // namespace
 
-Status nibble::verifyBits(const CompileOptions &options, const VerifyOptions &verify,
-                          llvm::raw_ostream &os, const CompileHooks &hooks) {
+Status nibble::verifyBits(const CompileOptions &options, const VerifyOptions &verify, llvm::raw_ostream &os, const CompileHooks &hooks) {
   std::vector<Candidate> candidates;
   if (Status status = makeCandidates(options, verify, os, hooks, candidates); !status)
     return status;
   CompiledModel &model = *candidates.front().model;
-  auto meaning = InterpretedStep::create(
-      mlir::OwningOpRef<mlir::ModuleOp>(model.quantized->clone()), verify.seed);
+  auto meaning = InterpretedStep::create(mlir::OwningOpRef<mlir::ModuleOp>(model.quantized->clone()), verify.seed);
   if (!meaning)
     return meaning.status();
 
@@ -210,16 +195,14 @@ Status nibble::verifyBits(const CompileOptions &options, const VerifyOptions &ve
     if (Status status = comparison.train(data.next(rows), verify.learningRate, step); !status)
       return status;
     if (step == verify.steps / 2 || step + 1 == verify.steps)
-      if (Status status = comparison.evaluate(data.next(std::max<int64_t>(1, rows - 1)), step + 1);
-          !status)
+      if (Status status = comparison.evaluate(data.next(std::max<int64_t>(1, rows - 1)), step + 1); !status)
         return status;
   }
 
   std::string wrong;
   for (const Candidate &candidate : candidates) {
     if (candidate.difference.empty())
-      os << candidate.name << ": " << verify.steps << " steps, every bit equals the interpreter's ("
-         << comparison.summary() << ")\n";
+      os << candidate.name << ": " << verify.steps << " steps, every bit equals the interpreter's (" << comparison.summary() << ")\n";
     else
       wrong += (wrong.empty() ? "" : "\n") + candidate.name + ": " + candidate.difference;
   }

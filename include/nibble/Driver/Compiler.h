@@ -1,7 +1,7 @@
 //===- Compiler.h - from an ONNX file to object bytes ---------------*- C++ -*-===//
 //
-// The rooms in order, with their options in one struct and what a person wants to know afterwards
-// in another. Tools, tests and Python come in through here.
+// The rooms in order, with their options in one struct and what a person wants to know afterwards in another. Tools, tests and
+// Python come in through here.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -46,8 +46,8 @@ struct CompileOptions {
 /// The number of threads that options.threads stands for.
 unsigned resolvedThreads(const CompileOptions &options);
 
-/// What can be asked for, in the order in which it is made. `Onnx` is the file with the initial
-/// weights, `Llvm` optimized LLVM IR, `Lib` a folder with a library (EmitLibrary.h).
+/// What can be asked for, in the order in which it is made. `Onnx` is the file with the initial weights, `Llvm` optimized LLVM IR,
+/// `Lib` a folder with a library (EmitLibrary.h).
 enum class Emit { Onnx, Graph, Gradient, Quantized, Planned, Loops, Llvm, Asm, Obj, Lib };
 /// "onnx", "graph", …
 llvm::StringRef name(Emit emit);
@@ -136,14 +136,12 @@ struct CompiledModel {
   ObjectBytes object;
   /// Time to compile, or to load.
   double seconds = 0;
-  /// The file that the program was read from instead of being compiled; empty where it was
-  /// compiled. `module` is null then.
+  /// The file that the program was read from instead of being compiled; empty where it was compiled. `module` is null then.
   std::string loadedFrom;
 };
 
-/// Takes the file through the rooms until `until` is made. The error holds every diagnostic, a line
-/// each.
-Result<std::unique_ptr<CompiledModel>>
-compile(const CompileOptions &options, Emit until = Emit::Obj, const CompileHooks &hooks = {});
+/// Takes the file through the rooms until `until` is made. The error holds every diagnostic, a line each.
+Result<std::unique_ptr<CompiledModel>> compile(const CompileOptions &options, Emit until = Emit::Obj,
+                                               const CompileHooks &hooks = {});
 
 } // namespace nibble

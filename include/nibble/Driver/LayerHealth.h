@@ -9,8 +9,8 @@
 namespace nibble {
 
 /// Picks what a trainer watches out of the numbers of train.report, whose keys are
-/// LAYER/TENSOR/MEASURE: of each layer whose output_gradient is quantized the measures of it, and
-/// of its input and weight where they are. A layer's name may hold slashes itself.
+/// LAYER/TENSOR/MEASURE: of each layer whose output_gradient is quantized the measures of it, and of
+/// its input and weight where they are. A layer's name may hold slashes itself.
 class HealthReport {
 public:
   HealthReport() = default;

@@ -1,8 +1,7 @@
 //===- Options.h - every option of every tool, once -----------------*- C++ -*-===//
 //
-// One table: name, what it takes, help, how it is set. Command lines are made from it
-// (CommandLine.h). How a value is parsed is said where the option's struct lives (Recipe.h,
-// StepOptions.h, TrainOptions.h, Import.h).
+// One table: name, what it takes, help, how it is set. Command lines are made from it (CommandLine.h). How a value is parsed is
+// said where the option's struct lives (Recipe.h, StepOptions.h, TrainOptions.h, Import.h).
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -23,8 +22,7 @@ namespace nibble {
 struct ToolOptions {
   CompileOptions compile;
   runtime::TrainOptions train;
-  /// nibble-train: folder of the trained model. nibble-compile: file of what is emitted ("":
-  /// standard output, or nothing for an object).
+  /// nibble-train: folder of the trained model. nibble-compile: file of what is emitted ("": standard output, or nothing for an object).
   std::string out;
   /// A checkpoint, or the output folder of a run: write its files, train nothing.
   std::string exportFrom;

@@ -9,8 +9,7 @@ namespace nibble {
 void printNotes(const CompiledModel &model, llvm::raw_ostream &os);
 /// The table of products; empty where Quantize did not run.
 void printPrecision(const CompiledModel &model, llvm::raw_ostream &os);
-/// Time of compilation, size and processor of the code; state, arena (peak), and what lives from
-/// forward into backward, in bytes.
+/// Time of compilation, size and processor of the code; state, arena (peak), and what lives from forward into backward, in bytes.
 void printMemory(const CompiledModel &model, llvm::raw_ostream &os);
 
 } // namespace nibble

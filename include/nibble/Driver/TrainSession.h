@@ -13,10 +13,8 @@ struct TrainOutcome {
   int signal = 0;
 };
 
-/// Reads the data, compiles, trains (or goes on, or only scores), and writes checkpoints and
-/// DIR/model.onnx. What a person should see goes to `os` as plain lines, progress to standard
-/// error.
-Status runTraining(const ToolOptions &options, const CompileHooks &hooks, llvm::raw_ostream &os,
-                   TrainOutcome &outcome);
+/// Reads the data, compiles, trains (or goes on, or only scores), and writes checkpoints and DIR/model.onnx. What a person should see
+/// goes to `os` as plain lines, progress to standard error.
+Status runTraining(const ToolOptions &options, const CompileHooks &hooks, llvm::raw_ostream &os, TrainOutcome &outcome);
 
 } // namespace nibble
