@@ -220,3 +220,27 @@ void contraction::zip(Emit &e, int64_t tuple, Value source, Value base, int64_t 
     });
   });
 }
+
+void contraction::zipBlocks(Emit &e, int64_t tuple, const PadSpec &maps, int64_t width,
+                            int64_t unitsInTarget, Value source, Value base, Value units,
+                            Value target) {
+  int64_t image = maps.height * maps.width * maps.channels, pixel = width * tuple;
+  int64_t unit = maps.paddedHeight * maps.paddedWidth * pixel, block = unitsInTarget * unit;
+  auto type = vectorOf(source, width);
+  e.parallel({units, e.index(maps.height)}, sizeOf(target) / 16, [&](ValueRange ids) {
+    Value from = e.add(base, e.add(e.mul(ids[0], tuple * image),
+                                   e.mul(ids[1], maps.width * maps.channels)));
+    Value toRow = e.add(e.mul(e.add(ids[1], maps.top), maps.paddedWidth), maps.left);
+    Value to = e.add(e.mul(ids[0], unit), e.mul(toRow, pixel));
+    e.loop(e.index(0), e.index(maps.width), 1, [&](Value w) {
+      Value pixelFrom = e.add(from, e.mul(w, maps.channels)), pixelTo = e.add(to, e.mul(w, pixel));
+      e.loop(e.index(0), e.index(maps.channels / width), 1, [&](Value b) {
+        Value at = e.add(pixelFrom, e.mul(b, width));
+        SmallVector<Value> terms;
+        for (int64_t term = 0; term < tuple; ++term)
+          terms.push_back(loadVector(e, type, source, e.add(at, term * image)));
+        storeVector(e, interleave(e, terms), target, e.add(pixelTo, e.mul(b, block)));
+      });
+    });
+  });
+}

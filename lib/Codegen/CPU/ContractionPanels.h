@@ -40,4 +40,10 @@ void packStarts(Emit &e, const PackSpec &spec, const DotUnit &unit, Value panel,
 void zip(Emit &e, int64_t tuple, Value source, Value base, int64_t unit, int64_t distance,
          Value units, int64_t count, Value target);
 
+/// Panels of feature maps whose border stands already, blocks of `width` channels apart:
+/// target[block][unit][h + top][w + left][width][tuple] = the elements (n, h, w, c) of the images
+/// n = tuple·unit ... of the source, which begin at `base`.
+void zipBlocks(Emit &e, int64_t tuple, const PadSpec &maps, int64_t width, int64_t unitsInTarget,
+               Value source, Value base, Value units, Value target);
+
 } // namespace nibble::contraction

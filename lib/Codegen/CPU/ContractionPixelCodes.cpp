@@ -56,30 +56,39 @@ static void planRows(PixelCodesPlan &plan) {
   p.rows.append(tiles, {r.tileElements(), kTile * outRow});
   p.rows.append(std::min(kTile, groupRows), {tuple, outRow});
   p.aStep = kTile * tuple;
+  p.rowElements = r.tileElements() / kTile;
 }
 
-/// Columns of convolutions: [unit][row][column][channel][terms], in which every tap is an address.
+/// Columns of convolutions, in which every tap is an address: [unit][row][column][channel][terms], or
+/// [block of channels][unit][row][column][channel in the block][terms], which keeps what a tile of
+/// columns reads together.
 static void planColumns(PixelCodesPlan &plan) {
   const nn::ConvShape &s = plan.p.s;
   CodeProduct &p = plan.product;
   int64_t tuple = plan.unit->tuple;
-  int64_t pixel = s.channels * tuple, row = plan.pad.paddedWidth * pixel;
   int64_t channels = s.channels / s.groups, groupRows = s.outChannels / s.groups;
   // The columns of a tile run over (kernel column, channel) where these are contiguous.
-  bool merged = s.groups == 1 && s.dilationW == 1;
+  bool merged = !plan.blocked && s.groups == 1 && s.dilationW == 1;
   chooseTile(p, merged ? s.kernelWidth * channels : channels);
+  int64_t pixel = (plan.blocked ? p.tileColumns : s.channels) * tuple;
+  int64_t row = plan.pad.paddedWidth * pixel, unit = plan.pad.paddedHeight * row;
+  int64_t block = plan.units() * unit;
+  int64_t tiles = llvm::divideCeil(p.blockColumns, p.tileColumns);
   int64_t groupTiles = llvm::divideCeil(groupRows, plan.rows.tileColumns);
   int64_t groupOut = groupRows * s.kernelHeight * s.kernelWidth * channels;
-  p.columns.append(s.groups, {groupTiles * plan.rows.tileElements(), channels * tuple, groupOut, 0,
+  p.columns.append(s.groups, {groupTiles * plan.rows.tileElements(),
+                              plan.blocked ? tiles * block : channels * tuple, groupOut, 0,
                               groupTiles * plan.rows.tileColumns});
+  if (plan.blocked)
+    p.columns.append(tiles, {0, block, p.tileColumns, p.tileColumns, 0});
   p.columns.append(s.kernelHeight, {0, s.dilationH * row, s.kernelWidth * channels, 0, 0});
   if (!merged)
     p.columns.append(s.kernelWidth, {0, s.dilationW * pixel, channels, 0, 0});
-  p.columns.append(llvm::divideCeil(p.blockColumns, p.tileColumns),
-                   {0, p.tupleElements(), p.tileColumns, p.tileColumns, 0});
+  if (!plan.blocked)
+    p.columns.append(tiles, {0, p.tupleElements(), p.tileColumns, p.tileColumns, 0});
   p.bStep = (plan.mode == PixelCodesPlan::Images ? 1 : tuple) * s.strideW * pixel;
   int64_t rowSegment = plan.rows.segmentElements();
-  p.segments.append(plan.units(), {s.outHeight * rowSegment, tuple * plan.paddedImage()});
+  p.segments.append(plan.units(), {s.outHeight * rowSegment, unit});
   p.segments.append(s.outHeight, {rowSegment, s.strideH * row});
 }
 
@@ -115,13 +124,16 @@ static void planGroup(PixelCodesPlan &plan) {
   int64_t paddedHeight = s.height + s.padTop + s.padBottom;
   int64_t paddedWidth = s.width + s.padLeft + s.padRight;
   plan.pad = {s.height, s.width, s.channels, paddedHeight, paddedWidth, s.padTop, s.padLeft};
-  int64_t padded = plan.paddedImage();
-  int64_t elements =
-      plan.columnImage() + (plan.padded ? padded : 0) + padded + 2 * plan.rowImage();
+  int64_t width = plan.unit->lanes() * plan.unit->vectors;
+  plan.blocked =
+      plan.mode == PixelCodesPlan::Images && (s.channels / s.groups) % width == 0;
+  int64_t padded = plan.paddedImage(), copy = plan.padded && !plan.blocked ? padded : 0;
+  int64_t elements = plan.columnImage() + copy + padded + 2 * plan.rowImage();
   // Every pass but the first reads and writes the sums again, so passes are larger than the window
-  // products'.
+  // products', and of one size.
   int64_t bytes = plan.unit->elementBytes() * elements;
-  plan.group = std::clamp<int64_t>(2 * kGroupBytes / bytes, 1, s.batch);
+  int64_t most = std::clamp<int64_t>(3 * kGroupBytes / bytes, 1, s.batch);
+  plan.group = llvm::divideCeil(s.batch, llvm::divideCeil(s.batch, most));
   plan.group = llvm::alignTo(plan.group, plan.unitImages());
   plan.slack = (plan.unit->tuple - 1) * s.strideW * s.channels + 128;
 }
@@ -133,7 +145,7 @@ static void planScratch(PixelCodesPlan &plan) {
   plan.rowsFlat = scratch.reserve(bytes * plan.rowsFlatElements());
   plan.rowsPanel = scratch.reserve(bytes * plan.rowsPanelElements());
   plan.columnsFlat = scratch.reserve(bytes * plan.columnsFlatElements());
-  plan.columnsPadded = plan.padded ? scratch.reserve(bytes * plan.columnsPaddedElements()) : 0;
+  plan.columnsPadded = plan.padded && !plan.blocked ? scratch.reserve(bytes * plan.columnsPaddedElements()) : 0;
   plan.columnsPanel = scratch.reserve(bytes * plan.columnsPanelElements());
   plan.sums = plan.epilogue == Epilogue::AddI64 ? scratch.reserve(8 * plan.results()) : 0;
 }
@@ -237,6 +249,9 @@ struct PixelCodes {
       return pack(e, plan.columns, flat, offset, count, terms, panel);
     }
     decodeColumns(e.mul(count, plan.columnImage()));
+    if (plan.blocked)
+      return zipBlocks(e, plan.unit->tuple, plan.pad, plan.product.tileColumns, plan.units(), flat,
+                       offset, units, panel);
     if (plan.padded) {
       Value padded = e.view(plan.columnsPadded, plan.columnsPaddedElements(), columnType);
       pad(e, plan.pad, flat, offset, count, padded);
@@ -256,7 +271,8 @@ struct PixelCodes {
     emitTables(e, plan.product);
     if (plan.padded) {
       int64_t elements = plan.group * plan.paddedImage();
-      fill(e, e.view(plan.columnsPadded, elements, columnType), elements,
+      fill(e, e.view(plan.blocked ? plan.columnsPanel : plan.columnsPadded, elements, columnType),
+           elements,
            zeroElement(e, columns.format, plan.columnForm(), columnsZero));
     }
     Value output = e.flat(buffers.output, llvm::alignTo(plan.results(), 32)), sums = output;

@@ -64,6 +64,7 @@ struct PixelCodesPlan {
   PackSpec rows, columns; // columns: of matrix products
   PadSpec pad;
   bool padded;
+  bool blocked;  // columns of images: a panel for each block of channels
   int64_t group; // images a pass; whole tuples in the mode Images
   Epilogue epilogue;
   int64_t rowsFlat, rowsPanel, columnsFlat, columnsPadded, columnsPanel, sums, slack;

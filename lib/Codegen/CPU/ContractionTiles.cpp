@@ -49,11 +49,15 @@ void contraction::emitTables(Emit &e, const CodeProduct &p) {
   emitTable(e, p.segments, p.segTable, p.segments.count());
 }
 
-/// Rows that one task takes through one tile of columns: their part of `a` stays in the cache while
-/// the panel streams.
-static int64_t rowsATask(const CodeProduct &p, int64_t tileRows) {
-  int64_t rows = 65536 / std::max<int64_t>(1, p.terms());
-  return llvm::alignTo(std::clamp<int64_t>(rows, 32, 1024), tileRows);
+/// Rows that one task takes through one tile of columns. Their part of `a` stays in the second-level
+/// cache while the panels pass, each of them once a task; and there are tasks enough for threads.
+static int64_t rowsATask(const CodeProduct &p) {
+  constexpr int64_t kCacheBytes = 256 << 10, kTasks = 16, kLeastRows = 64;
+  int64_t rows = p.rows.count(), bytes = std::max<int64_t>(1, p.rowElements) * p.unit->elementBytes();
+  int64_t chunks = llvm::divideCeil(rows, std::max<int64_t>(kLeastRows, kCacheBytes / bytes));
+  int64_t wanted = llvm::divideCeil(kTasks, p.columns.count());
+  chunks = std::max(chunks, std::min(wanted, rows / kLeastRows));
+  return llvm::alignTo(llvm::divideCeil(rows, std::max<int64_t>(1, chunks)), p.unit->rows);
 }
 
 namespace {
@@ -109,7 +113,7 @@ void contraction::emitTiles(Emit &e, const CodeProduct &p, Value a, Value b, Val
   call.tuples = e.i64(p.tuples), call.aStep = e.i64(p.aStep), call.bStep = e.i64(p.bStep);
   call.scale = scale;
   Value starts = p.start == Start::Zero ? a : e.pointer(e.view(p.starts, 1, i32));
-  int64_t task = rowsATask(p, p.unit->rows);
+  int64_t task = rowsATask(p);
   int64_t multiplyAdds = p.rows.count() * p.columns.count() * p.tileColumns * p.terms();
   e.parallel({e.ceilDiv(rowCount, task), e.index(p.columns.count())}, multiplyAdds / 128,
              [&](ValueRange ids) {

@@ -15,6 +15,7 @@ struct CodeProduct {
   IndexMap columns;  // tile of columns -> (a, b, out, first column within its block, start)
   int64_t tuples = 0, aStep = 0, bStep = 0;
   int64_t vectors = 1, tileColumns = 0, blockColumns = 0;
+  int64_t rowElements = 0;            // of `a` that a row reads and the rows before it did not
   int64_t termsASegment = 0;          // true terms (zero padding excluded) of a segment, at most
   int64_t maxSegments = 0;            // whose sums fit 32 bits
   int64_t rowTable = 0, segTable = 0; // scratch offsets

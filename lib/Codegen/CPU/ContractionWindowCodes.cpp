@@ -67,6 +67,7 @@ struct ClassPlanner {
     CodeProduct &p = c.product;
     int64_t inRow = (h.inFirst + plan.pad.top) * row + (x.inFirst + plan.pad.left) * pixel;
     p.rows.base = {empty ? 0 : inRow, (h.outFirst * w.outWidth + x.outFirst) * w.outChannels};
+    p.rowElements = image / std::max<int64_t>(1, h.pixels * x.pixels);
     p.rows.append(plan.group, {image, w.outImage()});
     p.rows.append(h.pixels, {empty ? 0 : h.inStep * row, h.outStep * w.outWidth * w.outChannels});
     p.rows.append(x.pixels, {empty ? 0 : x.inStep * pixel, x.outStep * w.outChannels});

@@ -44,8 +44,21 @@ static bool same(float x, float y) {
   return memcmp(&x, &y, 4) == 0 || (std::isnan(x) && std::isnan(y));
 }
 
-static void checkCases(const std::vector<Case> &cases, const std::string &name,
-                       bool threads = false) {
+static void checkRun(Compiled &compiled, size_t number, const Case &c, Inputs &in,
+                     const std::string &name) {
+  std::vector<float> expected = naive(c, in), actual = compiled.run(number, c, in);
+  size_t wrong = 0, first = 0;
+  for (size_t j = 0; j < expected.size(); ++j)
+    if (!same(expected[j], actual[j]) && wrong++ == 0)
+      first = j;
+  EXPECT_EQ(wrong, 0u) << name << ": " << c.text() << ": " << wrong << " of " << expected.size()
+                       << " differ, first at " << first << ": " << actual[first] << " instead of "
+                       << expected[first];
+}
+
+/// `extremes`: each case with random codes of these kinds, instead of its own.
+static void checkCases(std::vector<Case> cases, const std::string &name, bool threads = false,
+                       std::vector<Case::Extreme> extremes = {}) {
   CpuTarget target = *CpuTarget::parse(name);
   if (!target.runsOnHost())
     GTEST_SKIP() << "this processor has no " << name;
@@ -53,16 +66,14 @@ static void checkCases(const std::vector<Case> &cases, const std::string &name,
   ASSERT_TRUE(compiled);
   std::mt19937 random(7);
   for (size_t i = 0; i < cases.size(); ++i) {
-    const Case &c = cases[i];
-    Inputs in = makeInputs(c, random);
-    std::vector<float> expected = naive(c, in), actual = compiled->run(i, c, in);
-    size_t wrong = 0, first = 0;
-    for (size_t j = 0; j < expected.size(); ++j)
-      if (!same(expected[j], actual[j]) && wrong++ == 0)
-        first = j;
-    EXPECT_EQ(wrong, 0u) << name << ": " << c.text() << ": " << wrong << " of " << expected.size()
-                         << " differ, first at " << first << ": " << actual[first] << " instead of "
-                         << expected[first];
+    Case &c = cases[i];
+    size_t runs = extremes.empty() ? 1 : extremes.size();
+    for (size_t run = 0; run < runs; ++run) {
+      if (!extremes.empty())
+        c.extreme = extremes[run];
+      Inputs in = makeInputs(c, random);
+      checkRun(*compiled, i, c, in, name);
+    }
   }
 }
 
@@ -116,32 +127,32 @@ static std::vector<Case> windows(std::initializer_list<std::pair<Kind, Kind>> ki
 
 TEST_P(Contraction, ConvolutionsOfCodes) {
   checkCases(windows({{Kind::Int4Zero, Kind::Log4}, {Kind::Log2, Kind::Int8}}), GetParam());
-  checkCases(windows({{Kind::Int8, Kind::Int4Zero}, {Kind::Int4Zero, Kind::Log2}}), GetParam());
 }
 
-/// Every pair of formats at its largest sums; bytes up to the last length that 32 bits hold. (With
-/// one operand unsigned the sums pass 2^32 on the way: they are right modulo 2^32, and so at the end.)
+/// Formats that fit bytes, on a unit of quads.
+TEST(ContractionQuads, Convolutions) {
+  checkCases(windows({{Kind::Int8, Kind::Int4Zero}, {Kind::Int4Zero, Kind::Log2}}), "avx512vnni");
+}
+
+/// Formats at their largest sums, and bytes around the last length that 32 bits hold. (With one
+/// operand unsigned the sums of quads pass 2^31 on the way: they are right modulo 2^32, and so at
+/// the end.)
 TEST_P(Contraction, LargestSums) {
   using V = std::vector<int64_t>;
   std::vector<Case> cases;
-  const Kind kinds[] = {Kind::Int4, Kind::Int4Zero, Kind::Int8, Kind::Log2};
-  for (Kind left : kinds)
-    for (Kind right : kinds)
-      for (auto extreme : {Case::Largest, Case::Smallest, Case::Either}) {
-        cases.push_back(matmul(left, right, 9, 7, 1003, false, true));
-        cases.push_back(matmul(left, right, 9, 7, 1003, true, false));
-        for (auto op : {Case::Forward, Case::InputGrad, Case::WeightGrad})
-          cases.push_back(
-              conv(op, left, right, V{5, 6, 5, 3}, 5, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}));
-        for (size_t i = cases.size() - 5; i < cases.size(); ++i)
-          cases[i].extreme = extreme;
-      }
+  const std::pair<Kind, Kind> kinds[] = {
+      {Kind::Int4, Kind::Int4Zero}, {Kind::Int4Zero, Kind::Int4}, {Kind::Int8, Kind::Int8},
+      {Kind::Log2, Kind::Int4Zero}, {Kind::Int4Zero, Kind::Log2}, {Kind::Log2, Kind::Int8}};
+  for (auto [left, right] : kinds) {
+    cases.push_back(matmul(left, right, 9, 7, 1003, false, true));
+    cases.push_back(matmul(left, right, 9, 7, 1003, true, false));
+    for (auto op : {Case::Forward, Case::InputGrad, Case::WeightGrad})
+      cases.push_back(conv(op, left, right, V{5, 6, 5, 3}, 5, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}));
+  }
   for (int64_t k : {133144, 133145, 133147})
-    for (bool transposed : {false, true}) {
+    for (bool transposed : {false, true})
       cases.push_back(matmul(Kind::Int8, Kind::Int8, 2, 3, k, transposed, !transposed));
-      cases.back().extreme = Case::Largest;
-    }
-  checkCases(cases, GetParam());
+  checkCases(cases, GetParam(), /*threads=*/false, {Case::Largest, Case::Smallest, Case::Either});
 }
 
 /// Contractions longer than 32-bit sums hold, with every code at its largest: split sums meet the
