@@ -1,7 +1,8 @@
 //===- Products.cpp - speed of generated products and of the machine ------------===//
 //
-// Runs products of codes as the code generator emits them, whole: packed codes in, decoding, panels, float
-// results out. Prints a JSON line for each, with the machine's own peaks measured right before and after it.
+// Runs products of codes as the code generator emits them, whole: packed codes in, decoding,
+// panels, float results out. Prints a JSON line for each, with the machine's own peaks measured
+// right before and after it.
 //
 //   nibble-products [--cpu NAME] [--filter TEXT] [--seconds S]
 //
@@ -26,7 +27,8 @@ struct Named {
   int64_t multiplyAdds;
 };
 
-/// The recipes' operands: weights and activations of four bits, gradients of radix 2 (bytes) or radix 4.
+/// The recipes' operands: weights and activations of four bits, gradients of radix 2 (bytes) or
+/// radix 4.
 struct Formats {
   const char *name;
   Kind gradient;
@@ -34,9 +36,11 @@ struct Formats {
 const Formats kFormats[] = {{"luq", Kind::Log2}, {"ibm", Kind::Log4}};
 
 /// The three products of rows x in -> out.
-void addMatrix(std::vector<Named> &list, const Formats &formats, int64_t rows, int64_t in, int64_t out) {
+void addMatrix(std::vector<Named> &list, const Formats &formats, int64_t rows, int64_t in,
+               int64_t out) {
   std::string shape = std::to_string(rows) + "x" + std::to_string(in) + "->" + std::to_string(out);
-  auto add = [&](const char *name, Kind left, Kind right, int64_t m, int64_t n, int64_t k, bool ta, bool tb) {
+  auto add = [&](const char *name, Kind left, Kind right, int64_t m, int64_t n, int64_t k, bool ta,
+                 bool tb) {
     Case c;
     c.left = left, c.right = right, c.m = m, c.n = n, c.k = k, c.transposeA = ta, c.transposeB = tb;
     list.push_back({std::string(formats.name) + " " + shape + " " + name, c, m * n * k});
@@ -47,14 +51,16 @@ void addMatrix(std::vector<Named> &list, const Formats &formats, int64_t rows, i
 }
 
 /// The three products of a 3x3 convolution that keeps size and channels.
-void addConvolution(std::vector<Named> &list, const Formats &formats, int64_t batch, int64_t size, int64_t channels) {
-  std::string shape = "3x3 " + std::to_string(size) + "^2x" + std::to_string(channels) + " b" + std::to_string(batch);
+void addConvolution(std::vector<Named> &list, const Formats &formats, int64_t batch, int64_t size,
+                    int64_t channels) {
+  std::string shape = "3x3 " + std::to_string(size) + "^2x" + std::to_string(channels) + " b" +
+                      std::to_string(batch);
   auto add = [&](const char *name, Case::Op op, Kind left, Kind right) {
     Case c;
     c.op = op, c.left = left, c.right = right, c.batch = batch, c.height = c.width = size;
     c.channels = c.outChannels = channels, c.kernelH = c.kernelW = 3, c.pads = {1, 1, 1, 1};
-    list.push_back(
-        {std::string(formats.name) + " " + shape + " " + name, c, batch * size * size * 9 * channels * channels});
+    list.push_back({std::string(formats.name) + " " + shape + " " + name, c,
+                    batch * size * size * 9 * channels * channels});
   };
   add("forward", Case::Forward, Kind::Int4Zero, Kind::Int4);
   add("dX", Case::InputGrad, formats.gradient, Kind::Int4);
@@ -64,9 +70,9 @@ void addConvolution(std::vector<Named> &list, const Formats &formats, int64_t ba
 std::vector<Named> products() {
   std::vector<Named> list;
   for (const Formats &formats : kFormats) {
-    const int64_t matrices[][3] = {{1024, 1024, 1024}, {128, 784, 1024},   {128, 1024, 1024},
-                                   {2048, 384, 384},   {2048, 384, 1152},  {2048, 384, 1536},
-                                   {2048, 1536, 384},  {700, 650, 2600},   {700, 650, 10000},
+    const int64_t matrices[][3] = {{1024, 1024, 1024}, {128, 784, 1024},  {128, 1024, 1024},
+                                   {2048, 384, 384},   {2048, 384, 1152}, {2048, 384, 1536},
+                                   {2048, 1536, 384},  {700, 650, 2600},  {700, 650, 10000},
                                    {20, 650, 2600}};
     for (auto [rows, in, out] : matrices)
       addMatrix(list, formats, rows, in, out);
@@ -77,18 +83,21 @@ std::vector<Named> products() {
   return list;
 }
 
-void print(const Named &named, const std::string &cpu, const std::vector<double> &times, const Peaks &peaks) {
+void print(const Named &named, const std::string &cpu, const std::vector<double> &times,
+           const Peaks &peaks) {
   double median = times[times.size() / 2], operations = 2.0 * double(named.multiplyAdds);
   auto rate = [&](double seconds) { return operations / seconds / 1e9; };
   std::ostringstream line;
   line.precision(4);
-  line << "{\"product\": \"" << named.name << "\", \"case\": \"" << named.product.text() << "\", \"cpu\": \"" << cpu
-       << "\", \"ms\": " << median * 1e3 << ", \"best_ms\": " << times[0] * 1e3 << ", \"runs\": " << times.size()
+  line << "{\"product\": \"" << named.name << "\", \"case\": \"" << named.product.text()
+       << "\", \"cpu\": \"" << cpu << "\", \"ms\": " << median * 1e3
+       << ", \"best_ms\": " << times[0] * 1e3 << ", \"runs\": " << times.size()
        << ", \"gops\": " << rate(median);
   if (peaks.bytes > 0)
-    line << ", \"share\": " << rate(median) / peaks.bytes << ", \"best_share\": " << rate(times[0]) / peaks.bytes
-         << ", \"peaks\": {\"u8s8\": " << peaks.bytes << ", \"s16\": " << peaks.words << ", \"f32\": " << peaks.floats
-         << "}";
+    line << ", \"share\": " << rate(median) / peaks.bytes
+         << ", \"best_share\": " << rate(times[0]) / peaks.bytes
+         << ", \"peaks\": {\"u8s8\": " << peaks.bytes << ", \"s16\": " << peaks.words
+         << ", \"f32\": " << peaks.floats << "}";
   std::cout << line.str() << "}" << std::endl;
 }
 

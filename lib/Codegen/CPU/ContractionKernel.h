@@ -15,8 +15,8 @@
 //     out[rowTable[m + r].out + j] = f32(acc[r][j]) · scale,  or  out += acc,      for m + r <
 //     rowEnd, j < columns
 // Steps and offsets count elements. Tables are pairs of i64; the row table (and a start by rows) is
-// readable up to a multiple of `rows`, its spare entries naming readable memory. Reads of `b` (and a
-// start by columns) cover whole vectors.
+// readable up to a multiple of `rows`, its spare entries naming readable memory. Reads of `b` (and
+// a start by columns) cover whole vectors.
 //
 // Floats, one f32 accumulator an output from +0 and one fma a term, in the order of the loops:
 //   acc[r][j] = 0
@@ -44,7 +44,8 @@ func::FuncOp kernelFunction(Emit &e, StringRef name, TypeRange arguments,
 /// What the kernel of codes does with the exact sums.
 enum class Epilogue { StoreF32, AddI32, AddI64 };
 
-/// Where the sums begin. Units of quads multiply unsigned by signed numbers: one operand holds value
+/// Where the sums begin. Units of quads multiply unsigned by signed numbers: one operand holds
+/// value
 /// + offset, and the sums begin at -offset · (sum of the other operand's values), a number a column
 /// where the row operand is the unsigned one (Columns), a number a row where the panel is (Rows).
 enum class Start { Zero, Columns, Rows };

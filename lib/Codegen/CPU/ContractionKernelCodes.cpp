@@ -101,7 +101,7 @@ struct CodeKernelBody {
       state.push_back(e.i64(0));
       state.push_back(e.i64(0));
       auto tuples = forLoop(e.i64(0), arg.tuples, 1, state,
-                           [&](Value, ValueRange inner) { return step(rows, b, inner); });
+                            [&](Value, ValueRange inner) { return step(rows, b, inner); });
       return SmallVector<Value>(tuples.getResults().drop_back(2));
     });
     return SmallVector<Value>(segments.getResults());
@@ -177,7 +177,7 @@ struct CodeKernelBody {
 } // namespace
 
 static SmallVector<Value> callOperands(const CodeCall &c) {
-  return {c.a,      c.b,        c.rowTable, c.segTable, c.start, c.out,   c.rowBegin, c.rowEnd,
+  return {c.a,        c.b,      c.rowTable, c.segTable, c.start, c.out,     c.rowBegin, c.rowEnd,
           c.segBegin, c.segEnd, c.tuples,   c.aStep,    c.bStep, c.columns, c.scale};
 }
 
@@ -216,10 +216,10 @@ void contraction::callCodeKernel(Emit &e, const CodeKernel &kernel, const CodeCa
   StringRef start = kernel.start == Start::Columns ? "columns_"
                     : kernel.start == Start::Rows  ? "rows_"
                                                    : "";
-  std::string name = ((unit.tuple == 4 ? "nibble_quads_" : "nibble_pairs_") + unit.name + "_" +
-                      Twine(unit.rows) + "x" + Twine(kernel.vectors) + "_" + start +
-                      suffix(kernel.epilogue))
-                         .str();
+  std::string name =
+      ((unit.tuple == 4 ? "nibble_quads_" : "nibble_pairs_") + unit.name + "_" + Twine(unit.rows) +
+       "x" + Twine(kernel.vectors) + "_" + start + suffix(kernel.epilogue))
+          .str();
   SmallVector<Value> operands = callOperands(call);
   auto function =
       kernelFunction(e, name, TypeRange(ValueRange(operands)), [&](ValueRange arguments) {

@@ -36,8 +36,7 @@ Value contraction::decodedOffset(Emit &e, const CodeFormat &format, Value zeroPo
   Value offset = arith::ConstantIntOp::create(e.b, e.loc, e.b.getI32Type(), staticOffset(format));
   if (!zeroPoint)
     return offset;
-  return e.add(offset,
-               arith::ExtSIOp::create(e.b, e.loc, e.b.getI32Type(), zeroPoint).getResult());
+  return e.add(offset, arith::ExtSIOp::create(e.b, e.loc, e.b.getI32Type(), zeroPoint).getResult());
 }
 
 Value contraction::zeroElement(Emit &e, const CodeFormat &format, Form form, Value zeroPoint) {
@@ -169,8 +168,8 @@ void contraction::decode(Emit &e, const CodeFormat &format, Form form, Value sou
 // Padding
 //===----------------------------------------------------------------------===//
 
-/// Copies n (static) elements. The last vector overlaps the one before it, so that nothing behind the
-/// run is written.
+/// Copies n (static) elements. The last vector overlaps the one before it, so that nothing behind
+/// the run is written.
 static void copyRun(Emit &e, Value source, Value from, Value target, Value to, int64_t n) {
   int64_t most = 512 / cast<MemRefType>(source.getType()).getElementTypeBitWidth();
   int64_t width = std::min<int64_t>(llvm::bit_floor(static_cast<uint64_t>(n)), most),

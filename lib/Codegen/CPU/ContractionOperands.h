@@ -19,8 +19,8 @@ struct CodeFormat {
   int64_t magnitude = 0; // largest |value|
 };
 
-/// What decoded integers look like. U8 holds value + offset, where the offset makes every code of the
-/// format a number from 0 on.
+/// What decoded integers look like. U8 holds value + offset, where the offset makes every code of
+/// the format a number from 0 on.
 enum class Form { S16, S8, U8 };
 Type formType(OpBuilder &b, Form form);
 

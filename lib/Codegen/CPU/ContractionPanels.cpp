@@ -91,8 +91,8 @@ struct Packer {
     spec.columnStride == 1 ? interleaved(t, k, whole) : gathered(t, k, whole);
   }
 
-  /// Columns lie apart, their terms do not: four tuples of `width` columns, transposed. A tuple is a
-  /// 32-bit number here. Register i takes 16 bytes each of the columns i, i + 4, ..., so that
+  /// Columns lie apart, their terms do not: four tuples of `width` columns, transposed. A tuple is
+  /// a 32-bit number here. Register i takes 16 bytes each of the columns i, i + 4, ..., so that
   /// unpacking within 128 bits leaves the columns in order.
   void transposed(Value t, int64_t firstColumn, int64_t width) {
     Type element = vectorOf(source, 1).getElementType();
@@ -180,8 +180,8 @@ void contraction::packStarts(Emit &e, const PackSpec &spec, const DotUnit &unit,
   e.parallel({e.index(spec.tiles.count())}, spec.elements() / 64, [&](ValueRange ids) {
     Value tile = e.mul(ids[0], spec.tileElements());
     SmallVector<Value> init(vectors, e.splat(sumType, 0));
-    auto loop = scf::ForOp::create(
-        e.b, e.loc, e.index(0), e.mul(segmentCount, spec.tuples), e.index(1), init);
+    auto loop = scf::ForOp::create(e.b, e.loc, e.index(0), e.mul(segmentCount, spec.tuples),
+                                   e.index(1), init);
     {
       OpBuilder::InsertionGuard guard(e.b);
       e.b.setInsertionPointToStart(loop.getBody());
@@ -228,8 +228,8 @@ void contraction::zipBlocks(Emit &e, int64_t tuple, const PadSpec &maps, int64_t
   int64_t unit = maps.paddedHeight * maps.paddedWidth * pixel, block = unitsInTarget * unit;
   auto type = vectorOf(source, width);
   e.parallel({units, e.index(maps.height)}, sizeOf(target) / 16, [&](ValueRange ids) {
-    Value from = e.add(base, e.add(e.mul(ids[0], tuple * image),
-                                   e.mul(ids[1], maps.width * maps.channels)));
+    Value from =
+        e.add(base, e.add(e.mul(ids[0], tuple * image), e.mul(ids[1], maps.width * maps.channels)));
     Value toRow = e.add(e.mul(e.add(ids[1], maps.top), maps.paddedWidth), maps.left);
     Value to = e.add(e.mul(ids[0], unit), e.mul(toRow, pixel));
     e.loop(e.index(0), e.index(maps.width), 1, [&](Value w) {

@@ -10,9 +10,9 @@
 
 namespace nibble::contraction {
 
-/// A panel of tuples, [tile][segment][tuple][tileColumns][terms]: for column j of a tile and tuple t
-/// of a segment, the elements k = terms·t ... (counted from the segment's kStart) of the source, zero
-/// where k is not below `length`. Columns beyond the last are unspecified; the source must be
+/// A panel of tuples, [tile][segment][tuple][tileColumns][terms]: for column j of a tile and tuple
+/// t of a segment, the elements k = terms·t ... (counted from the segment's kStart) of the source,
+/// zero where k is not below `length`. Columns beyond the last are unspecified; the source must be
 /// readable as if they were there.
 struct PackSpec {
   IndexMap tiles;    // tile -> (source offset, first column within its block)
@@ -32,11 +32,11 @@ void pack(Emit &e, const PackSpec &spec, Value source, Value sourceBase, Value s
 
 /// starts[tile·tileColumns + j] = -offset · (sum of column j of a packed panel of signed bytes), in
 /// 32 bits; `offset` is an i32.
-void packStarts(Emit &e, const PackSpec &spec, const DotUnit &unit, Value panel,
-                Value segmentCount, Value offset, Value starts);
+void packStarts(Emit &e, const PackSpec &spec, const DotUnit &unit, Value panel, Value segmentCount,
+                Value offset, Value starts);
 
-/// target[u][f] = the elements source[base + u·unit + f + i·distance], i in [0, tuple), side by side,
-/// for u in [0, units) (an index value) and f in [0, count), a static number.
+/// target[u][f] = the elements source[base + u·unit + f + i·distance], i in [0, tuple), side by
+/// side, for u in [0, units) (an index value) and f in [0, count), a static number.
 void zip(Emit &e, int64_t tuple, Value source, Value base, int64_t unit, int64_t distance,
          Value units, int64_t count, Value target);
 

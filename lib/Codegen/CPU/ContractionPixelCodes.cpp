@@ -59,9 +59,9 @@ static void planRows(PixelCodesPlan &plan) {
   p.rowElements = r.tileElements() / kTile;
 }
 
-/// Columns of convolutions, in which every tap is an address: [unit][row][column][channel][terms], or
-/// [block of channels][unit][row][column][channel in the block][terms], which keeps what a tile of
-/// columns reads together.
+/// Columns of convolutions, in which every tap is an address: [unit][row][column][channel][terms],
+/// or [block of channels][unit][row][column][channel in the block][terms], which keeps what a tile
+/// of columns reads together.
 static void planColumns(PixelCodesPlan &plan) {
   const nn::ConvShape &s = plan.p.s;
   CodeProduct &p = plan.product;
@@ -125,8 +125,7 @@ static void planGroup(PixelCodesPlan &plan) {
   int64_t paddedWidth = s.width + s.padLeft + s.padRight;
   plan.pad = {s.height, s.width, s.channels, paddedHeight, paddedWidth, s.padTop, s.padLeft};
   int64_t width = plan.unit->lanes() * plan.unit->vectors;
-  plan.blocked =
-      plan.mode == PixelCodesPlan::Images && (s.channels / s.groups) % width == 0;
+  plan.blocked = plan.mode == PixelCodesPlan::Images && (s.channels / s.groups) % width == 0;
   int64_t padded = plan.paddedImage(), copy = plan.padded && !plan.blocked ? padded : 0;
   int64_t elements = plan.columnImage() + copy + padded + 2 * plan.rowImage();
   // Every pass but the first reads and writes the sums again, so passes are larger than the window
@@ -145,7 +144,8 @@ static void planScratch(PixelCodesPlan &plan) {
   plan.rowsFlat = scratch.reserve(bytes * plan.rowsFlatElements());
   plan.rowsPanel = scratch.reserve(bytes * plan.rowsPanelElements());
   plan.columnsFlat = scratch.reserve(bytes * plan.columnsFlatElements());
-  plan.columnsPadded = plan.padded && !plan.blocked ? scratch.reserve(bytes * plan.columnsPaddedElements()) : 0;
+  plan.columnsPadded =
+      plan.padded && !plan.blocked ? scratch.reserve(bytes * plan.columnsPaddedElements()) : 0;
   plan.columnsPanel = scratch.reserve(bytes * plan.columnsPanelElements());
   plan.sums = plan.epilogue == Epilogue::AddI64 ? scratch.reserve(8 * plan.results()) : 0;
 }
@@ -168,12 +168,9 @@ PixelCodesPlan contraction::planPixelCodes(const Contraction &c, const CpuTarget
   p.tuples = plan.rows.tuples;
   p.termsASegment = plan.p.s.outWidth * plan.unitImages();
   // (The empty places of the last tuples of images are no terms.)
-  p.maxSegments =
-      plan.quads() ? p.segments.count() : std::max<int64_t>(1, bound / p.termsASegment);
+  p.maxSegments = plan.quads() ? p.segments.count() : std::max<int64_t>(1, bound / p.termsASegment);
   bool once = plan.group >= plan.p.s.batch && p.segments.count() <= p.maxSegments;
-  plan.epilogue = once   ? Epilogue::StoreF32
-                  : fits ? Epilogue::AddI32
-                         : Epilogue::AddI64;
+  plan.epilogue = once ? Epilogue::StoreF32 : fits ? Epilogue::AddI32 : Epilogue::AddI64;
   planScratch(plan);
   return plan;
 }
@@ -214,8 +211,7 @@ struct PixelCodes {
     }
     decode(e, rows.format, plan.rowForm(), source, zero, begin, elements, flat);
     if (s.batch % tuple != 0) // the empty places of the last tuples
-      zeroElements(flat, e.add(offset, elements),
-                   e.mul(e.sub(e.mul(units, tuple), count), image));
+      zeroElements(flat, e.add(offset, elements), e.mul(e.sub(e.mul(units, tuple), count), image));
     Value panel = e.view(plan.rowsPanel, plan.rowsPanelElements(), rowType);
     Value segments = e.mul(units, s.outHeight);
     pack(e, plan.rows, flat, offset, segments, length, panel);
@@ -272,8 +268,7 @@ struct PixelCodes {
     if (plan.padded) {
       int64_t elements = plan.group * plan.paddedImage();
       fill(e, e.view(plan.blocked ? plan.columnsPanel : plan.columnsPadded, elements, columnType),
-           elements,
-           zeroElement(e, columns.format, plan.columnForm(), columnsZero));
+           elements, zeroElement(e, columns.format, plan.columnForm(), columnsZero));
     }
     Value output = e.flat(buffers.output, llvm::alignTo(plan.results(), 32)), sums = output;
     if (plan.epilogue == Epilogue::AddI64)

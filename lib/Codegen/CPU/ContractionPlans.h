@@ -53,9 +53,9 @@ void emitWindowCodes(Emit &e, const Contraction &c, const WindowCodesPlan &plan,
                      const Buffers &buffers);
 
 /// PixelSum on codes: both operands become panels of tuples of terms, a group of images at a time.
-/// The terms of a tuple are the same pixel of several images; of one image (Single), neighbours in a
-/// row; of a matrix product, neighbours along the contraction. Of quads the columns are the unsigned
-/// operand.
+/// The terms of a tuple are the same pixel of several images; of one image (Single), neighbours in
+/// a row; of a matrix product, neighbours along the contraction. Of quads the columns are the
+/// unsigned operand.
 struct PixelCodesPlan {
   enum Mode { Matrix, Images, Single } mode;
   PixelSum p;

@@ -49,11 +49,13 @@ void contraction::emitTables(Emit &e, const CodeProduct &p) {
   emitTable(e, p.segments, p.segTable, p.segments.count());
 }
 
-/// Rows that one task takes through one tile of columns. Their part of `a` stays in the second-level
-/// cache while the panels pass, each of them once a task; and there are tasks enough for threads.
+/// Rows that one task takes through one tile of columns. Their part of `a` stays in the
+/// second-level cache while the panels pass, each of them once a task; and there are tasks enough
+/// for threads.
 static int64_t rowsATask(const CodeProduct &p) {
   constexpr int64_t kCacheBytes = 256 << 10, kTasks = 16, kLeastRows = 64;
-  int64_t rows = p.rows.count(), bytes = std::max<int64_t>(1, p.rowElements) * p.unit->elementBytes();
+  int64_t rows = p.rows.count(),
+          bytes = std::max<int64_t>(1, p.rowElements) * p.unit->elementBytes();
   int64_t chunks = llvm::divideCeil(rows, std::max<int64_t>(kLeastRows, kCacheBytes / bytes));
   int64_t wanted = llvm::divideCeil(kTasks, p.columns.count());
   chunks = std::max(chunks, std::min(wanted, rows / kLeastRows));
@@ -80,8 +82,8 @@ struct TileCalls {
     if (p.vectors == 1 || lastColumns > lanes)
       return kernel(p.vectors);
     // A last tile that one vector covers.
-    Value narrow = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::sle, columns,
-                                         e.index(lanes));
+    Value narrow =
+        arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::sle, columns, e.index(lanes));
     auto either = scf::IfOp::create(e.b, e.loc, narrow, /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(e.b);
     e.b.setInsertionPoint(either.thenBlock()->getTerminator());
@@ -93,9 +95,8 @@ struct TileCalls {
   void all(Value segmentCount) {
     if (p.segments.count() <= p.maxSegments)
       return segments(e.index(0), segmentCount);
-    e.loop(e.index(0), segmentCount, p.maxSegments, [&](Value from) {
-      segments(from, e.min(e.add(from, p.maxSegments), segmentCount));
-    });
+    e.loop(e.index(0), segmentCount, p.maxSegments,
+           [&](Value from) { segments(from, e.min(e.add(from, p.maxSegments), segmentCount)); });
   }
 };
 } // namespace

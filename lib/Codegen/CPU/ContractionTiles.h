@@ -5,8 +5,8 @@
 
 namespace nibble::contraction {
 
-/// A product of codes as the kernel sees it. Offsets into `a` and `b` count elements of the unit, into
-/// the output elements.
+/// A product of codes as the kernel sees it. Offsets into `a` and `b` count elements of the unit,
+/// into the output elements.
 struct CodeProduct {
   const DotUnit *unit = nullptr;
   Start start = Start::Zero;

@@ -20,8 +20,8 @@ struct DotUnit {
   int rows;    // of the register tile
   int vectors; // at most, of the register tile
   bool (*available)(const CpuTarget &);
-  /// acc + the sums of the tuples of products. Pairs: both signed. Quads: `left` is unsigned, `right`
-  /// signed. All vectors of vectorBits.
+  /// acc + the sums of the tuples of products. Pairs: both signed. Quads: `left` is unsigned,
+  /// `right` signed. All vectors of vectorBits.
   Value (*dot)(Emit &, Value acc, Value left, Value right);
 
   int lanes() const { return vectorBits / 32; }

@@ -98,8 +98,8 @@ struct ClassPlanner {
     int64_t tiles = llvm::divideCeil(w.resultChannels(), p.tileColumns);
     int64_t tile = p.segments.count() * p.tuples * p.tupleElements();
     p.columns.base = {0, 0, 0, 0, 0};
-    p.columns.append(w.groups,
-                     {w.termChannels(), tiles * tile, w.resultChannels(), 0, tiles * p.tileColumns});
+    p.columns.append(
+        w.groups, {w.termChannels(), tiles * tile, w.resultChannels(), 0, tiles * p.tileColumns});
     p.columns.append(tiles, {0, tile, p.tileColumns, p.tileColumns, p.tileColumns});
     k.tiles.base = {0, 0};
     k.tiles.append(w.groups, {w.weightGroup, 0});

@@ -25,7 +25,8 @@ struct Case {
   int64_t batch = 1, height = 1, width = 1, channels = 1, outChannels = 1, kernelH = 1, kernelW = 1;
   std::vector<int64_t> strides{1, 1}, pads{0, 0, 0, 0}, dilations{1, 1};
   int64_t groups = 1;
-  /// Codes that make sums as large as they get: every one at its largest, at its smallest, or either.
+  /// Codes that make sums as large as they get: every one at its largest, at its smallest, or
+  /// either.
   enum Extreme { None, Largest, Smallest, Either } extreme = None;
   bool special = false; // floats: products that round to -0, and a few infinities
 

@@ -140,9 +140,9 @@ TEST(ContractionQuads, Convolutions) {
 TEST_P(Contraction, LargestSums) {
   using V = std::vector<int64_t>;
   std::vector<Case> cases;
-  const std::pair<Kind, Kind> kinds[] = {
-      {Kind::Int4, Kind::Int4Zero}, {Kind::Int4Zero, Kind::Int4}, {Kind::Int8, Kind::Int8},
-      {Kind::Log2, Kind::Int4Zero}, {Kind::Int4Zero, Kind::Log2}, {Kind::Log2, Kind::Int8}};
+  const std::pair<Kind, Kind> kinds[] = {{Kind::Int4, Kind::Int4Zero}, {Kind::Int4Zero, Kind::Int4},
+                                         {Kind::Int8, Kind::Int8},     {Kind::Log2, Kind::Int4Zero},
+                                         {Kind::Int4Zero, Kind::Log2}, {Kind::Log2, Kind::Int8}};
   for (auto [left, right] : kinds) {
     cases.push_back(matmul(left, right, 9, 7, 1003, false, true));
     cases.push_back(matmul(left, right, 9, 7, 1003, true, false));
@@ -251,7 +251,8 @@ TEST(ContractionThreads, FourThreadsGiveTheSameBits) {
 // The code itself
 //===----------------------------------------------------------------------===//
 
-/// Products that use every kernel of codes: quads and pairs, wide and narrow, from columns and rows.
+/// Products that use every kernel of codes: quads and pairs, wide and narrow, from columns and
+/// rows.
 static const std::vector<Case> &kernelCases() {
   static const std::vector<Case> cases{matmul(Kind::Int4, Kind::Int4, 64, 64, 64, false, true),
                                        matmul(Kind::Int4, Kind::Int4, 64, 8, 64, false, true),
@@ -314,9 +315,9 @@ static std::vector<std::string> innerLoop(const std::string &assembly, const std
   return {};
 }
 
-/// Law: the register tile of a kernel of codes stays in registers: no stack traffic in its innermost
-/// loop, and one instruction a vector of the tile. Needs an x86 compiler, not an x86 with these
-/// instructions.
+/// Law: the register tile of a kernel of codes stays in registers: no stack traffic in its
+/// innermost loop, and one instruction a vector of the tile. Needs an x86 compiler, not an x86 with
+/// these instructions.
 TEST(ContractionAssembly, KernelsOfCodesDoNotSpill) {
   struct Expected {
     const char *target, *kernel, *mnemonic;
