@@ -133,6 +133,12 @@ struct Decoder {
     }
   }
 
+  /// Block `block` of the source to `out`.
+  void block(Value block, Value out) {
+    Value in = e.mul(block, format.kind == CodeFormat::Int8 ? 32 : 16);
+    form == Form::S16 ? wordBlock(in, out) : byteBlock(in, out);
+  }
+
   void prepare() {
     if (format.kind != CodeFormat::Int4 || form == Form::U8)
       return;
@@ -148,19 +154,23 @@ struct Decoder {
 };
 } // namespace
 
+static Decoder makeDecoder(Emit &e, const CodeFormat &format, Form form, Value source,
+                           Value zeroPoint, Value target) {
+  int64_t blocks = llvm::divideCeil(format.elements, kBlockCodes);
+  int64_t bytes = blocks * (format.kind == CodeFormat::Int8 ? 32 : 16);
+  Decoder decoder{e, format, form, e.flat(source, bytes), zeroPoint, target};
+  decoder.prepare();
+  return decoder;
+}
+
 void contraction::decode(Emit &e, const CodeFormat &format, Form form, Value source,
                          Value zeroPoint, Value begin, Value count, Value target) {
-  int64_t blocks = llvm::divideCeil(format.elements, 32),
-          blockBytes = format.kind == CodeFormat::Int8 ? 32 : 16;
-  Decoder decoder{e, format, form, e.flat(source, blocks * blockBytes), zeroPoint, target};
-  decoder.prepare();
+  Decoder decoder = makeDecoder(e, format, form, source, zeroPoint, target);
   Value first = e.div(begin, 32), last = e.ceilDiv(e.add(begin, count), 32);
   constexpr int64_t kBlocksATask = 512;
   e.chunks(e.sub(last, first), kBlocksATask, sizeOf(target) / 16, [&](Value from, Value to) {
-    e.loop(from, to, 1, [&](Value block) {
-      Value in = e.mul(e.add(first, block), blockBytes), out = e.mul(block, 32);
-      form == Form::S16 ? decoder.wordBlock(in, out) : decoder.byteBlock(in, out);
-    });
+    e.loop(from, to, 1,
+           [&](Value block) { decoder.block(e.add(first, block), e.mul(block, kBlockCodes)); });
   });
 }
 
@@ -202,6 +212,30 @@ void contraction::pad(Emit &e, const PadSpec &s, Value source, Value begin, Valu
                });
              });
            });
+}
+
+bool contraction::decodesMaps(const PadSpec &s) {
+  return s.width * s.channels % kBlockCodes == 0 && s.dilationW == 1;
+}
+
+void contraction::decodeMaps(Emit &e, const CodeFormat &format, Form form, const PadSpec &s,
+                             Value source, Value zeroPoint, Value first, Value images,
+                             Value target) {
+  Decoder decoder = makeDecoder(e, format, form, source, zeroPoint, target);
+  int64_t row = s.width * s.channels, blocks = row / kBlockCodes;
+  int64_t rowsATask = std::max<int64_t>(1, 16384 / row);
+  e.chunks(e.mul(images, s.height), rowsATask, sizeOf(target) / 16, [&](Value from, Value to) {
+    e.loop(from, to, 1, [&](Value imageRow) {
+      Value n = e.div(imageRow, s.height),
+            h = s.height == 1 ? e.index(0) : e.rem(imageRow, s.height);
+      Value toRow = e.add(e.add(e.mul(n, s.paddedHeight), e.mul(h, s.dilationH)), s.top);
+      Value out = e.mul(e.add(e.mul(toRow, s.paddedWidth), s.left), s.channels);
+      Value in = e.mul(e.add(e.mul(first, s.height), imageRow), blocks);
+      e.loop(e.index(0), e.index(blocks), 1, [&](Value block) {
+        decoder.block(e.add(in, block), e.add(out, e.mul(block, kBlockCodes)));
+      });
+    });
+  });
 }
 
 void contraction::fill(Emit &e, Value memref, int64_t n, Value value) {

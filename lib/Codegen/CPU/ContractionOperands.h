@@ -19,6 +19,9 @@ struct CodeFormat {
   int64_t magnitude = 0; // largest |value|
 };
 
+/// Codes of a block in memory (Numerics/Packing.h): 16 bytes of nibbles.
+inline constexpr int64_t kBlockCodes = 32;
+
 /// What decoded integers look like. U8 holds value + offset, where the offset makes every code of
 /// the format a number from 0 on.
 enum class Form { S16, S8, U8 };
@@ -44,6 +47,12 @@ struct PadSpec {
   int64_t dilationH = 1, dilationW = 1;
 };
 void pad(Emit &e, const PadSpec &spec, Value source, Value begin, Value images, Value target);
+
+/// Decoding and padding in one, for maps whose rows are whole blocks of codes: the images from
+/// `first` on.
+bool decodesMaps(const PadSpec &spec);
+void decodeMaps(Emit &e, const CodeFormat &format, Form form, const PadSpec &spec, Value source,
+                Value zeroPoint, Value first, Value images, Value target);
 
 /// Sets n elements (a static number) of an integer memref to `value` (of its type), or to zero, and
 /// up to the end of a vector of 512 bits.

@@ -15,8 +15,7 @@ static Value shuffle(Emit &e, Value x, Value y, ArrayRef<int64_t> order) {
   return vector::ShuffleOp::create(e.b, e.loc, x, y, order);
 }
 
-/// The terms of tuples, one vector each, side by side.
-static Value interleave(Emit &e, ArrayRef<Value> terms) {
+Value contraction::interleaveTerms(Emit &e, ArrayRef<Value> terms) {
   auto two = [&](Value x, Value y) -> Value {
     return vector::InterleaveOp::create(e.b, e.loc, x, y);
   };
@@ -33,6 +32,44 @@ static Value interleave(Emit &e, ArrayRef<Value> terms) {
                                    quads);
 }
 
+static Value concatenate(Emit &e, SmallVector<Value> parts) {
+  for (; parts.size() > 1; parts.resize(parts.size() / 2)) {
+    int64_t lanes = 2 * cast<VectorType>(parts[0].getType()).getDimSize(0);
+    SmallVector<int64_t> order = llvm::to_vector(llvm::seq<int64_t>(0, lanes));
+    for (size_t i = 0; i < parts.size() / 2; ++i)
+      parts[i] = shuffle(e, parts[2 * i], parts[2 * i + 1], order);
+  }
+  return parts[0];
+}
+
+/// In every four lanes: lane i of x where the order says i, lane i of y where it says -1 - i.
+static Value unpack(Emit &e, Value x, Value y, const int64_t (&order)[4]) {
+  int64_t lanes = cast<VectorType>(x.getType()).getDimSize(0);
+  SmallVector<int64_t> all;
+  for (int64_t lane = 0; lane < lanes; lane += 4)
+    for (int64_t i : order)
+      all.push_back(lane + (i >= 0 ? i : lanes - 1 - i));
+  return shuffle(e, x, y, all);
+}
+
+// A tuple is a 32-bit number here. Register i takes the columns i, i + 4, ..., so that unpacking
+// within 128 bits leaves the columns in order.
+SmallVector<Value> contraction::transposeTuples(Emit &e, ArrayRef<Value> columns) {
+  Value parts[4];
+  for (size_t i = 0; i < 4; ++i) {
+    SmallVector<Value> own;
+    for (size_t c = i; c < columns.size(); c += 4)
+      own.push_back(columns[c]);
+    parts[i] = concatenate(e, own);
+  }
+  Value low01 = unpack(e, parts[0], parts[1], {0, -1, 1, -2}),
+        high01 = unpack(e, parts[0], parts[1], {2, -3, 3, -4}),
+        low23 = unpack(e, parts[2], parts[3], {0, -1, 1, -2}),
+        high23 = unpack(e, parts[2], parts[3], {2, -3, 3, -4});
+  return {unpack(e, low01, low23, {0, 1, -1, -2}), unpack(e, low01, low23, {2, 3, -3, -4}),
+          unpack(e, high01, high23, {0, 1, -1, -2}), unpack(e, high01, high23, {2, 3, -3, -4})};
+}
+
 namespace {
 /// Packs one (tile, segment).
 struct Packer {
@@ -41,9 +78,6 @@ struct Packer {
   Value source, target, length;
   Value from, kStart, to, columns; // of this tile and segment
 
-  bool contiguousTerms() const {
-    return spec.terms.levels.size() == 1 && spec.terms.levels[0].strides[0] == 1;
-  }
   Value termAt(Value k) { return e.add(from, e.apply(spec.terms, k)[0]); }
   Value tupleAt(Value t) { return e.add(to, e.mul(t, spec.tileColumns * spec.tuple)); }
 
@@ -69,13 +103,13 @@ struct Packer {
       terms.push_back(whole ? loadVector(e, type, source, termAt(term))
                             : termOrZero(type, term, e.index(0)));
     }
-    storeVector(e, interleave(e, terms), target, tupleAt(t));
+    storeVector(e, interleaveTerms(e, terms), target, tupleAt(t));
   }
 
   /// Columns lie apart: a column at a time.
   void gathered(Value t, Value k, bool whole) {
     Value out = tupleAt(t);
-    bool together = whole && contiguousTerms();
+    bool together = whole && spec.contiguousTerms();
     auto type = vectorOf(source, together ? spec.tuple : 1);
     e.loop(e.index(0), columns, 1, [&](Value column) {
       Value skip = e.mul(column, spec.columnStride), to = e.add(out, e.mul(column, spec.tuple));
@@ -91,59 +125,28 @@ struct Packer {
     spec.columnStride == 1 ? interleaved(t, k, whole) : gathered(t, k, whole);
   }
 
-  /// Columns lie apart, their terms do not: four tuples of `width` columns, transposed. A tuple is
-  /// a 32-bit number here. Register i takes 16 bytes each of the columns i, i + 4, ..., so that
-  /// unpacking within 128 bits leaves the columns in order.
+  /// Columns lie apart, their terms do not: four tuples of `width` columns, transposed.
   void transposed(Value t, int64_t firstColumn, int64_t width) {
     Type element = vectorOf(source, 1).getElementType();
     auto quarter = VectorType::get({4}, e.b.getI32Type());
     Value k = e.add(kStart, e.mul(t, spec.tuple));
     Value in = e.at(e.pointer(source), termAt(k), element);
-    SmallVector<Value> parts(4);
-    for (int64_t i = 0; i < 4; ++i) {
-      SmallVector<Value> columns;
-      for (int64_t c = i; c < width; c += 4) {
-        Value at = e.i64((firstColumn + c) * spec.columnStride);
-        columns.push_back(e.load(quarter, e.at(in, at, element), 4 / spec.tuple));
-      }
-      parts[i] = concatenate(columns);
+    SmallVector<Value> columns;
+    for (int64_t c = 0; c < width; ++c) {
+      Value at = e.i64((firstColumn + c) * spec.columnStride);
+      columns.push_back(e.load(quarter, e.at(in, at, element), 4 / spec.tuple));
     }
-    Value low01 = unpack(parts[0], parts[1], {0, -1, 1, -2}),
-          high01 = unpack(parts[0], parts[1], {2, -3, 3, -4}),
-          low23 = unpack(parts[2], parts[3], {0, -1, 1, -2}),
-          high23 = unpack(parts[2], parts[3], {2, -3, 3, -4});
-    const Value results[] = {
-        unpack(low01, low23, {0, 1, -1, -2}), unpack(low01, low23, {2, 3, -3, -4}),
-        unpack(high01, high23, {0, 1, -1, -2}), unpack(high01, high23, {2, 3, -3, -4})};
     auto type = vectorOf(target, width * spec.tuple);
-    for (auto [i, result] : llvm::enumerate(results)) {
+    for (auto [i, tuples] : llvm::enumerate(transposeTuples(e, columns))) {
       Value out = e.add(tupleAt(e.add(t, i)), firstColumn * spec.tuple);
-      storeVector(e, vector::BitCastOp::create(e.b, e.loc, type, result), target, out);
+      storeVector(e, vector::BitCastOp::create(e.b, e.loc, type, tuples), target, out);
     }
-  }
-  Value concatenate(SmallVector<Value> parts) {
-    for (; parts.size() > 1; parts.resize(parts.size() / 2)) {
-      int64_t lanes = 2 * cast<VectorType>(parts[0].getType()).getDimSize(0);
-      SmallVector<int64_t> order = llvm::to_vector(llvm::seq<int64_t>(0, lanes));
-      for (size_t i = 0; i < parts.size() / 2; ++i)
-        parts[i] = shuffle(e, parts[2 * i], parts[2 * i + 1], order);
-    }
-    return parts[0];
-  }
-  /// In every four lanes: lane i of x where the order says i, lane i of y where it says -1 - i.
-  Value unpack(Value x, Value y, const int64_t (&order)[4]) {
-    int64_t lanes = cast<VectorType>(x.getType()).getDimSize(0);
-    SmallVector<int64_t> all;
-    for (int64_t lane = 0; lane < lanes; lane += 4)
-      for (int64_t i : order)
-        all.push_back(lane + (i >= 0 ? i : lanes - 1 - i));
-    return shuffle(e, x, y, all);
   }
 
   void run() {
     Value terms = e.max(e.sub(length, kStart), e.index(0)), tuples = e.index(spec.tuples);
     Value whole = e.min(e.div(terms, spec.tuple), tuples), first = e.index(0);
-    if (spec.columnStride != 1 && contiguousTerms()) {
+    if (spec.columnStride != 1 && spec.contiguousTerms()) {
       first = e.mul(e.div(whole, 4), 4);
       int64_t width = std::min<int64_t>(spec.tileColumns, 16);
       for (int64_t column = 0; column < spec.tileColumns; column += width)
@@ -216,7 +219,7 @@ void contraction::zip(Emit &e, int64_t tuple, Value source, Value base, int64_t 
       SmallVector<Value> terms;
       for (int64_t term = 0; term < tuple; ++term)
         terms.push_back(loadVector(e, type, source, e.add(at, term * distance)));
-      storeVector(e, interleave(e, terms), target, e.add(targetUnit, e.mul(f, tuple)));
+      storeVector(e, interleaveTerms(e, terms), target, e.add(targetUnit, e.mul(f, tuple)));
     });
   });
 }
@@ -239,7 +242,7 @@ void contraction::zipBlocks(Emit &e, int64_t tuple, const PadSpec &maps, int64_t
         SmallVector<Value> terms;
         for (int64_t term = 0; term < tuple; ++term)
           terms.push_back(loadVector(e, type, source, e.add(at, term * image)));
-        storeVector(e, interleave(e, terms), target, e.add(pixelTo, e.mul(b, block)));
+        storeVector(e, interleaveTerms(e, terms), target, e.add(pixelTo, e.mul(b, block)));
       });
     });
   });

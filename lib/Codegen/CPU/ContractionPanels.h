@@ -24,6 +24,9 @@ struct PackSpec {
   int64_t tileElements() const { return segments.count() * segmentElements(); }
   /// Elements behind the source that packing may read.
   int64_t slack() const { return tileColumns * columnStride; }
+  bool contiguousTerms() const {
+    return terms.levels.size() == 1 && terms.levels[0].strides[0] == 1;
+  }
 };
 /// `segmentCount` of the static number of segments are packed; `sourceBase` is added to every
 /// source offset.
@@ -34,6 +37,18 @@ void pack(Emit &e, const PackSpec &spec, Value source, Value sourceBase, Value s
 /// 32 bits; `offset` is an i32.
 void packStarts(Emit &e, const PackSpec &spec, const DotUnit &unit, Value panel, Value segmentCount,
                 Value offset, Value starts);
+
+/// The same panel and starts straight from four-bit codes, without a decoded copy, for int4 where
+/// everything lies on whole blocks of codes and `length` terms fill the tuples.
+bool packsCodes(const PackSpec &spec, const CodeFormat &format, int64_t length,
+                const DotUnit &unit);
+void packCodes(Emit &e, const PackSpec &spec, const CodeFormat &format, const DotUnit &unit,
+               Value source, Value zeroPoint, Value panel, Value offset, Value starts);
+
+/// The terms of tuples, one vector each, side by side.
+Value interleaveTerms(Emit &e, ArrayRef<Value> terms);
+/// 16 bytes (four tuples) each of a number of columns, to four vectors: a tuple of every column.
+SmallVector<Value> transposeTuples(Emit &e, ArrayRef<Value> columns);
 
 /// target[u][f] = the elements source[base + u·unit + f + i·distance], i in [0, tuple), side by
 /// side, for u in [0, units) (an index value) and f in [0, count), a static number.

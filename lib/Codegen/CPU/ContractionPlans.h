@@ -29,6 +29,7 @@ struct WindowCodesPlan {
     CodeProduct product;
     PackSpec weights;
     int64_t length; // terms of a run of contiguous input
+    bool direct;    // packed without a decoded copy of the weights
     int64_t panel;  // scratch offsets
   };
   WindowProduct w;
@@ -43,6 +44,8 @@ struct WindowCodesPlan {
   bool quads() const { return unit->tuple == 4; }
   Form imageForm() const { return quads() ? Form::U8 : Form::S16; }
   Form weightForm() const { return quads() ? Form::S8 : Form::S16; }
+  /// Images go to their padded places as they are decoded.
+  bool decodesMaps() const { return padded && contraction::decodesMaps(pad); }
   int64_t flatElements() const { return decodedElements(group * w.inImage()) + slack; }
   int64_t paddedElements() const {
     return padded ? group * pad.paddedHeight * pad.paddedWidth * w.inChannels : 0;

@@ -142,17 +142,19 @@ static const DotUnit *chooseUnit(const Contraction &c, const WindowProduct &w, i
 
 static void planScratch(WindowCodesPlan &plan) {
   ScratchLayout &scratch = plan.scratch;
-  int64_t bytes = plan.unit->elementBytes(), weights = plan.w.weightElements, slack = 64;
+  int64_t bytes = plan.unit->elementBytes(), decoded = decodedElements(plan.w.weightElements);
+  plan.weightsFlatElements = 0;
   for (auto &k : plan.classes)
-    slack = std::max(slack, k.weights.slack());
-  plan.weightsFlatElements = decodedElements(weights) + slack;
+    if (!k.direct)
+      plan.weightsFlatElements =
+          std::max(plan.weightsFlatElements, decoded + std::max<int64_t>(64, k.weights.slack()));
   plan.weightsFlat = scratch.reserve(bytes * plan.weightsFlatElements);
   for (auto &k : plan.classes) {
     int64_t starts = plan.quads() ? k.product.columns.count() * k.product.tileColumns : 0;
     reserveTables(k.product, scratch, starts);
     k.panel = scratch.reserve(bytes * k.weights.elements());
   }
-  plan.imagesFlat = scratch.reserve(bytes * plan.flatElements());
+  plan.imagesFlat = plan.decodesMaps() ? 0 : scratch.reserve(bytes * plan.flatElements());
   plan.imagesPadded = scratch.reserve(bytes * (plan.paddedElements() + plan.slack));
   plan.sums = plan.wide ? scratch.reserve(8 * plan.group * plan.w.outImage()) : 0;
 }
@@ -179,6 +181,8 @@ WindowCodesPlan contraction::planWindowCodes(const Contraction &c, const CpuTarg
   plan.slack = 64;
   for (const auto &axes : w.classes) {
     plan.classes.push_back(ClassPlanner{plan, axes}.run(bound));
+    auto &k = plan.classes.back();
+    k.direct = packsCodes(k.weights, c.right.format, k.length, *plan.unit);
     plan.wide |=
         plan.classes.back().product.segments.count() > plan.classes.back().product.maxSegments;
     // The last tuple of a run, and the cut-off end of a long one, read behind it (against zero
@@ -196,22 +200,32 @@ WindowCodesPlan contraction::planWindowCodes(const Contraction &c, const CpuTarg
 static void emitWeights(Emit &e, const Contraction &c, const WindowCodesPlan &plan,
                         const Buffers &buffers) {
   Type type = formType(e.b, plan.weightForm());
-  Value flat = e.view(plan.weightsFlat, plan.weightsFlatElements, type);
-  decode(e, c.right.format, plan.weightForm(), buffers.right, buffers.rightZero, e.index(0),
-         e.index(plan.w.weightElements), flat);
+  Value flat;
+  if (plan.weightsFlatElements) {
+    flat = e.view(plan.weightsFlat, plan.weightsFlatElements, type);
+    decode(e, c.right.format, plan.weightForm(), buffers.right, buffers.rightZero, e.index(0),
+           e.index(plan.w.weightElements), flat);
+  }
   for (const auto &k : plan.classes) {
     emitTables(e, k.product);
+    int64_t n = k.product.columns.count() * k.product.tileColumns;
+    Value starts, offset;
+    if (plan.quads()) {
+      starts = e.view(k.product.starts, n, e.b.getI32Type());
+      offset = decodedOffset(e, c.left.format, buffers.leftZero);
+    }
     // Of a class that sees no taps there is nothing to pack, but its sums begin too.
     Value panel = e.view(k.panel, std::max<int64_t>(1, k.weights.elements()), type);
     Value segments = e.index(k.weights.segments.count());
+    if (k.direct) {
+      packCodes(e, k.weights, c.right.format, *plan.unit, buffers.right, buffers.rightZero, panel,
+                offset, starts);
+      continue;
+    }
     if (k.weights.segments.count() != 0)
       pack(e, k.weights, flat, e.index(0), segments, e.index(k.length), panel);
-    if (!plan.quads())
-      continue;
-    int64_t n = k.product.columns.count() * k.product.tileColumns;
-    packStarts(e, k.weights, *plan.unit, panel, segments,
-               decodedOffset(e, c.left.format, buffers.leftZero),
-               e.view(k.product.starts, n, e.b.getI32Type()));
+    if (plan.quads())
+      packStarts(e, k.weights, *plan.unit, panel, segments, offset, starts);
   }
 }
 
@@ -221,6 +235,12 @@ static Value emitImages(Emit &e, const Contraction &c, const WindowCodesPlan &pl
                         const Buffers &buffers, Value first, Value count) {
   const WindowProduct &w = plan.w;
   Type type = formType(e.b, plan.imageForm());
+  if (plan.decodesMaps()) {
+    Value padded = e.view(plan.imagesPadded, plan.paddedElements() + plan.slack, type);
+    decodeMaps(e, c.left.format, plan.imageForm(), plan.pad, buffers.left, buffers.leftZero, first,
+               count, padded);
+    return e.pointer(padded);
+  }
   Value flat = e.view(plan.imagesFlat, plan.flatElements(), type);
   Value begin = e.mul(first, w.inImage()), offset = e.rem(begin, 32);
   decode(e, c.left.format, plan.imageForm(), buffers.left, buffers.leftZero, begin,

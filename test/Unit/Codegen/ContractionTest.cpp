@@ -134,6 +134,25 @@ TEST(ContractionQuads, Convolutions) {
   checkCases(windows({{Kind::Int8, Kind::Int4Zero}, {Kind::Int4Zero, Kind::Log2}}), "avx512vnni");
 }
 
+/// Sizes of whole blocks of codes and whole tiles, which are packed without a decoded copy.
+TEST_P(Contraction, WholeBlocks) {
+  using V = std::vector<int64_t>;
+  std::vector<Case> cases;
+  const std::pair<Kind, Kind> kinds[] = {
+      {Kind::Int4Zero, Kind::Int4}, {Kind::Log2, Kind::Int4Zero}, {Kind::Int4Zero, Kind::Log4}};
+  for (auto [left, right] : kinds) {
+    for (int transposes = 0; transposes < 4; ++transposes)
+      cases.push_back(matmul(left, right, 35, 96, 64, transposes & 1, transposes & 2));
+    for (auto op : {Case::Forward, Case::InputGrad, Case::WeightGrad}) {
+      cases.push_back(conv(op, left, right, V{6, 5, 6, 32}, 64, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}));
+      cases.push_back(conv(op, left, right, V{3, 7, 6, 64}, 32, V{3, 2}, V{2, 1}, V{1, 0, 1, 1}));
+      cases.push_back(conv(op, left, right, V{2, 8, 4, 64}, 64, V{3, 3}, V{1, 2}, V{1, 2, 0, 1},
+                           V{1, 2}, int64_t(2)));
+    }
+  }
+  checkCases(cases, GetParam());
+}
+
 /// Formats at their largest sums, and bytes around the last length that 32 bits hold. (With one
 /// operand unsigned the sums of quads pass 2^31 on the way: they are right modulo 2^32, and so at
 /// the end.)
