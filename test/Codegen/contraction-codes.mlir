@@ -8,9 +8,11 @@
 
 // VNNI-LABEL: func.func @three_products
 // VNNI-NOT: mulf %{{.*}} : vector
-// Decoded: the images are nibbles as they are, the weights signed; the start of the sums is made with the panel.
+// The weights' panel, straight from nibbles, and where the sums of its columns begin; the images are nibbles as they are.
+// VNNI: vector.shuffle {{.*}} : vector<16xi32>, vector<16xi32>
+// VNNI: arith.andi {{.*}} : vector<64xi8>
+// VNNI: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"{{.*}} : (vector<16xi32>, vector<64xi8>, vector<64xi8>)
 // VNNI: arith.andi {{.*}} : vector<16xi8>
-// VNNI: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[ONES:.*]], %{{.*}}) : (vector<16xi32>, vector<64xi8>, vector<64xi8>)
 // VNNI: call @nibble_quads_vnni512_8x2_columns_store
 // Radix 2, 16 values a look-up of bytes:
 // VNNI: llvm.call_intrinsic "llvm.x86.avx2.pshuf.b"
