@@ -6,7 +6,8 @@
 Runs `nibble-products` (scripts/build nibble-products), which emits each product as the code generator does
 and runs it on one core: packed codes in, decoding, panels, product, float results out. The peaks (u8·s8,
 s16·s16, f32; registers only) are measured right before and after each product; the share is that of the
-u8·s8 peak. Medians and best runs; on a machine that is shared, the best run is what the code can do.
+u8·s8 peak. Times are processor time of the one thread, medians and best runs; on a machine that is shared,
+the best run is what the code can do (others still take cache and memory).
 Writes results/products.jsonl, prints a table, and exits with 1 where a bar of issue 5, item 1, is missed.
 """
 
