@@ -69,7 +69,9 @@ void addNormConverters(ConverterTable &table);
 void addShapeConverters(ConverterTable &table);
 void addSliceConverters(ConverterTable &table);
 void addReduceConverters(ConverterTable &table);
+void addInstanceNormConverters(ConverterTable &table);
 void addRecurrentConverters(ConverterTable &table);
+void addResizeConverters(ConverterTable &table);
 /// Operators on host constants only.
 void addArithmeticFolds(ConverterTable &table);
 void addShapeFolds(ConverterTable &table);

@@ -1,16 +1,10 @@
-"""Recurrent networks, their inputs and what onnxruntime says of them: python recurrent.py OUT
+"""Recurrent networks against onnxruntime: python recurrent.py OUT"""
 
-Each network is written to OUT/NAME.onnx, random inputs with onnxruntime's outputs as targets to OUT/NAME.npz; then nibble-train scores
-it and nibble-compile compares compiled code with the interpreter.
-"""
-
-import subprocess
 import sys
 from pathlib import Path
 
+import against_runtime
 import numpy as np
-import onnx
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 STEPS, FEATURES, HIDDEN, CLASSES, SAMPLES = 7, 3, 5, 4, 32
@@ -67,22 +61,13 @@ def build(op, layers, attributes, initial):
     graph = helper.make_graph(b.nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", STEPS, FEATURES])],
                               [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", CLASSES])], b.initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    onnx.checker.check_model(model)
     return model
 
 
 def main(out):
     x = np.random.RandomState(2).standard_normal((SAMPLES, STEPS, FEATURES)).astype(np.float32)
     for name, spec in NETWORKS.items():
-        model = build(*spec)
-        onnx.save(model, out / f"{name}.onnx")
-        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        np.savez(out / f"{name}.npz", x=x, y=session.run(None, {"x": x})[0])
-        for tool in (["nibble-train", "--data", out / f"{name}.npz", "--recipe=f32", "--loss=mse", "--eval-only"],
-                     ["nibble-compile", "--recipe=luq", "--verify", "--verify-steps=2", "--threads=2"]):
-            command = [tool[0], out / f"{name}.onnx", "--batch-size=32", *tool[1:]]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            print(f"{name}: {(done.stdout + done.stderr).splitlines()[-1]}")
+        against_runtime.check(name, build(*spec), x, out)
 
 
 main(Path(sys.argv[1]))
