@@ -33,7 +33,7 @@ struct Formats {
   const char *name;
   Kind gradient;
 };
-const Formats kFormats[] = {{"luq", Kind::Log2}, {"ibm", Kind::Log4}};
+const Formats kFormats[] = {{"luq", Kind::Log2}, {"ibm", Kind::Log4}, {"int4", Kind::Int4}};
 
 /// The three products of rows x in -> out.
 void addMatrix(std::vector<Named> &list, const Formats &formats, int64_t rows, int64_t in,

@@ -18,6 +18,8 @@ int64_t nibble::contractionScratchBytes(Operation *op, const CpuTarget &target) 
   if (c->isFloat())
     return c->isWindow ? planWindowFloat(*c, target).scratch.bytes
                        : planPixelFloat(*c, target).scratch.bytes;
+  if (auto plan = planWinograd(*c, target))
+    return plan->scratch.bytes;
   return c->isWindow ? planWindowCodes(*c, target).scratch.bytes
                      : planPixelCodes(*c, target).scratch.bytes;
 }
@@ -59,7 +61,9 @@ LogicalResult nibble::emitContraction(Operation *op, ArrayRef<Value> inputs, Val
     return success();
   }
   loadScalars(e, *c, inputs, buffers);
-  if (c->isWindow)
+  if (auto plan = planWinograd(*c, target))
+    emitWinograd(e, *c, *plan, buffers);
+  else if (c->isWindow)
     emitWindowCodes(e, *c, planWindowCodes(*c, target), buffers);
   else
     emitPixelCodes(e, *c, planPixelCodes(*c, target), buffers);

@@ -42,7 +42,7 @@ func::FuncOp kernelFunction(Emit &e, StringRef name, TypeRange arguments,
                             function_ref<void(ValueRange)> body);
 
 /// What the kernel of codes does with the exact sums.
-enum class Epilogue { StoreF32, AddI32, AddI64 };
+enum class Epilogue { StoreF32, StoreI32, AddI32, AddI64 };
 
 /// Where the sums begin. Units of quads multiply unsigned by signed numbers: one operand holds
 /// value

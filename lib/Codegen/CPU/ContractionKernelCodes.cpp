@@ -127,6 +127,11 @@ struct CodeKernelBody {
                                 e.b.getI32IntegerAttr(4));
   }
 
+  void storeInteger(Value sum, Value out, int j, Value mask) {
+    LLVM::MaskedStoreOp::create(e.b, e.loc, sum, offset(out, j * lanes, i32), mask,
+                                e.b.getI32IntegerAttr(4));
+  }
+
   void addTo(Value sum, Value out, int j, Value mask, Type element) {
     auto type = VectorType::get({lanes}, element);
     unsigned bytes = element.getIntOrFloatBitWidth() / 8;
@@ -142,8 +147,8 @@ struct CodeKernelBody {
 
   void write(Value m, ArrayRef<Value> sums, ArrayRef<Value> masks) {
     Type element = epilogue == Epilogue::StoreF32 ? Type(e.b.getF32Type())
-                   : epilogue == Epilogue::AddI32 ? i32
-                                                  : i64;
+                   : epilogue == Epilogue::AddI64 ? i64
+                                                  : i32;
     Value scale;
     if (epilogue == Epilogue::StoreF32)
       scale = vector::BroadcastOp::create(e.b, e.loc, VectorType::get({lanes}, e.b.getF32Type()),
@@ -157,6 +162,8 @@ struct CodeKernelBody {
           Value sum = sums[r * vectors + j];
           if (epilogue == Epilogue::StoreF32)
             storeFloat(sum, out, j, masks[j], scale);
+          else if (epilogue == Epilogue::StoreI32)
+            storeInteger(sum, out, j, masks[j]);
           else
             addTo(sum, out, j, masks[j], element);
         }
@@ -187,9 +194,17 @@ static CodeCall callOf(ValueRange v) {
 }
 
 static StringRef suffix(Epilogue epilogue) {
-  return epilogue == Epilogue::StoreF32 ? "store"
-         : epilogue == Epilogue::AddI32 ? "add32"
-                                        : "add64";
+  switch (epilogue) {
+  case Epilogue::StoreF32:
+    return "store";
+  case Epilogue::StoreI32:
+    return "store32";
+  case Epilogue::AddI32:
+    return "add32";
+  case Epilogue::AddI64:
+    return "add64";
+  }
+  llvm_unreachable("an epilogue");
 }
 
 func::FuncOp contraction::kernelFunction(Emit &e, StringRef name, TypeRange arguments,

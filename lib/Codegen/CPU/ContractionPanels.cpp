@@ -173,14 +173,14 @@ void contraction::pack(Emit &e, const PackSpec &spec, Value source, Value source
 }
 
 void contraction::packStarts(Emit &e, const PackSpec &spec, const DotUnit &unit, Value panel,
-                             Value segmentCount, Value offset, Value starts) {
+                             Value segmentCount, Value starts, function_ref<Value(Value)> offset) {
   int64_t lanes = unit.lanes(), vectors = spec.tileColumns / lanes;
   auto sumType = VectorType::get({lanes}, e.b.getI32Type());
   auto tupleType = VectorType::get({4 * lanes}, e.b.getI8Type());
   Value zero = arith::ConstantIntOp::create(e.b, e.loc, e.b.getI32Type(), 0);
-  Value factor = vector::BroadcastOp::create(e.b, e.loc, sumType, e.sub(zero, offset));
   Value ones = e.splat(tupleType, 1);
   e.parallel({e.index(spec.tiles.count())}, spec.elements() / 64, [&](ValueRange ids) {
+    Value factor = vector::BroadcastOp::create(e.b, e.loc, sumType, e.sub(zero, offset(ids[0])));
     Value tile = e.mul(ids[0], spec.tileElements());
     SmallVector<Value> init(vectors, e.splat(sumType, 0));
     auto loop = scf::ForOp::create(e.b, e.loc, e.index(0), e.mul(segmentCount, spec.tuples),

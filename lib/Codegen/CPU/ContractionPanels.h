@@ -34,9 +34,9 @@ void pack(Emit &e, const PackSpec &spec, Value source, Value sourceBase, Value s
           Value length, Value target);
 
 /// starts[tile·tileColumns + j] = -offset · (sum of column j of a packed panel of signed bytes), in
-/// 32 bits; `offset` is an i32.
+/// 32 bits; `offset` gives an i32 for a tile.
 void packStarts(Emit &e, const PackSpec &spec, const DotUnit &unit, Value panel, Value segmentCount,
-                Value offset, Value starts);
+                Value starts, function_ref<Value(Value)> offset);
 
 /// The same panel and starts straight from four-bit codes, without a decoded copy, for int4 where
 /// everything lies on whole blocks of codes and `length` terms fill the tuples.

@@ -217,8 +217,8 @@ struct PixelCodes {
     pack(e, plan.rows, flat, offset, segments, length, panel);
     if (plan.quads())
       packStarts(e, plan.rows, *plan.unit, panel, segments,
-                 decodedOffset(e, columns.format, columnsZero),
-                 e.view(plan.product.starts, plan.rowStarts(), e.b.getI32Type()));
+                 e.view(plan.product.starts, plan.rowStarts(), e.b.getI32Type()),
+                 [&](Value) { return decodedOffset(e, columns.format, columnsZero); });
   }
 
   void zeroElements(Value flat, Value from, Value n) {

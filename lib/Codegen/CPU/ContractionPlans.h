@@ -9,6 +9,7 @@
 #include "ContractionPanels.h"
 #include "ContractionShape.h"
 #include "ContractionTiles.h"
+#include <optional>
 #include <vector>
 
 namespace nibble::contraction {
@@ -54,6 +55,27 @@ struct WindowCodesPlan {
 WindowCodesPlan planWindowCodes(const Contraction &c, const CpuTarget &target);
 void emitWindowCodes(Emit &e, const Contraction &c, const WindowCodesPlan &plan,
                      const Buffers &buffers);
+
+/// WindowProduct of four-bit codes with 3x3 taps at stride 1, by exact Winograd: tiles of 2x2
+/// results, a product for each of sixteen positions of a transformed tile, 32 tiles at a time.
+struct WinogradPlan {
+  WindowProduct w;
+  CodeProduct product;
+  PackSpec weights;
+  PadSpec pad;
+  int64_t tilesHigh, tilesWide, firstRow, firstColumn; // tiles of an image; where the first begins
+  int64_t group, blocks;                               // images, and blocks of tiles, of a pass
+  int64_t weightsFlat, transformed, panel, imagesFlat, imagesPadded, values, sums;
+  ScratchLayout scratch;
+
+  int64_t paddedImage() const { return pad.paddedHeight * pad.paddedWidth * w.inChannels; }
+  int64_t transformedElements() const {
+    return 16 * w.inChannels * w.outChannels + weights.slack();
+  }
+};
+/// The plan, where the product is of this kind and gains by it.
+std::optional<WinogradPlan> planWinograd(const Contraction &c, const CpuTarget &target);
+void emitWinograd(Emit &e, const Contraction &c, const WinogradPlan &plan, const Buffers &buffers);
 
 /// PixelSum on codes: both operands become panels of tuples of terms, a group of images at a time.
 /// The terms of a tuple are the same pixel of several images; of one image (Single), neighbours in

@@ -225,7 +225,7 @@ static void emitWeights(Emit &e, const Contraction &c, const WindowCodesPlan &pl
     if (k.weights.segments.count() != 0)
       pack(e, k.weights, flat, e.index(0), segments, e.index(k.length), panel);
     if (plan.quads())
-      packStarts(e, k.weights, *plan.unit, panel, segments, offset, starts);
+      packStarts(e, k.weights, *plan.unit, panel, segments, starts, [&](Value) { return offset; });
   }
 }
 

@@ -434,8 +434,8 @@ std::vector<float> Compiled::run(size_t number, const Case &c, Inputs &in) {
   return result;
 }
 
-/// Seconds of processor time that this thread has had: other processes that share the machine do not
-/// count.
+/// Seconds of processor time that this thread has had: other processes that share the machine do
+/// not count.
 static double threadSeconds() {
   timespec t;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);

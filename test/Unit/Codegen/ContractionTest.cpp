@@ -153,6 +153,23 @@ TEST_P(Contraction, WholeBlocks) {
   checkCases(cases, GetParam());
 }
 
+/// 3x3 windows at stride 1 by exact Winograd, with even and odd sizes and any border, also at the
+/// largest transformed numbers: the bits of the naive loops. (Other targets take them directly.)
+TEST_P(Contraction, Winograd) {
+  using V = std::vector<int64_t>;
+  std::vector<Case> cases;
+  for (auto op : {Case::Forward, Case::InputGrad})
+    for (Kind left : {Kind::Int4Zero, Kind::Int4}) {
+      cases.push_back(
+          conv(op, left, Kind::Int4, V{3, 10, 9, 96}, 128, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}));
+      cases.push_back(
+          conv(op, left, Kind::Int4, V{5, 7, 8, 128}, 64, V{3, 3}, V{1, 1}, V{2, 0, 1, 3}));
+      cases.push_back(conv(op, left, Kind::Int4, V{2, 14, 15, 64}, 96, V{3, 3}));
+    }
+  checkCases(cases, GetParam());
+  checkCases(cases, GetParam(), /*threads=*/false, {Case::Largest, Case::Smallest, Case::Either});
+}
+
 /// Formats at their largest sums, and bytes around the last length that 32 bits hold. (With one
 /// operand unsigned the sums of quads pass 2^31 on the way: they are right modulo 2^32, and so at
 /// the end.)

@@ -1,0 +1,357 @@
+//===- ContractionWinograd.cpp - 3x3 windows with fewer multiplications -------===//
+//
+// F(2x2, 3x3): of a tile of 4x4 pixels d and a filter g, the 2x2 results are
+// A'[(G g G') * (B' d B)]A, sixteen products instead of thirty-six. With 2G for G everything is an
+// integer: codes of four bits stay within bytes (|2G g 2G'| <= 72, B' d B of nibbles 0 ... 15 from
+// -30 to 60), the results come out four times too large and are divided exactly. So the bits are
+// those of the direct product.
+//
+//===----------------------------------------------------------------------===//
+#include "ContractionPlans.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/Support/MathExtras.h"
+#include <array>
+
+using namespace nibble;
+using namespace nibble::contraction;
+
+/// Results of one window of a transform: 4 x 4 positions.
+static constexpr int64_t kPositions = 16, kTiles = 32, kColumns = 32;
+/// What an unsigned element of B' d B is more than that of the nibbles, but for position (1, 1),
+/// whose elements are sums of four nibbles.
+static constexpr int64_t kExcess = 64, kSumPosition = 5;
+
+//===----------------------------------------------------------------------===//
+// Plan
+//===----------------------------------------------------------------------===//
+
+static bool suits(const WindowAxis &a) {
+  return a.taps == 3 && a.inStep == 1 && a.inTapStep == 1 && a.outStep == 1 && a.outFirst == 0;
+}
+
+/// Is the product of this kind, exact in 32 bits, and large enough to gain by it?
+static bool suits(const Contraction &c, const WindowProduct &w, const CpuTarget &target) {
+  // From measurements: transforms of the pixels pay from these channels on, those of the weights
+  // from these pixels on.
+  constexpr int64_t kLeastChannels = 64, kLeastPixels = 256;
+  const DotUnit *unit = dotUnit(target, 4);
+  if (!unit || unit->lanes() * unit->vectors != kColumns || w.classes.size() != 1 || w.groups != 1)
+    return false;
+  if (c.left.format.kind != CodeFormat::Int4 || c.right.format.kind != CodeFormat::Int4 ||
+      c.right.format.hasZeroPoint)
+    return false;
+  int64_t terms = 4 * 9 * w.inChannels;
+  const WindowAxis &h = w.classes[0].h, &x = w.classes[0].w;
+  return suits(h) && suits(x) && w.images * h.pixels * x.pixels >= kLeastPixels &&
+         w.inChannels % kColumns == 0 && w.outChannels % kColumns == 0 &&
+         w.inChannels >= kLeastChannels && w.outChannels >= kLeastChannels &&
+         terms <= exactTerms(c.left.format.magnitude, c.right.format.magnitude);
+}
+
+/// First position and size of the padded map along one axis.
+static void padAxis(const WindowAxis &a, int64_t size, int64_t tiles, int64_t &border,
+                    int64_t &first, int64_t &padded) {
+  border = std::max<int64_t>(0, -a.inFirst);
+  first = a.inFirst + border;
+  padded = std::max(border + size, first + 2 * tiles + 2);
+}
+
+/// Columns of all positions: [position][tile][tuple][32][4].
+static void planPanel(WinogradPlan &plan) {
+  const WindowProduct &w = plan.w;
+  PackSpec &k = plan.weights;
+  bool termsInside = w.weightTerm == 1;
+  int64_t inner = termsInside ? w.inChannels : w.outChannels;
+  k.tuple = 4, k.tuples = w.inChannels / 4;
+  k.columnStride = termsInside ? inner : 1;
+  k.tileColumns = kColumns, k.blockColumns = w.outChannels;
+  k.tiles.base = {0, 0};
+  k.tiles.append(kPositions, {w.inChannels * w.outChannels, 0});
+  k.tiles.append(w.outChannels / kColumns, {kColumns * k.columnStride, kColumns});
+  k.segments.base = {0, 0};
+  k.terms.base = {0};
+  k.terms.append(w.inChannels, {termsInside ? 1 : inner});
+}
+
+std::optional<WinogradPlan> contraction::planWinograd(const Contraction &c,
+                                                      const CpuTarget &target) {
+  if (c.isFloat() || !c.isWindow)
+    return std::nullopt;
+  WinogradPlan plan;
+  plan.w = c.window;
+  WindowProduct &w = plan.w;
+  for (auto &axes : w.classes)
+    axes = {axes.h.ascending(), axes.w.ascending()};
+  if (!suits(c, w, target))
+    return std::nullopt;
+  const WindowAxis &h = w.classes[0].h, &x = w.classes[0].w;
+  plan.tilesHigh = llvm::divideCeil(h.pixels, 2), plan.tilesWide = llvm::divideCeil(x.pixels, 2);
+  PadSpec &pad = plan.pad;
+  pad = {w.inHeight, w.inWidth, w.inChannels, 0, 0, 0, 0};
+  padAxis(h, w.inHeight, plan.tilesHigh, pad.top, plan.firstRow, pad.paddedHeight);
+  padAxis(x, w.inWidth, plan.tilesWide, pad.left, plan.firstColumn, pad.paddedWidth);
+
+  int64_t tiles = plan.tilesHigh * plan.tilesWide;
+  int64_t imageBytes =
+      plan.paddedImage() + w.inImage() + tiles * kPositions * (w.inChannels + 4 * kColumns);
+  plan.group = std::clamp<int64_t>(kGroupBytes / imageBytes, 1, w.images);
+  plan.blocks = llvm::divideCeil(plan.group * tiles, kTiles);
+
+  CodeProduct &p = plan.product;
+  p.unit = dotUnit(target, 4);
+  p.start = Start::Columns;
+  chooseTile(p, w.outChannels);
+  p.tuples = w.inChannels / 4;
+  p.aStep = 4, p.bStep = p.tupleElements();
+  p.rows.base = {0, 0};
+  p.rows.append(kTiles, {w.inChannels, kColumns});
+  p.segments.base = {0, 0};
+  planPanel(plan);
+
+  ScratchLayout &scratch = plan.scratch;
+  reserveTables(p, scratch, kPositions * w.outChannels);
+  plan.weightsFlat = scratch.reserve(decodedElements(w.weightElements));
+  plan.transformed = scratch.reserve(plan.transformedElements());
+  plan.panel = scratch.reserve(plan.weights.elements());
+  plan.imagesFlat = scratch.reserve(decodedElements(plan.group * w.inImage()));
+  plan.imagesPadded = scratch.reserve(plan.group * plan.paddedImage());
+  plan.values = scratch.reserve(plan.blocks * kPositions * kTiles * w.inChannels);
+  plan.sums = scratch.reserve(4 * plan.blocks * kPositions * kTiles * kColumns);
+  return plan;
+}
+
+//===----------------------------------------------------------------------===//
+// Emission
+//===----------------------------------------------------------------------===//
+
+namespace {
+using Vectors = SmallVector<Value>;
+
+struct Winograd {
+  Emit &e;
+  const Contraction &c;
+  const WinogradPlan &plan;
+  const Buffers &buffers;
+  const WindowProduct &w = plan.w;
+  const WindowAxis &h = w.classes[0].h, &x = w.classes[0].w;
+  Type i8 = e.b.getI8Type(), i32 = e.b.getI32Type(), i64 = e.b.getI64Type();
+  int64_t channels = w.inChannels, results = w.outChannels;
+  int64_t columnTiles = results / kColumns, tiles = plan.tilesHigh * plan.tilesWide;
+  Value values = e.view(plan.values, plan.blocks * kPositions * kTiles * channels, i8);
+  Value sums = e.view(plan.sums, plan.blocks * kPositions * kTiles * kColumns, i32);
+  Value padded = e.view(plan.imagesPadded, plan.group *plan.paddedImage(), i8);
+  Value panel = e.view(plan.panel, plan.weights.elements(), i8);
+  Value starts = e.view(plan.product.starts, kPositions *results, i32);
+
+  /// Applies `line` to the columns and then to the rows of an n x n matrix of vectors.
+  Vectors bothWays(const Vectors &in, int64_t n, function_ref<Vectors(ArrayRef<Value>)> line) {
+    std::vector<Vectors> columns; // column j after the first pass
+    for (int64_t j = 0; j < n; ++j) {
+      Vectors column;
+      for (int64_t i = 0; i < n; ++i)
+        column.push_back(in[i * n + j]);
+      columns.push_back(line(column));
+    }
+    Vectors out;
+    for (size_t i = 0; i < columns[0].size(); ++i) {
+      Vectors row;
+      for (int64_t j = 0; j < n; ++j)
+        row.push_back(columns[j][i]);
+      llvm::append_range(out, line(row));
+    }
+    return out;
+  }
+
+  /// 2G · g
+  Vectors filterLine(ArrayRef<Value> g) {
+    Value ends = e.add(g[0], g[2]);
+    return {e.add(g[0], g[0]), e.add(ends, g[1]), e.sub(ends, g[1]), e.add(g[2], g[2])};
+  }
+  /// B' · d
+  Vectors inputLine(ArrayRef<Value> d) {
+    return {e.sub(d[0], d[2]), e.add(d[1], d[2]), e.sub(d[2], d[1]), e.sub(d[1], d[3])};
+  }
+  /// A' · m
+  Vectors outputLine(ArrayRef<Value> m) {
+    return {e.add(e.add(m[0], m[1]), m[2]), e.sub(e.sub(m[1], m[2]), m[3])};
+  }
+
+  /// [position][outer][inner], outer and inner as in memory.
+  void transformWeights(Value flat, Value transformed) {
+    int64_t inner = w.weightTerm == 1 ? channels : results, outer = channels * results / inner;
+    auto type = vectorOf(flat, 32);
+    e.parallel({e.index(outer)}, w.weightElements / 16, [&](ValueRange ids) {
+      e.loop(e.index(0), e.index(inner), 32, [&](Value i) {
+        Vectors g;
+        for (int64_t th = 0; th < 3; ++th)
+          for (int64_t tw = 0; tw < 3; ++tw) {
+            int64_t tap = 3 * (h.tapFirst + th * h.tapStep) + x.tapFirst + tw * x.tapStep;
+            Value at = e.add(e.add(e.mul(ids[0], 9 * inner), i), tap * inner);
+            g.push_back(loadVector(e, type, flat, at));
+          }
+        Vectors u = bothWays(g, 3, [&](ArrayRef<Value> line) { return filterLine(line); });
+        Value to = e.add(e.mul(ids[0], inner), i);
+        for (auto [position, value] : llvm::enumerate(u))
+          storeVector(e, value, transformed, e.add(to, int64_t(position) * outer * inner));
+      });
+    });
+  }
+
+  void emitWeights() {
+    Value flat = e.view(plan.weightsFlat, decodedElements(w.weightElements), i8);
+    Value transformed = e.view(plan.transformed, plan.transformedElements(), i8);
+    decode(e, c.right.format, Form::S8, buffers.right, Value(), e.index(0),
+           e.index(w.weightElements), flat);
+    transformWeights(flat, transformed);
+    pack(e, plan.weights, transformed, e.index(0), e.index(1), e.index(channels), panel);
+    Value excess = arith::ConstantIntOp::create(e.b, e.loc, i32, kExcess);
+    Value nibble = decodedOffset(e, c.left.format, buffers.leftZero);
+    Value ofSum = e.add(e.add(nibble, nibble), e.add(nibble, nibble));
+    packStarts(e, plan.weights, *plan.product.unit, panel, e.index(1), starts, [&](Value tile) {
+      Value position = e.div(tile, columnTiles);
+      Value isSum = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, position,
+                                          e.index(kSumPosition));
+      return arith::SelectOp::create(e.b, e.loc, isSum, ofSum, excess).getResult();
+    });
+  }
+
+  void emitImages(Value first, Value count) {
+    if (contraction::decodesMaps(plan.pad))
+      return decodeMaps(e, c.left.format, Form::U8, plan.pad, buffers.left, buffers.leftZero, first,
+                        count, padded);
+    Value flat = e.view(plan.imagesFlat, decodedElements(plan.group * w.inImage()), i8);
+    Value begin = e.mul(first, w.inImage());
+    decode(e, c.left.format, Form::U8, buffers.left, buffers.leftZero, begin,
+           e.mul(count, w.inImage()), flat);
+    pad(e, plan.pad, flat, e.rem(begin, 32), count, padded);
+  }
+
+  /// Image, row and column of a tile.
+  std::array<Value, 3> place(Value tile) {
+    Value inImage = e.rem(tile, tiles);
+    return {e.div(tile, tiles), e.div(inImage, plan.tilesWide),
+            plan.tilesWide == 1 ? e.index(0) : e.rem(inImage, plan.tilesWide)};
+  }
+
+  /// B' d B of tile `tile`, row `r` of a block.
+  void transformInput(Value block, Value r, Value tile) {
+    auto [n, ty, tx] = place(tile);
+    Value row = e.add(e.add(e.mul(n, plan.pad.paddedHeight), e.mul(ty, 2)), plan.firstRow);
+    Value pixel = e.add(e.add(e.mul(row, plan.pad.paddedWidth), e.mul(tx, 2)), plan.firstColumn);
+    Value from = e.mul(pixel, channels);
+    Value to = e.mul(e.add(e.mul(block, kPositions * kTiles), r), channels);
+    int64_t width = channels % 64 == 0 ? 64 : 32;
+    auto type = vectorOf(padded, width);
+    Value excess = e.splat(type, kExcess);
+    e.loop(e.index(0), e.index(channels), width, [&](Value i) {
+      Vectors d;
+      for (int64_t y = 0; y < 4; ++y)
+        for (int64_t xx = 0; xx < 4; ++xx) {
+          int64_t at = (y * plan.pad.paddedWidth + xx) * channels;
+          d.push_back(loadVector(e, type, padded, e.add(e.add(from, i), at)));
+        }
+      Vectors v = bothWays(d, 4, [&](ArrayRef<Value> line) { return inputLine(line); });
+      for (int64_t position = 0; position < kPositions; ++position) {
+        Value value = v[position];
+        if (position != kSumPosition)
+          value = e.add(value, excess);
+        storeVector(e, value, values, e.add(e.add(to, i), position * kTiles * channels));
+      }
+    });
+  }
+
+  /// The products of all positions of a block of tiles with a tile of columns.
+  void multiply(Value block, Value count, Value columnTile) {
+    e.loop(e.index(0), e.index(kPositions), 1, [&](Value position) {
+      Value number = e.add(e.mul(block, kPositions), position);
+      Value tile = e.add(e.mul(position, columnTiles), columnTile);
+      const CodeProduct &p = plan.product;
+      CodeCall call;
+      call.a = e.at(e.pointer(values), e.mul(number, kTiles * channels), i8);
+      call.b = e.at(e.pointer(panel), e.mul(tile, plan.weights.tileElements()), i8);
+      call.rowTable = e.pointer(e.view(p.rowTable, 2, i64));
+      call.segTable = e.pointer(e.view(p.segTable, 2, i64));
+      call.start = e.at(e.pointer(starts), e.mul(tile, kColumns), i32);
+      call.out = e.at(e.pointer(sums), e.mul(number, kTiles * kColumns), i32);
+      call.rowBegin = e.i64(0), call.rowEnd = e.toI64(count);
+      call.segBegin = e.i64(0), call.segEnd = e.i64(1);
+      call.tuples = e.i64(p.tuples), call.aStep = e.i64(p.aStep), call.bStep = e.i64(p.bStep);
+      call.columns = e.i64(kColumns), call.scale = buffers.scale;
+      callCodeKernel(e, {p.unit, p.unit->vectors, p.start, Epilogue::StoreI32}, call);
+    });
+  }
+
+  /// One of the four pixels of a tile, if it is inside.
+  void storePixel(Value sum, Value out, Value n, Value y, Value xx, Value column) {
+    auto type = VectorType::get({16}, e.b.getF32Type());
+    auto put = [&] {
+      Value quarter =
+          arith::ShRSIOp::create(e.b, e.loc, sum, e.splat(cast<VectorType>(sum.getType()), 2));
+      Value value = arith::SIToFPOp::create(e.b, e.loc, type, quarter);
+      Value scale = vector::BroadcastOp::create(e.b, e.loc, type, buffers.scale);
+      value = arith::MulFOp::create(e.b, e.loc, value, scale);
+      Value row = e.add(e.mul(n, w.outHeight), y);
+      Value at = e.add(e.mul(e.add(e.mul(row, w.outWidth), xx), results), column);
+      storeVector(e, value, out, at);
+    };
+    auto below = [&](Value v, int64_t end) -> Value {
+      return arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, v, e.index(end));
+    };
+    if (h.pixels % 2 == 0 && x.pixels % 2 == 0)
+      return put();
+    Value inside = arith::AndIOp::create(e.b, e.loc, below(y, h.pixels), below(xx, x.pixels));
+    e.ifThen(inside, put);
+  }
+
+  /// A' m A / 4, scaled.
+  void transformOutput(Value block, Value r, Value tile, Value first, Value columnTile, Value out) {
+    auto [n, ty, tx] = place(tile);
+    Value image = e.add(n, first);
+    Value from = e.mul(e.add(e.mul(block, kPositions * kTiles), r), kColumns);
+    for (int64_t half = 0; half < kColumns; half += 16) {
+      Vectors m;
+      for (int64_t position = 0; position < kPositions; ++position)
+        m.push_back(loadVector(e, vectorOf(sums, 16), sums,
+                               e.add(from, position * kTiles * kColumns + half)));
+      Vectors y = bothWays(m, 4, [&](ArrayRef<Value> line) { return outputLine(line); });
+      for (int64_t i = 0; i < 4; ++i)
+        storePixel(y[i], out, image, e.add(e.mul(ty, 2), i / 2), e.add(e.mul(tx, 2), i % 2),
+                   e.add(e.mul(columnTile, kColumns), half));
+    }
+  }
+
+  void emitBlock(Value block, Value count, Value first, Value out) {
+    Value firstTile = e.mul(block, kTiles);
+    Value rows = e.min(e.sub(e.mul(count, tiles), firstTile), e.index(kTiles));
+    e.loop(e.index(0), rows, 1, [&](Value r) { transformInput(block, r, e.add(firstTile, r)); });
+    e.loop(e.index(0), e.index(columnTiles), 1, [&](Value columnTile) {
+      multiply(block, rows, columnTile);
+      e.loop(e.index(0), rows, 1, [&](Value r) {
+        transformOutput(block, r, e.add(firstTile, r), first, columnTile, out);
+      });
+    });
+  }
+
+  void emit() {
+    emitTables(e, plan.product);
+    emitWeights();
+    int64_t elements = plan.group * plan.paddedImage();
+    fill(e, padded, elements, zeroElement(e, c.left.format, Form::U8, buffers.leftZero));
+    Value out = e.flat(buffers.output, llvm::alignTo(w.images * w.outImage(), 32));
+    int64_t multiplyAdds = plan.group * tiles * kPositions * channels * results;
+    e.loop(e.index(0), e.index(w.images), plan.group, [&](Value first) {
+      Value count = e.min(e.sub(e.index(w.images), first), e.index(plan.group));
+      emitImages(first, count);
+      e.parallel({e.ceilDiv(e.mul(count, tiles), kTiles)}, multiplyAdds / 128,
+                 [&](ValueRange ids) { emitBlock(ids[0], count, first, out); });
+    });
+  }
+};
+} // namespace
+
+void contraction::emitWinograd(Emit &e, const Contraction &c, const WinogradPlan &plan,
+                               const Buffers &buffers) {
+  Winograd{e, c, plan, buffers}.emit();
+}
