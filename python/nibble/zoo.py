@@ -71,6 +71,15 @@ def resnet8(g, classes):
     return g.linear(x, classes, "fc")
 
 
+def resnet18(g, classes):
+    """ResNet-18 for 32 x 32 images: stem of 64, two residual blocks each of 64, 128, 256 and 512 channels."""
+    x = g.relu(g.batch_norm(g.conv(g.x, 64, 3, "stem", bias=False), "norm"), "relu")
+    for i, (outputs, stride) in enumerate(((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)), start=1):
+        x = residual_block(g, x, outputs, stride, f"block{i}")
+    x = g.flatten(g.global_average_pool(x, "pool"), "flatten")
+    return g.linear(x, classes, "fc")
+
+
 @dataclass(frozen=True)
 class Network:
     build: Callable
@@ -93,6 +102,7 @@ NETWORKS = {
     "deep-mlp": Network(deep_mlp, (64,), "He-normal weights N(0, 2/fan_in), zero biases",
                         "a teacher network's labels (nibble.data teacher)"),
     "resnet8": Network(resnet8, (3, 32, 32), UNIFORM_NORM, "CIFAR-10 (binary folder)"),
+    "resnet18": Network(resnet18, (3, 32, 32), UNIFORM_NORM, "CIFAR-10 (binary folder)"),
 }
 
 
