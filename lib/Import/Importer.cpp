@@ -22,6 +22,7 @@ const ConverterTable &nibble::importer::converterTable() {
     addNormConverters(t);
     addShapeConverters(t);
     addSliceConverters(t);
+    addRecurrentConverters(t);
     addReduceConverters(t);
     return t;
   }();
