@@ -36,7 +36,7 @@ bool nibble::importer::followsNormalization(Value value) {
   Operation *op = throughViews(value).getDefiningOp();
   if (!op)
     return false;
-  if (isa<nn::BatchNormOp>(op))
+  if (isa<nn::BatchNormOp, nn::LayerNormOp>(op))
     return true;
   if (!isa<nn::DivOp, nn::MulOp>(op))
     return false;

@@ -33,7 +33,7 @@ SmallVector<int64_t> nibble::codegen::scratchParts(Block &body) {
   Operation *op = singleOp(body);
   if (!op || nibble::isContraction(op))
     return {};
-  for (auto parts : {statisticsScratch(op), lossScratch(op), channelScratch(op)})
+  for (auto parts : {statisticsScratch(op), lossScratch(op), channelScratch(op), layerNormScratch(op)})
     if (!parts.empty())
       return parts;
   return {};
@@ -71,7 +71,7 @@ static LogicalResult emitSingle(Group &group, Operation *op, const nibble::CpuTa
   group.e.loc = op->getLoc();
   if (nibble::isContraction(op))
     return emitProduct(group, op, target);
-  for (auto emit : {emitStatistics, emitScale, emitLoss, emitChannel, emitShape, emitReduce, emitPool, emitRandom})
+  for (auto emit : {emitStatistics, emitScale, emitLoss, emitChannel, emitLayerNorm, emitShape, emitReduce, emitPool, emitRandom})
     if (Emitted done = emit(group, op))
       return *done;
   return op->emitOpError("has no emitter in Codegen/CPU");

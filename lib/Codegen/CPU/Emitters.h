@@ -36,6 +36,7 @@ Emitted emitStatistics(Group &group, Operation *op); // FlatEmitters.cpp: absmax
 Emitted emitScale(Group &group, Operation *op);      // ScaleEmitters.cpp: scalars from scalars
 Emitted emitLoss(Group &group, Operation *op);       // LossEmitters.cpp: softmax, cross-entropy, mse
 Emitted emitChannel(Group &group, Operation *op);    // ChannelEmitters.cpp: sums per channel, batch norm
+Emitted emitLayerNorm(Group &group, Operation *op);  // LayerNormEmitters.cpp
 Emitted emitShape(Group &group, Operation *op);      // ShapeEmitters.cpp: moves
 Emitted emitReduce(Group &group, Operation *op);     // ReduceEmitters.cpp: reduce_sum, reduce_mean
 Emitted emitPool(Group &group, Operation *op);       // PoolEmitters.cpp
@@ -44,6 +45,7 @@ Emitted emitRandom(Group &group, Operation *op);     // RandomEmitters.cpp
 SmallVector<int64_t> statisticsScratch(Operation *op);
 SmallVector<int64_t> lossScratch(Operation *op);
 SmallVector<int64_t> channelScratch(Operation *op);
+SmallVector<int64_t> layerNormScratch(Operation *op);
 
 /// The one op of a body that is no constant, reshape, save or yield; null where there is none, or more than one.
 Operation *singleOp(Block &body);

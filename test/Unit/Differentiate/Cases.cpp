@@ -98,6 +98,31 @@ Program matmul(Random &random) {
                attributes, {type({m, n})});
 }
 
+/// The same of stacks: attention.
+Program matmuls(Random &random) {
+  int64_t b = pick(random, 1, 3), m = pick(random, 1, 5), k = pick(random, 1, 6), n = pick(random, 1, 5);
+  bool ta = pick(random, 0, 1), tb = pick(random, 0, 1);
+  std::string attributes = std::string("{layer = \"scores\"") + (ta ? ", transpose_a" : "") +
+                           (tb ? ", transpose_b" : "") + "}";
+  return oneOp("nn.matmul",
+               {{ta ? Shape{b, k, m} : Shape{b, m, k}}, {tb ? Shape{b, n, k} : Shape{b, k, n}}},
+               attributes, {type({b, m, n})});
+}
+
+/// With or without a shift, of rows or of their root mean square.
+Program layerNorm(Random &random, bool hasBias, bool rms) {
+  Shape shape = anyShape(random, pick(random, 1, 4)), rows = {1};
+  shape.back() = pick(random, 2, 20);
+  for (size_t i = 0; i + 1 < shape.size(); ++i)
+    rows[0] *= shape[i];
+  std::vector<Input> inputs = {{shape}, {{shape.back()}}};
+  if (hasBias)
+    inputs.push_back({{shape.back()}});
+  return oneOp("nn.layer_norm", inputs,
+               std::string("{epsilon = 0.01 : f32") + (rms ? ", rms}" : "}"),
+               {type(shape), type(rows), type(rows)});
+}
+
 /// Strides, pads and dilations that fit, and the output's height and width.
 struct Window {
   int64_t kh, kw, oh, ow;
@@ -262,6 +287,7 @@ const std::vector<Case> &nibble::test::cases() {
          return oneOp("nn.select", {{shape, 'm'}, {shape}, {{shape[2]}}}, "", {type(shape)});
        }},
       {"matmul", matmul},
+      {"matmuls", matmuls},
       {"conv2d", conv},
       {"max_pool", [](Random &r) { return pool(r, true); }},
       {"avg_pool", [](Random &r) { return pool(r, false); }},
@@ -289,6 +315,9 @@ const std::vector<Case> &nibble::test::cases() {
          Shape shape = anyShape(r, pick(r, 2, 4));
          return oneOp("nn.channel_sum", {{shape}}, "", {type({shape.back()})});
        }},
+      {"layer_norm", [](Random &r) { return layerNorm(r, true, false); }},
+      {"layer_norm_without_shift", [](Random &r) { return layerNorm(r, false, false); }},
+      {"rms_norm", [](Random &r) { return layerNorm(r, false, true); }},
       {"softmax",
        [](Random &r) {
          Shape shape = anyShape(r, pick(r, 1, 3));
