@@ -122,7 +122,7 @@ static PrecisionChoice edge(EdgeLayers numbers, const std::string &reason) {
 static bool wholeBlocks(ContractionOpInterface contraction) {
   auto isWhole = [](Value value) {
     ArrayRef<int64_t> shape = cast<RankedTensorType>(value.getType()).getShape();
-    return shape.size() < 3 || shape[1] * shape[2] % 32 == 0;
+    return shape.size() != 3 || shape[1] * shape[2] % 32 == 0; // convolutions have rank 4
   };
   return isWhole(contraction.getLeft()) && isWhole(contraction.getRight()) &&
          isWhole(contraction->getResult(0));

@@ -42,8 +42,8 @@ StepFunction copyForward(mlir::func::FuncOp forward, llvm::StringRef name,
                          llvm::ArrayRef<std::pair<llvm::StringRef, mlir::Type>> arguments,
                          mlir::TypeRange results);
 
-/// Type of the argument that the loss compares with: labels (rows, i32) or targets (the output's
-/// type).
+/// Type of the argument that the loss compares with: labels (i32, one a row, or one an element of a
+/// sequence) or targets (the output's type).
 mlir::Type targetType(Loss loss, mlir::RankedTensorType output);
 
 /// The loss of `output`; with `valid` the sum over the first rows, without label smoothing. For MSE `correct` is the

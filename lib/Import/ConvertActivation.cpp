@@ -146,11 +146,11 @@ static LogicalResult convertGelu(NodeContext &n) {
 
 /// Is this the final softmax that the loss takes over, and does it run over all there is of one
 /// sample?
-static bool isMerged(NodeContext &n, int64_t width, int64_t count) {
+static bool isMerged(NodeContext &n, int64_t width, int64_t count, bool ofSequence) {
   Importer &importer = n.importer;
   if (n.node.outputs.empty() || n.node.outputs[0] != importer.mergedNode)
     return false;
-  if (importer.hasBatch && width >= 2 && width * importer.newBatch == count)
+  if (importer.hasBatch && width >= 2 && (width * importer.newBatch == count || ofSequence))
     return true;
   importer.note("the final " + n.node.op +
                 " does not run over the classes alone and stays in the network");
@@ -185,7 +185,9 @@ template <typename Op> static LogicalResult convertSoftmax(NodeContext &n) {
           width = flattens
                       ? countElements(Shape(shape.begin() + std::min(*axis, rank), shape.end()))
                       : shape[*axis];
-  if (isMerged(n, width, count)) {
+  // Each element of a sequence has a class.
+  bool ofSequence = !flattens && rank == 3 && *axis == 2 && n.importer.answersInSequence();
+  if (isMerged(n, width, count, ofSequence)) {
     n.importer.mergedOp = n.node.op;
     n.set(0, x);
     return success();

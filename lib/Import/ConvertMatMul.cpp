@@ -115,7 +115,7 @@ static Value stackOf(NodeContext &n, size_t i, Shape shape, const Shape &leading
   size_t rank = shape.size();
   auto moved = x.getDefiningOp<nn::TransposeOp>();
   if (moved && moved.getPerm().back() != static_cast<int64_t>(rank) - 1) {
-    SmallVector<int64_t> swap(llvm::seq<int64_t>(0, rank));
+    auto swap = llvm::to_vector(llvm::seq<int64_t>(0, rank));
     std::swap(swap[rank - 2], swap[rank - 1]);
     x = n.transpose(x, swap);
     std::swap(shape[rank - 2], shape[rank - 1]);

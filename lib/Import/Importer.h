@@ -99,6 +99,9 @@ public:
   void note(std::string text);
   /// Does one of the expressions occur in one of the names?
   bool matches(const std::vector<std::string> &expressions, llvm::ArrayRef<std::string> names);
+  /// May an output of rank 3 be [batch, sequence, classes]? With tokens, or where cross-entropy is
+  /// asked for.
+  bool answersInSequence();
   /// A name that no variable and no layer has yet.
   std::string uniqueSymbol(std::string name);
   std::string uniqueLayer(std::string name);
@@ -174,6 +177,9 @@ public:
   const HostTensor *host(size_t i) const;
   Shape shape(size_t i) const;
   bool isValue(size_t i) const { return has(i) && !constant(i); }
+  /// Is it the network's input of tokens, or a view of it: whole numbers (i32), which only views and
+  /// Gather take?
+  bool isTokens(size_t i) const;
   /// As an f32 SSA value; constants become arith.constant. Null (error reported) where the constant
   /// is not floating.
   mlir::Value value(size_t i);
@@ -262,6 +268,8 @@ std::optional<Shape> broadcastShape(const Shape &a, const Shape &b);
 /// division or product?
 bool followsContraction(mlir::Value value);
 bool followsNormalization(mlir::Value value);
+/// Or out of an embedding?
+bool followsEmbedding(mlir::Value value);
 /// Resolves 0 and -1 of a Reshape; nothing (reported) where the counts do not fit.
 std::optional<Shape> resolveReshape(NodeContext &node, const Shape &from, Shape to);
 /// Window arithmetic shared by Conv and pools, one spatial dimension each.

@@ -86,7 +86,7 @@ module {
     %r = nn.reshape %x : (tensor<2x8x8xf32>) -> tensor<16x8xf32>
     %0 = nn.matmul %r, %w {layer = "in"} : (tensor<16x8xf32>, tensor<8x8xf32>) -> tensor<16x8xf32>
     %q = nn.reshape %0 : (tensor<16x8xf32>) -> tensor<2x8x8xf32>
-    // ATTN: layer = "whole"{{.*}}precision = #nn.precision<int4>, reason = ""
+    // ATTN: layer = "whole", precision = #nn.precision<int4>, transpose_b
     %1 = nn.matmul %q, %x {layer = "whole", transpose_b} : (tensor<2x8x8xf32>, tensor<2x8x8xf32>) -> tensor<2x8x8xf32>
     %s = nn.slice %x {starts = array<i64: 0, 0, 0>, steps = array<i64: 1, 1, 1>} : (tensor<2x8x8xf32>) -> tensor<2x8x6xf32>
     // ATTN: layer = "cut"{{.*}}precision = #nn.precision<int8>, reason = "its stacked matrices are no multiples of 32 elements"

@@ -213,8 +213,12 @@ static LogicalResult emit(Group &g, nn::SoftmaxCrossEntropyOp op) {
     e.storeScalar(hit.v, hits, index);
   });
   Value valid = validOf(g, op.getValid());
+  int64_t labelsEach = rows.count / rows.x.shape()[0]; // of a sample
+  if (valid && labelsEach > 1)
+    valid = arith::MulIOp::create(e.b, e.loc, valid, e.i32(labelsEach));
   Value sum = sumOfRows(g, 2, losses, rows.count, valid);
-  storeScalar(e, finishLoss(e, sum, valid ? std::nullopt : std::optional(rows.count)), g.out(op.getLoss()));
+  int64_t divisor = valid ? labelsEach : rows.count;
+  storeScalar(e, finishLoss(e, sum, divisor == 1 ? std::nullopt : std::optional(divisor)), g.out(op.getLoss()));
   Value end = valid ? e.min(e.toIndex(valid), e.index(rows.count)) : e.index(rows.count);
   Value correct = e.loop(e.index(0), end, 1, {e.i32(0)}, [&](Value row, ValueRange soFar) {
     return SmallVector<Value>{s.iadd({soFar[0]}, {e.loadScalar(hits, row)}).v};

@@ -123,7 +123,8 @@ public:
           constants[node.output(0)] = attribute.mutable_t();
     for (const auto &input : graph.input()) {
       names.insert(input.name());
-      if (!constants.count(input.name()) && input.type().has_tensor_type())
+      if (!constants.count(input.name()) && input.type().has_tensor_type() &&
+          isFloat(static_cast<DataType>(input.type().tensor_type().elem_type()))) // tokens are not
         realType = input.type().tensor_type().elem_type();
     }
     for (const auto &[name, tensor] : constants)

@@ -114,6 +114,14 @@ func.func @norms_and_losses(%x: tensor<4x8xf32>, %c: tensor<8xf32>, %labels: ten
   %2:3 = nn.batch_norm_fold %c, %c, %c, %c {epsilon = 1.0e-5 : f32} : (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>)
   // CHECK: nn.batch_norm_grad
   %3:5 = nn.batch_norm_grad %x, %x, %c, %c, %c : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>)
+  // CHECK: nn.layer_norm %{{.*}}, %{{.*}}, %{{.*}} {epsilon = {{.*}} : f32} : (tensor<4x8xf32>, tensor<8xf32>, tensor<8xf32>) ->
+  %ln:3 = nn.layer_norm %x, %c, %c {epsilon = 1.0e-5 : f32} : (tensor<4x8xf32>, tensor<8xf32>, tensor<8xf32>) -> (tensor<4x8xf32>, tensor<4xf32>, tensor<4xf32>)
+  // CHECK: nn.layer_norm_grad
+  %lg:3 = nn.layer_norm_grad %x, %x, %c, %ln#1, %ln#2 : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xf32>, tensor<4xf32>, tensor<4xf32>) -> (tensor<4x8xf32>, tensor<8xf32>, tensor<8xf32>)
+  // CHECK: nn.embedding %{{.*}}, %{{.*}} : (tensor<4x8xf32>, tensor<4xi32>) -> tensor<4x8xf32>
+  %em = nn.embedding %x, %labels : (tensor<4x8xf32>, tensor<4xi32>) -> tensor<4x8xf32>
+  // CHECK: nn.embedding_grad
+  %eg = nn.embedding_grad %em, %labels : (tensor<4x8xf32>, tensor<4xi32>) -> tensor<9x8xf32>
   // CHECK: nn.softmax %{{.*}} : tensor<4x8xf32>
   %4 = nn.softmax %x : tensor<4x8xf32>
   // CHECK: nn.log_softmax

@@ -65,6 +65,14 @@ func.func @layer_norm(%x: tensor<2x4x7xf32>, %g: tensor<7xf32>) {
 
 // -----
 
+func.func @embedding(%t: tensor<9x7xf32>, %i: tensor<2x3xi32>) {
+  // expected-error @below {{has rows of 7 for tokens 'tensor<2x3xi32>', got 'tensor<2x7xf32>'}}
+  %0 = nn.embedding %t, %i : (tensor<9x7xf32>, tensor<2x3xi32>) -> tensor<2x7xf32>
+  return
+}
+
+// -----
+
 func.func @broadcast(%a: tensor<4x7xf32>, %b: tensor<6xf32>) {
   // expected-error @below {{operands of shapes (4x7) and (6) do not broadcast}}
   %0 = nn.add %a, %b : (tensor<4x7xf32>, tensor<6xf32>) -> tensor<4x7xf32>

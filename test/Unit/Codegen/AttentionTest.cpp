@@ -89,3 +89,44 @@ TEST(Attention, LayerNormGrad) {
     })", {{"M", rms}}));
   }
 }
+
+// Rows of a table by tokens of any shape, and the sums of their gradients; numbers beyond the table are read as its ends.
+TEST(Attention, Embedding) {
+  for (std::string width : {"1", "7", "16", "64", "100", "130"})
+    for (std::string tokens : {"1", "3x5", "2x3x40", "700"})
+      for (const char *cpu : kProcessors) {
+        expectSameBits(with(R"((%t: tensor<9x$Wxf32>, %i: tensor<$Txi32> {t.max = 9}) -> tensor<$Tx$Wxf32> {
+          %0 = nn.embedding %t, %i : (tensor<9x$Wxf32>, tensor<$Txi32>) -> tensor<$Tx$Wxf32>
+          return %0 : tensor<$Tx$Wxf32>
+        })", {{"W", width}, {"T", tokens}}), cpu);
+        expectSameBits(with(R"((%d: tensor<$Tx$Wxf32> {t.special}, %i: tensor<$Txi32> {t.max = 9}) -> tensor<11x$Wxf32> {
+          %0 = nn.embedding_grad %d, %i : (tensor<$Tx$Wxf32>, tensor<$Txi32>) -> tensor<11x$Wxf32>
+          return %0 : tensor<11x$Wxf32>
+        })", {{"W", width}, {"T", tokens}}), cpu);
+      }
+}
+
+// A label for each element of a sequence; of the first `valid` samples the sum of their means.
+TEST(Attention, CrossEntropyOfSequences) {
+  for (std::string valid : {"0", "1", "3", "5"})
+    expectSameBits(with(R"((%x: tensor<5x7x33xf32>, %y: tensor<5x7xi32> {t.max = 33}, %v: tensor<i32> {t.value = $v}) -> (tensor<f32>, tensor<i32>) {
+      %0, %1 = nn.softmax_cross_entropy %x, %y, %v : (tensor<5x7x33xf32>, tensor<5x7xi32>, tensor<i32>) -> (tensor<f32>, tensor<i32>)
+      return %0, %1 : tensor<f32>, tensor<i32>
+    })", {{"v", valid}}));
+  expectSameBits(R"((%x: tensor<5x7x33xf32>, %y: tensor<5x7xi32> {t.max = 33}, %d: tensor<f32>) -> tensor<5x7x33xf32> {
+    %2 = nn.softmax_cross_entropy_grad %x, %y, %d : (tensor<5x7x33xf32>, tensor<5x7xi32>, tensor<f32>) -> tensor<5x7x33xf32>
+    return %2 : tensor<5x7x33xf32>
+  })");
+}
+
+// A mask that repeats over batch and heads, as Where is imported.
+TEST(Attention, ConstantMask) {
+  for (std::string n : {"5", "32"})
+    expectSameBits(with(R"((%x: tensor<2x3x$Nx$Nxf32>, %m: tensor<$Nx$Nxf32> {t.max = 2}) -> tensor<2x3x$Nx$Nxf32> {
+      %half = arith.constant dense<0.5> : tensor<2x3x$Nx$Nxf32>
+      %never = arith.constant dense<0xFF800000> : tensor<1xf32>
+      %0 = nn.compare %m, %half {predicate = #nn.cmp<gt>} : (tensor<$Nx$Nxf32>, tensor<2x3x$Nx$Nxf32>) -> tensor<2x3x$Nx$Nxi1>
+      %1 = nn.select %0, %x, %never : (tensor<2x3x$Nx$Nxi1>, tensor<2x3x$Nx$Nxf32>, tensor<1xf32>) -> tensor<2x3x$Nx$Nxf32>
+      return %1 : tensor<2x3x$Nx$Nxf32>
+    })", {{"N", n}}));
+}

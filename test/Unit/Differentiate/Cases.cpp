@@ -329,6 +329,21 @@ const std::vector<Case> &nibble::test::cases() {
          return oneOp("nn.log_softmax", {{shape}}, "", {type(shape)});
        }},
       {"softmax_cross_entropy", crossEntropy},
+      {"softmax_cross_entropy_of_sequences",
+       [](Random &r) {
+         int64_t batch = pick(r, 1, 3), length = pick(r, 1, 4), classes = pick(r, 2, 7);
+         return oneOp("nn.softmax_cross_entropy",
+                      {{{batch, length, classes}}, {{batch, length}, 'l', 0, double(classes)}}, "{}",
+                      {"tensor<f32>", "tensor<i32>"});
+       }},
+      {"embedding",
+       [](Random &r) {
+         int64_t rows = pick(r, 1, 5), width = pick(r, 1, 4);
+         Shape tokens = anyShape(r, pick(r, 1, 2)), result = tokens;
+         result.push_back(width);
+         return oneOp("nn.embedding", {{{rows, width}}, {tokens, 'l', 0, double(rows)}}, "",
+                      {type(result)});
+       }},
       {"binary_cross_entropy",
        [](Random &r) {
          Shape shape = anyShape(r, 2);

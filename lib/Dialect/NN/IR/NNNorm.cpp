@@ -69,7 +69,7 @@ LogicalResult LayerNormGradOp::verify() {
 }
 
 static LogicalResult verifyRows(Operation *op, RankedTensorType logits, RankedTensorType labels) {
-  if (logits.getRank() != 2 || labels.getRank() != 1 || logits.getDimSize(0) != labels.getDimSize(0))
+  if (logits.getRank() < 2 || logits.getShape().drop_back() != labels.getShape())
     return op->emitOpError() << "takes rows of logits and one label a row, got " << logits << " and " << labels;
   return success();
 }

@@ -89,6 +89,8 @@ def NN_SoftmaxCrossEntropyOp : NN_Op<"softmax_cross_entropy"> {
     logits: rows×classes, labels: rows (i32). Row loss = log(sum) − (x_label − max); `loss` is the flat sum of the rows'
     losses in f64 divided by rows, rounded once. `correct` counts rows whose first maximum is the label.
     `valid` (rank 0, optional) limits both to the first rows (evaluation of a partial batch): then `loss` is the *sum*, rounded once.
+    With more leading dimensions (batch×sequence×classes, labels batch×sequence) each label is a row; `valid` counts the first
+    dimension, and then `loss` is the sum divided by the labels of one such sample (in f64, before it is rounded).
   }];
   let arguments = (ins RealTensor:$logits, LabelTensor:$labels, Optional<LabelTensor>:$valid);
   let results = (outs RealTensor:$loss, LabelTensor:$correct);
