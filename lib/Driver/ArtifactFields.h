@@ -170,7 +170,7 @@ template <typename Visitor> void visitRow(Visitor &v, Variable &row) {
 
 /// What determines the program, but for the file, the machine and whether there are threads.
 template <typename Visitor> void visitOptions(Visitor &v, CompileOptions &options) {
-  auto &[model, import, recipe, step, mcpu, threads, leastWork, health, optimization, cacheFolder] = options;
+  auto &[model, import, recipe, step, mcpu, threads, leastWork, health, profile, optimization, cacheFolder] = options;
   v("recipe", recipe), v("step", step), v("mcpu", mcpu), v("least_work", leastWork), v("health", health), v("optimization", optimization);
   auto &[batchSize, shapes, sampleShape, train, freeze, input, output, classes, init, insertNorm, loss, seed] = import;
   v("batch_size", batchSize), v("shapes", shapes), v("sample_shape", sampleShape), v("train", train), v("freeze", freeze), v("input", input);

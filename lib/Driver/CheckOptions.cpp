@@ -45,7 +45,9 @@ const Rule kRules[] = {
     {{"resume", "overwrite", "checkpoint-every", "keep-checkpoints"},
      [](const ToolOptions &o) { return !o.train.evalOnly; },
      "where something is trained, and --eval-only was given"},
-    {{"verify-steps", "verify-lr", "verify-disturb"}, [](const ToolOptions &o) { return o.verify; }, "with --verify"},
+    {{"verify-lr", "verify-disturb"}, [](const ToolOptions &o) { return o.verify; }, "with --verify"},
+    {{"verify-steps"}, [](const ToolOptions &o) { return o.verify || o.profile; }, "with --verify or --profile"},
+    {{"profile"}, [](const ToolOptions &o) { return !o.interpret && !o.train.evalOnly && !o.verify; }, "where compiled code trains"},
 };
 
 /// What is compiled into a library cannot be chosen again.
@@ -82,6 +84,8 @@ Status checkCompile(const ToolOptions &o) {
     return Status::error("--emit and --stop-after both say where to stop: give one of them");
   if (o.verify && (o.given.contains("emit") || o.given.contains("stop-after")))
     return Status::error("--verify runs the program, so it does not go with --emit or --stop-after");
+  if (o.profile && (o.given.contains("emit") || o.given.contains("stop-after")))
+    return Status::error("--profile runs the program, so it does not go with --emit or --stop-after");
   if (!o.verify && (o.verifyThreads.size() > 1 || o.verifyCpus.size() > 1))
     return Status::error("several values of --threads or --mcpu are for --verify");
   if (o.given.contains("emit") && (o.emit == Emit::Onnx || o.emit == Emit::Obj) && o.out.empty())

@@ -2,6 +2,7 @@
 #include "nibble/Driver/CommandLine.h"
 #include "nibble/Driver/EmitLibrary.h"
 #include "nibble/Driver/Export.h"
+#include "nibble/Driver/StepProfile.h"
 #include "nibble/Driver/Summary.h"
 #include "nibble/Driver/Verify.h"
 
@@ -20,6 +21,8 @@ EXAMPLES
       look at the quantized graph (stages: onnx, graph, gradient, quantized, planned, loops, llvm, asm, obj, lib)
   nibble-compile lenet.onnx --batch-size 8 --recipe luq --verify --threads=1,2,4 --mcpu=native,avx2
       train 20 steps on random data, compiled and interpreted, and compare every bit
+  nibble-compile lenet.onnx --batch-size 128 --recipe luq --threads=1 --profile
+      where the time of a step goes: products with GOP/s and share of the processor's peak, and the rest
   nibble-compile lenet.onnx --recipe ibm --keep-float=conv1 --mcpu=avx2 --emit=obj -o lenet.o
       an object file with train_step and eval_step
   nibble-compile lenet.onnx --batch-size 128 --recipe luq --emit=lib -o mylenet
@@ -85,6 +88,8 @@ int nibble::nibbleCompileMain(int argc, char **argv) {
   Status status;
   if (options.verify) {
     status = verify(options);
+  } else if (options.profile) {
+    status = profileSteps(options.compile, options.verifySteps, options.train.seed, llvm::outs(), commandLineHooks(options));
   } else {
     // Tables are read off the quantized graph, whatever is emitted.
     auto model = compile(options.compile, options.emit, commandLineHooks(options));

@@ -4,6 +4,7 @@
 #include "Diagnostics.h"
 #include "nibble/Driver/CompileCache.h"
 #include "nibble/Driver/Register.h"
+#include "nibble/Driver/StepProfile.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/Format.h"
@@ -200,7 +201,7 @@ private:
     if (hooks.configure && failed(hooks.configure(manager)))
       return Status::error("the command line's pass manager options do not fit together");
     addRoom(manager, room.room, {model->options.recipe, model->options.step, model->machine.target, model->threads,
-                                 model->options.leastWork, model->options.health});
+                                 model->options.leastWork, model->options.health, model->options.profile});
     if (failed(manager.run(*model->module)))
       return diagnostics.status("room " + room.title.str() + " failed without a message");
     return Status::success();
@@ -216,6 +217,7 @@ private:
       model->weightSize = weightBytes(*model->module);
       return readSignature(*model->module, model->layout);
     case Room::Schedule:
+      model->groups = groupsOf(*model->module);
       return readLayout(*model->module, model->layout, model->variables);
     case Room::Target:
       return makeArtifact(diagnostics);
@@ -259,7 +261,7 @@ unsigned nibble::resolvedThreads(const CompileOptions &options) {
 }
 
 Result<std::unique_ptr<CompiledModel>> nibble::compile(const CompileOptions &options, Emit until, const CompileHooks &hooks) {
-  if (until < Emit::Obj || options.cacheFolder.empty())
+  if (until < Emit::Obj || options.cacheFolder.empty() || options.profile)
     return Compilation(options, until, hooks).run();
   CompileCache cache(options.cacheFolder);
   if (std::unique_ptr<CompiledModel> found = cache.find(options))

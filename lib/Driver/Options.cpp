@@ -223,7 +223,7 @@ void addCodeOptions(std::vector<ToolOption> &table) {
                    CompileTool, false, setEmit});
   table.push_back({"stop-after", "ROOM", "Import, Differentiate, Quantize, Schedule, Codegen or Target: emit what leaves it",
                    OptionGroup::Output, CompileTool, false, setStopAfter});
-  table.push_back({"verify-steps", "N", "with --verify: training steps to compare (default 20)", OptionGroup::Code, CompileTool, false,
+  table.push_back({"verify-steps", "N", "with --verify or --profile: training steps (default 20)", OptionGroup::Code, CompileTool, false,
                    [](ToolOptions &o, const std::string &v) { return parseWhole<int64_t>("verify-steps", v, 1, 1000000, o.verifySteps); }});
 }
 
@@ -294,6 +294,8 @@ void addOutputOptions(std::vector<ToolOption> &table) {
                              TrainTool, &ToolOptions::interpret));
   table.push_back(flagOption("verify", "train on random data, compiled and interpreted, and compare every bit", OptionGroup::Code,
                              CompileTool, &ToolOptions::verify));
+  table.push_back(flagOption("profile", "time each layer's products and everything else (nibble-compile: of --verify-steps steps on random data)", OptionGroup::Code,
+                             BothTools, &ToolOptions::profile));
   table.push_back(flagOption("print-weights", "list what is trained, and why", OptionGroup::Output, CompileTool, &ToolOptions::printWeights));
   table.push_back(flagOption("print-precision", "table of what runs in how many bits", OptionGroup::Output, CompileTool,
                              &ToolOptions::printPrecision));

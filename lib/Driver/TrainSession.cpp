@@ -9,6 +9,7 @@
 #include "nibble/Driver/InterpretedStep.h"
 #include "nibble/Driver/NormStart.h"
 #include "nibble/Driver/RunIdentity.h"
+#include "nibble/Driver/StepProfile.h"
 #include "nibble/Driver/Summary.h"
 #include "nibble/Runtime/CheckpointFolder.h"
 #include "nibble/Runtime/Trainer.h"
@@ -158,6 +159,7 @@ private:
   Status compileModel() {
     CompileOptions compileOptions = options.compile;
     compileOptions.recipe = recipe;
+    compileOptions.profile = options.profile;
     if (compileOptions.import.batchSize == 0)
       compileOptions.import.batchSize = 128;
     if (const auto &part = data.train ? data.train : data.validation)
@@ -264,9 +266,16 @@ private:
   }
 
   Status train(runtime::Trainer &trainer, TrainOutcome &outcome) {
+    std::optional<runtime::Profile> profile;
+    if (options.profile)
+      profile.emplace(model->groups.size()).start();
     auto summary = trainer.run();
     if (!summary)
       return summary.status();
+    if (profile) {
+      profile->stop();
+      printProfile(*model, *profile, os);
+    }
     if ((outcome.signal = summary->stoppedBy)) {
       os.flush();
       llvm::errs() << "stopped by " << (outcome.signal == SIGINT ? "SIGINT" : "SIGTERM") << " after step " << summary->steps << " of "

@@ -44,6 +44,7 @@ void nibble::addRoom(mlir::OpPassManager &manager, Room room, const RoomOptions 
   case Room::Codegen: {
     CodegenCpuOptions codegen;
     codegen.cpu = options.target.name;
+    codegen.profile = options.profile;
     return buildCodegenCpuPipeline(manager, codegen);
   }
   case Room::Target: {

@@ -1,6 +1,7 @@
 //===- PrepareSchedule.cpp - broadcasts, constants, updates behind the guard -===//
 #include "nibble/Schedule/Passes.h"
 
+#include "nibble/Dialect/Q4/IR/Q4.h"
 #include "nibble/Interfaces/Interfaces.h"
 
 namespace nibble {
@@ -62,6 +63,56 @@ void sinkUpdates(func::FuncOp function) {
   }
 }
 
+/// The product that (A·B)ᵀ = Bᵀ·Aᵀ is: operands, scales and zero points change sides. Its terms
+/// come in the same order, and factors may change places without changing a bit.
+Operation *swappedProduct(Operation *product, Type type) {
+  OpBuilder builder(product);
+  OperationState state(product->getLoc(), product->getName().getStringRef());
+  state.addTypes(type);
+  bool transposeA = product->hasAttr("transpose_a"), transposeB = product->hasAttr("transpose_b");
+  for (NamedAttribute attribute : product->getAttrs())
+    if (attribute.getName() != "transpose_a" && attribute.getName() != "transpose_b")
+      state.attributes.set(attribute.getName(), attribute.getValue());
+  if (!transposeB)
+    state.attributes.set("transpose_a", builder.getUnitAttr());
+  if (!transposeA)
+    state.attributes.set("transpose_b", builder.getUnitAttr());
+  auto codes = dyn_cast<q4::MatMulOp>(product);
+  if (!codes) {
+    state.addOperands({product->getOperand(1), product->getOperand(0)});
+    return builder.create(state);
+  }
+  SmallVector<int32_t> sizes;
+  auto add = [&](Value operand) {
+    sizes.push_back(operand ? 1 : 0);
+    if (operand)
+      state.addOperands(operand);
+  };
+  for (Value operand :
+       {codes.getRight(), codes.getLeft(), codes.getRightScale(), codes.getLeftScale(),
+        codes.getRightZeroPoint(), codes.getLeftZeroPoint(), codes.getGain()})
+    add(operand);
+  state.attributes.set("operandSegmentSizes", builder.getDenseI32ArrayAttr(sizes));
+  return builder.create(state);
+}
+
+/// A transposed product of matrices is made in its transposed form at once.
+void foldTransposedProducts(func::FuncOp function) {
+  SmallVector<nn::TransposeOp> transposes(function.getOps<nn::TransposeOp>());
+  for (nn::TransposeOp transpose : transposes) {
+    Operation *product = transpose.getX().getDefiningOp();
+    ArrayRef<int64_t> perm = transpose.getPerm();
+    bool turnsMatrices = perm == ArrayRef<int64_t>{1, 0} || perm == ArrayRef<int64_t>{0, 2, 1};
+    if (!product || !isa<nn::MatMulOp, q4::MatMulOp>(product) || !product->hasOneUse() ||
+        !turnsMatrices)
+      continue;
+    Operation *swapped = swappedProduct(product, transpose.getType());
+    transpose.getResult().replaceAllUsesWith(swapped->getResult(0));
+    transpose.erase();
+    product->erase();
+  }
+}
+
 struct PrepareSchedulePass : nibble::impl::PrepareScheduleBase<PrepareSchedulePass> {
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
@@ -70,6 +121,7 @@ struct PrepareSchedulePass : nibble::impl::PrepareScheduleBase<PrepareSchedulePa
         if (op->hasTrait<ElementwiseLike>())
           spellOutBroadcasts(op);
       });
+      foldTransposedProducts(function);
       sinkUpdates(function);
       SmallVector<arith::ConstantOp> constants(function.getOps<arith::ConstantOp>());
       for (arith::ConstantOp constant : constants)

@@ -75,12 +75,10 @@ def resnet8(g, classes):
 
 
 def resnet18(g, classes):
-    """For small images: stem of 64, two residual blocks each of 64, 128, 256 and 512 channels."""
+    """ResNet-18 for 32 x 32 images: stem of 64, two residual blocks each of 64, 128, 256 and 512 channels."""
     x = g.relu(g.batch_norm(g.conv(g.x, 64, 3, "stem", bias=False), "norm"), "relu")
-    for stage, outputs in enumerate((64, 128, 256, 512), start=1):
-        for block in (1, 2):
-            stride = 2 if stage > 1 and block == 1 else 1
-            x = residual_block(g, x, outputs, stride, f"stage{stage}.block{block}")
+    for i, (outputs, stride) in enumerate(((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)), start=1):
+        x = residual_block(g, x, outputs, stride, f"block{i}")
     x = g.flatten(g.global_average_pool(x, "pool"), "flatten")
     return g.linear(x, classes, "fc")
 
@@ -132,8 +130,6 @@ NETWORKS = {
                         "a teacher network's labels (nibble.data teacher)"),
     "resnet8": Network(resnet8, (3, 32, 32), UNIFORM_NORM, "CIFAR-10 (binary folder)"),
     "resnet18": Network(resnet18, (3, 32, 32), UNIFORM_NORM, "CIFAR-10 (binary folder)"),
-    "gpt": Network(transformer(6, 384, 6), (256,), GPT2, TEXT, classes=65, tokens=True),
-    "gpt-tiny": Network(transformer(2, 64, 4), (32,), GPT2, TEXT, classes=65, tokens=True),
 }
 
 

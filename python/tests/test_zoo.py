@@ -53,7 +53,7 @@ def test_seed_decides(name):
     assert any((one[n] != two[n]).any() for n in one)
 
 
-@pytest.mark.parametrize("name", ["digits", "lenet", "mlp", "resnet8"])
+@pytest.mark.parametrize("name", ["digits", "lenet", "mlp", "resnet8", "resnet18"])
 def test_uniform_bound(name):
     """Conv and Gemm weights fill U(-b, b), b = 1/sqrt(fan_in): inside it, and near its ends."""
     for tensor, w in weights(zoo.build(name)).items():

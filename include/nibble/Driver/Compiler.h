@@ -35,6 +35,8 @@ struct CompileOptions {
   int64_t leastWork = 40000;
   /// Report gain and noise of each quantized tensor too; it takes time.
   bool health = false;
+  /// Code that times its groups (StepProfile.h); such programs are not kept in a cache.
+  bool profile = false;
   /// LLVM's level, 0 … 3.
   unsigned optimization = 2;
   /// Folder of programs compiled before (CompileCache.h); empty: none is looked for or kept.
@@ -102,6 +104,18 @@ struct StepLayout {
   int64_t arenaBytes() const { return std::max(trainArenaBytes, evalArenaBytes); }
 };
 
+/// One plan.group of @train_step: a product, or what was fused.
+struct StepGroup {
+  /// The layer's name (ONNX node) and its product where it is one, else empty.
+  std::string layer, product;
+  /// What it computes: "matmul", "batch_norm_fold, relu, quantize".
+  std::string ops;
+  /// Element types of a product: "int4 x int4".
+  std::string numbers;
+  int64_t multiplyAdds = 0;
+  bool operator==(const StepGroup &) const = default;
+};
+
 struct CompiledModel {
   CompileOptions options;
   /// Number of threads that options.threads stands for.
@@ -117,6 +131,8 @@ struct CompiledModel {
   SavedBytes saved;
   WeightBytes weightSize;
   std::vector<Variable> variables;
+  /// The groups of @train_step in order.
+  std::vector<StepGroup> groups;
   StepLayout layout;
   std::unique_ptr<llvm::LLVMContext> llvmContext;
   std::unique_ptr<llvm::Module> llvmModule;

@@ -41,6 +41,8 @@ struct ToolOptions {
   std::string cacheFolder;
   /// One of MLIR's stock flags was given: it wants to see the compiler at work.
   bool stockFlags = false;
+  /// Print where the time of the steps went.
+  bool profile = false;
   bool printWeights = false, printPrecision = false;
   /// nibble-compile: compare with the interpreter.
   bool verify = false;

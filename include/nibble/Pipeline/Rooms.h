@@ -46,6 +46,8 @@ struct RoomOptions {
   int64_t leastWork = 40000;
   /// Report gain and noise of each quantized tensor (insert-reports).
   bool health = false;
+  /// Time each group of @train_step (outline-groups).
+  bool profile = false;
 };
 
 /// Adds the passes of one room, its door included. Import's work on the module that importOnnx made.

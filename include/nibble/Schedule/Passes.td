@@ -11,6 +11,9 @@ def PrepareSchedule : Pass<"prepare-schedule", "::mlir::ModuleOp"> {
     constant that is no splat, or that a group other than an element-wise one reads, becomes a `train.variable` of
     role `constant`: then every group reads constants as it reads everything else.
 
+    The transpose of a matrix product (the weight gradient of a layer whose weights are stored output by input) becomes the product
+    with its operands exchanged: Bᵀ·Aᵀ has the same terms in the same order, so not a bit changes.
+
     Ops whose results only `train.write`s behind the guard read move behind it: nothing may be written before, and what is
     computed behind can be written where it belongs.
 

@@ -49,9 +49,33 @@ static StringRef stemOf(plan::GroupOp group) {
   return op->getNextNode() == body.getTerminator() ? op->getName().stripDialect() : StringRef("fused");
 }
 
+/// Calls that tell the runtime's Profile how far the step is.
+static void insertMarks(func::FuncOp step, ArrayRef<plan::GroupOp> groups) {
+  OpBuilder builder(step);
+  auto mark = func::FuncOp::create(builder, step.getLoc(), "nibble_profile_mark", builder.getFunctionType(builder.getI32Type(), {}));
+  mark.setPrivate();
+  auto call = [&](int32_t group) {
+    Value number = arith::ConstantIntOp::create(builder, step.getLoc(), group, 32);
+    func::CallOp::create(builder, step.getLoc(), mark, number);
+  };
+  builder.setInsertionPointToStart(&step.getBody().front());
+  call(-1);
+  for (auto [number, group] : llvm::enumerate(groups)) {
+    builder.setInsertionPointAfter(group);
+    call(static_cast<int32_t>(number));
+  }
+}
+
 namespace {
 struct OutlineGroups : public nibble::impl::OutlineGroupsBase<OutlineGroups> {
+  using OutlineGroupsBase::OutlineGroupsBase;
+
   void runOnOperation() override {
+    if (auto step = getOperation().lookupSymbol<func::FuncOp>("train_step"); profile && step && !step.isExternal()) {
+      SmallVector<plan::GroupOp> marked;
+      step.walk([&](plan::GroupOp group) { marked.push_back(group); });
+      insertMarks(step, marked);
+    }
     SymbolTable symbols(getOperation());
     SmallVector<plan::GroupOp> groups;
     getOperation().walk([&](plan::GroupOp group) { groups.push_back(group); });

@@ -12,7 +12,9 @@ using namespace mlir;
 
 void nibble::buildCodegenCpuPipeline(OpPassManager &pm, const CodegenCpuOptions &options) {
   // While groups are small and whole: layers of one kind share their code, and no function grows with the network.
-  pm.addPass(createOutlineGroups());
+  OutlineGroupsOptions outline;
+  outline.profile = options.profile;
+  pm.addPass(createOutlineGroups(outline));
   // All groups at once: micro-kernels and constants are shared by the whole module.
   LowerGroupsOptions lowering;
   lowering.cpu = options.cpu;

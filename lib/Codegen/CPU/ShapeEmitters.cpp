@@ -1,11 +1,16 @@
 //===- ShapeEmitters.cpp - moving elements ------------------------------------===//
 //
-// Every op here is one or more strided moves: element (i0, i1, …) of a box goes from base + Σ i·stride of one buffer to that of
-// another. Dimensions of 1 vanish and dimensions that continue one another in both buffers become one; the innermost loop is in
-// vectors where both (or, for a broadcast, the target alone) go in steps of one element.
+// Every op here is one or more strided moves: element (i0, i1, …) of a box goes from base + Σ
+// i·stride of one buffer to that of another. Dimensions of 1 vanish and dimensions that continue
+// one another in both buffers become one; the innermost loop is in vectors where both (or, for a
+// broadcast, the target alone) go in steps of one element. Where the source goes in steps of one
+// along another dimension than the target does (a transpose), the two are walked in tiles of 16 x
+// 16 that are transposed in registers.
 //
 //===----------------------------------------------------------------------===//
 #include "Emitters.h"
+
+#include <functional>
 
 using namespace nibble::codegen;
 namespace nn = nibble::nn;
@@ -37,15 +42,17 @@ static SmallVector<int64_t> rowMajor(ArrayRef<int64_t> shape) {
 }
 
 /// The innermost dimension, from element `at` to element `to`.
-static void moveRow(LoopBuilder &e, const Buffer &x, Value memory, Value at, Value to, int64_t size, int64_t fromStride,
-                    int64_t toStride) {
+static void moveRow(LoopBuilder &e, const Buffer &x, Value memory, Value at, Value to, int64_t size,
+                    int64_t fromStride, int64_t toStride) {
   if (toStride == 1 && fromStride == 1)
     return e.vectors(size, kBlock, [&](Value place, int64_t active) {
       e.store(loadReals(e, x, e.add(at, place), kBlock, active), memory, e.add(to, place), active);
     });
   if (toStride == 1 && fromStride == 0) {
     Value same = e.ops(kBlock).splat(VectorOps::F{e.loadScalar(x.memory, at)}).v;
-    return e.vectors(size, kBlock, [&](Value place, int64_t active) { e.store(same, memory, e.add(to, place), active); });
+    return e.vectors(size, kBlock, [&](Value place, int64_t active) {
+      e.store(same, memory, e.add(to, place), active);
+    });
   }
   e.loop(e.index(0), e.index(size), 1, [&](Value i) {
     Value value = e.loadScalar(x.memory, e.add(at, e.mul(i, fromStride)));
@@ -54,11 +61,13 @@ static void moveRow(LoopBuilder &e, const Buffer &x, Value memory, Value at, Val
 }
 
 /// Loops over dimensions d, d + 1 … of the move, at the given places of the buffers.
-static void moveFrom(LoopBuilder &e, const Move &move, size_t d, const Buffer &x, Value memory, Value at, Value to) {
+static void moveFrom(LoopBuilder &e, const Move &move, size_t d, const Buffer &x, Value memory,
+                     Value at, Value to) {
   if (d + 1 == move.shape.size())
     return moveRow(e, x, memory, at, to, move.shape[d], move.from[d], move.to[d]);
   auto body = [&](Value i) {
-    moveFrom(e, move, d + 1, x, memory, e.add(at, e.mul(i, move.from[d])), e.add(to, e.mul(i, move.to[d])));
+    moveFrom(e, move, d + 1, x, memory, e.add(at, e.mul(i, move.from[d])),
+             e.add(to, e.mul(i, move.to[d])));
   };
   if (d > 0)
     return e.loop(e.index(0), e.index(move.shape[d]), 1, body);
@@ -68,15 +77,115 @@ static void moveFrom(LoopBuilder &e, const Move &move, size_t d, const Buffer &x
   e.parallel(move.shape[0], work, body);
 }
 
+//===----------------------------------------------------------------------===//
+// Transposes
+//===----------------------------------------------------------------------===//
+
+static constexpr int64_t kTile = 16;
+
+/// Rows of a kTile x kTile matrix become its columns: blocks of 8, 4, 2, 1 change places across the
+/// diagonal.
+static void transposeTile(LoopBuilder &e, SmallVector<Value> &rows) {
+  for (int64_t block = kTile / 2; block > 0; block /= 2) {
+    SmallVector<int64_t> low, high;
+    for (int64_t lane = 0; lane < kTile; ++lane) {
+      low.push_back((lane & block) == 0 ? lane : kTile + lane - block);
+      high.push_back((lane & block) == 0 ? lane + block : kTile + lane);
+    }
+    for (int64_t i = 0; i < kTile; ++i) {
+      if (i & block)
+        continue;
+      Value a = rows[i], b = rows[i + block];
+      rows[i] = e.shuffle(a, b, low);
+      rows[i + block] = e.shuffle(a, b, high);
+    }
+  }
+}
+
+/// The dimension along which the source goes in steps of one element, where it takes tiles; else
+/// the move's number of dimensions.
+static size_t tiledDimension(const Move &move) {
+  size_t last = move.shape.size() - 1;
+  if (move.to[last] == 1 && move.shape[last] >= kTile)
+    for (size_t d = 0; d < last; ++d)
+      if (move.from[d] == 1 && move.shape[d] >= kTile)
+        return d;
+  return move.shape.size();
+}
+
+/// Tiles of the last dimension and of dimension `row`, whose sizes are multiples of kTile, inside
+/// loops over all other dimensions.
+static void moveTiles(LoopBuilder &e, const Move &move, size_t row, const Buffer &x, Value memory) {
+  size_t last = move.shape.size() - 1;
+  auto tile = [&](Value at, Value to) {
+    SmallVector<Value> rows;
+    for (int64_t i = 0; i < kTile; ++i)
+      rows.push_back(loadReals(e, x, e.add(at, i * move.from[last]), kTile));
+    transposeTile(e, rows);
+    for (int64_t i = 0; i < kTile; ++i)
+      e.store(rows[i], memory, e.add(to, i * move.to[row]));
+  };
+  // Tiles along the last dimension stand innermost: what is written stays in few pages.
+  SmallVector<size_t> order;
+  for (size_t d = 0; d < last; ++d)
+    order.push_back(d);
+  order.push_back(last);
+  std::function<void(size_t, Value, Value)> nest = [&](size_t n, Value at, Value to) {
+    if (n == order.size())
+      return tile(at, to);
+    size_t d = order[n];
+    int64_t step = d == row || d == last ? kTile : 1;
+    auto body = [&](Value i) {
+      nest(n + 1, e.add(at, e.mul(i, step * move.from[d])), e.add(to, e.mul(i, step * move.to[d])));
+    };
+    int64_t count = move.shape[d] / step, work = 1;
+    if (n > 0)
+      return e.loop(e.index(0), e.index(count), 1, body);
+    for (int64_t size : move.shape)
+      work *= size;
+    e.parallel(count, work / count, body);
+  };
+  nest(0, e.index(move.fromBase), e.index(move.toBase));
+}
+
+static void emitMove(LoopBuilder &e, const Move &move, const Buffer &x, Value memory);
+
+/// Whole tiles, and what is left over of either dimension.
+static void moveTransposed(LoopBuilder &e, const Move &move, size_t row, const Buffer &x,
+                           Value memory) {
+  size_t last = move.shape.size() - 1;
+  Move tiles = move;
+  for (size_t d : {row, last})
+    tiles.shape[d] = move.shape[d] / kTile * kTile;
+  moveTiles(e, tiles, row, x, memory);
+  Move whole = move;
+  for (size_t d : {row, last}) {
+    if (move.shape[d] > tiles.shape[d]) {
+      Move rest = whole;
+      rest.shape[d] = move.shape[d] - tiles.shape[d];
+      rest.fromBase += tiles.shape[d] * move.from[d];
+      rest.toBase += tiles.shape[d] * move.to[d];
+      emitMove(e, rest, x, memory);
+    }
+    whole.shape[d] = tiles.shape[d];
+  }
+}
+
 static void emitMove(LoopBuilder &e, const Move &move, const Buffer &x, Value memory) {
+  if (!move.shape.empty())
+    if (size_t row = tiledDimension(move); row < move.shape.size())
+      return moveTransposed(e, move, row, x, memory);
   Value at = e.index(move.fromBase), to = e.index(move.toBase);
   if (move.shape.empty())
     return e.storeScalar(e.loadScalar(x.memory, at), memory, to);
   int64_t size = move.shape.back(), whole = size / kBlock * kBlock;
   if (move.shape.size() == 1 && move.from[0] == 1 && move.to[0] == 1 && whole > kChunkElements) {
-    e.flat(whole, kBlock, [&](Value place) { e.store(loadReals(e, x, e.add(at, place), kBlock), memory, e.add(to, place)); });
+    e.flat(whole, kBlock, [&](Value place) {
+      e.store(loadReals(e, x, e.add(at, place), kBlock), memory, e.add(to, place));
+    });
     if (size > whole)
-      e.store(loadReals(e, x, e.add(at, whole), kBlock, size - whole), memory, e.add(to, whole), size - whole);
+      e.store(loadReals(e, x, e.add(at, whole), kBlock, size - whole), memory, e.add(to, whole),
+              size - whole);
     return;
   }
   moveFrom(e, move, 0, x, memory, at, to);
@@ -106,8 +215,10 @@ static LogicalResult emit(Group &g, nn::BroadcastOp op, const Buffer &x, Value m
   return success();
 }
 
-/// The box of `part` seen in a tensor of shape `whole`: base and strides of element starts + i·steps.
-static SmallVector<int64_t> sliceStrides(ArrayRef<int64_t> whole, ArrayRef<int64_t> starts, ArrayRef<int64_t> steps, int64_t &base) {
+/// The box of `part` seen in a tensor of shape `whole`: base and strides of element starts +
+/// i·steps.
+static SmallVector<int64_t> sliceStrides(ArrayRef<int64_t> whole, ArrayRef<int64_t> starts,
+                                         ArrayRef<int64_t> steps, int64_t &base) {
   SmallVector<int64_t> strides = rowMajor(whole);
   for (size_t d = 0; d < strides.size(); ++d) {
     base += starts[d] * strides[d];
@@ -119,7 +230,8 @@ static SmallVector<int64_t> sliceStrides(ArrayRef<int64_t> whole, ArrayRef<int64
 static LogicalResult emit(Group &g, nn::SliceOp op, const Buffer &x, Value memory) {
   Move move;
   ArrayRef<int64_t> shape = op.getResult().getType().getShape();
-  SmallVector<int64_t> from = sliceStrides(x.shape(), op.getStarts(), op.getSteps(), move.fromBase), to = rowMajor(shape);
+  SmallVector<int64_t> from = sliceStrides(x.shape(), op.getStarts(), op.getSteps(), move.fromBase),
+                       to = rowMajor(shape);
   for (size_t d = 0; d < shape.size(); ++d)
     move.append(shape[d], from[d], to[d]);
   emitMove(g.e, move, x, memory);
@@ -209,15 +321,16 @@ static LogicalResult emitEmbeddingGrad(Group &g, nn::EmbeddingGradOp op) {
 
 Emitted nibble::codegen::emitShape(Group &group, Operation *op) {
   return TypeSwitch<Operation *, Emitted>(op)
-      .Case<nn::TransposeOp, nn::BroadcastOp, nn::SliceOp, nn::UnsliceOp>([&](auto typed) -> LogicalResult {
-        Buffer x = group.in(typed.getX());
-        Value memory = group.out(typed.getResult()).memory;
-        if (!memory)
-          return success();
-        if (!x.memory)
-          return typed.emitOpError("moves a constant, which has no buffer");
-        return emit(group, typed, x, memory);
-      })
+      .Case<nn::TransposeOp, nn::BroadcastOp, nn::SliceOp, nn::UnsliceOp>(
+          [&](auto typed) -> LogicalResult {
+            Buffer x = group.in(typed.getX());
+            Value memory = group.out(typed.getResult()).memory;
+            if (!memory)
+              return success();
+            if (!x.memory)
+              return typed.emitOpError("moves a constant, which has no buffer");
+            return emit(group, typed, x, memory);
+          })
       .Case<nn::EmbeddingOp>([&](nn::EmbeddingOp embedding) -> LogicalResult {
         return group.out(embedding.getResult()).memory ? emitEmbedding(group, embedding) : success();
       })

@@ -12,10 +12,10 @@ using namespace nibble::test;
 
 // All kinds of permutations, with dimensions of 1 and inner dimensions of any length.
 TEST(Shape, Transpose) {
-  struct Permutation { std::string from, perm, to; };
+  struct Permutation { std::string from, perm, to; }; // the last ones are walked in tiles
   for (const Permutation &p : {Permutation{"3x5", "1, 0", "5x3"}, {"2x3x8x7", "0, 2, 3, 1", "2x8x7x3"}, {"2x8x7x3", "0, 3, 1, 2", "2x3x8x7"},
                                {"4x1x6x6", "0, 2, 3, 1", "4x6x6x1"}, {"3x4x65", "1, 0, 2", "4x3x65"}, {"2x3x4x5", "3, 2, 1, 0", "5x4x3x2"},
-                               {"50x20x20", "0, 2, 1", "50x20x20"}})
+                               {"50x20x20", "0, 2, 1", "50x20x20"}, {"33x48", "1, 0", "48x33"}, {"2x17x3x19", "0, 2, 3, 1", "2x3x19x17"}, {"16x5x16", "2, 1, 0", "16x5x16"}})
     expectSameBits(with(R"((%x: tensor<$fromxf32>) -> tensor<$toxf32> {
       %0 = nn.transpose %x {perm = array<i64: $perm>} : (tensor<$fromxf32>) -> tensor<$toxf32>
       return %0 : tensor<$toxf32>

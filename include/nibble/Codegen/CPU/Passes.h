@@ -23,6 +23,7 @@ namespace nibble {
 struct CodegenCpuOptions : public mlir::PassPipelineOptions<CodegenCpuOptions> {
   Option<std::string> cpu{*this, "cpu", llvm::cl::init("native"),
                           llvm::cl::desc("processor the code may use: native, avx512vnni, avx512, avx2, generic")};
+  Option<bool> profile{*this, "profile", llvm::cl::init(false), llvm::cl::desc("tell the runtime when each group of @train_step has ended")};
 };
 
 /// Room 5: `planned` → `loops`.

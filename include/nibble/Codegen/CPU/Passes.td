@@ -17,7 +17,10 @@ def OutlineGroups : Pass<"outline-groups", "::mlir::ModuleOp"> {
     // becomes
     func.call @group_relu(%x, %y) : (memref<40xf32>, memref<40xf32>) -> ()
     ```
+
+    With `profile`, @train_step also calls @nibble_profile_mark (Runtime/Abi.def): with -1 first, and with its number behind each group.
   }];
+  let options = [Option<"profile", "profile", "bool", "false", "tell the runtime when each group of @train_step has ended">];
   let dependentDialects = ["::mlir::func::FuncDialect"];
 }
 

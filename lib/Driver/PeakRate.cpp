@@ -1,0 +1,135 @@
+//===- PeakRate.cpp - what the processor multiplies at best --------------------===//
+#include "nibble/Driver/PeakRate.h"
+
+#include "nibble/Target/Program.h"
+
+#include "llvm/AsmParser/Parser.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/SourceMgr.h"
+
+#include <algorithm>
+#include <chrono>
+
+using namespace nibble;
+
+namespace {
+
+/// One instruction of the loop: types, the text that applies it to accumulator {0}, and operations an instruction.
+struct Instruction {
+  std::string accumulator, operand, declaration, apply;
+  int64_t operations = 0;
+};
+
+Instruction instructionFor(const CpuTarget &target, ProductUnit unit) {
+  bool wide = target.vectorBits >= 512;
+  int64_t lanes = target.vectorBits / 32;
+  std::string sums = llvm::formatv("<{0} x i32>", lanes), floats = llvm::formatv("<{0} x float>", lanes);
+  if (unit == ProductUnit::F32) {
+    std::string name = llvm::formatv("@llvm.fma.v{0}f32", lanes);
+    return {floats, floats, llvm::formatv("declare {0} {1}({0}, {0}, {0})", floats, name),
+            llvm::formatv("call {0} {1}({0} %x, {0} %y, {0} {{0})", floats, name), 2 * lanes};
+  }
+  bool bytes = unit == ProductUnit::Quads8;
+  std::string parts = llvm::formatv(bytes ? "<{0} x i8>" : "<{0} x i16>", bytes ? 4 * lanes : 2 * lanes);
+  int64_t operations = (bytes ? 8 : 4) * lanes;
+  if (wide && target.avx512vnni) {
+    std::string name = bytes ? "@llvm.x86.avx512.vpdpbusd.512" : "@llvm.x86.avx512.vpdpwssd.512";
+    return {sums, parts, llvm::formatv("declare {0} {1}({0}, {2}, {2})", sums, name, parts),
+            llvm::formatv("call {0} {1}({0} {{0}, {2} %x, {2} %y)", sums, name, parts), operations};
+  }
+  if (bytes || !target.avx2)
+    return {};
+  std::string name = wide ? "@llvm.x86.avx512.pmaddw.d.512" : "@llvm.x86.avx2.pmadd.wd";
+  // The additions that belong to it are not counted as operations of their own.
+  return {sums, parts, llvm::formatv("declare {0} {1}({2}, {2})", sums, name, parts),
+          llvm::formatv("call {0} {1}({2} %x, {2} %y)\n  %n{{1} = add {0} {{0}, %m{{1}", sums, name, parts), operations};
+}
+
+/// A loop of `chains` independent accumulations; one more than the latency times the width of any processor we met.
+constexpr int chains = 12;
+
+std::string loopOf(const Instruction &instruction) {
+  std::string phis, steps, ends = instruction.accumulator == instruction.operand ? "fadd" : "add";
+  std::string sum = "%a0";
+  bool separateAdd = instruction.apply.find("%n") != std::string::npos;
+  for (int i = 0; i < chains; ++i) {
+    phis += llvm::formatv("  %a{0} = phi {1} [ zeroinitializer, %entry ], [ %n{0}, %loop ]\n", i, instruction.accumulator);
+    std::string accumulator = llvm::formatv("%a{0}", i), call = instruction.apply;
+    for (auto [mark, text] : {std::pair<std::string, std::string>("{0}", accumulator), {"{1}", std::to_string(i)}})
+      for (size_t at; (at = call.find(mark)) != std::string::npos;)
+        call.replace(at, mark.size(), text);
+    steps += llvm::formatv("  %{0}{1} = {2}\n", separateAdd ? "m" : "n", i, call);
+  }
+  std::string total = "%n0", sums;
+  for (int i = 1; i < chains; ++i) {
+    sums += llvm::formatv("  %t{0} = {1} {2} {3}, %n{0}\n", i, ends, instruction.accumulator, total);
+    total = llvm::formatv("%t{0}", i);
+  }
+  return llvm::formatv(R"({0}
+define void @peak(i64 %n, ptr %p) {{
+entry:
+  %x = load {1}, ptr %p, align 1
+  %q = getelementptr i8, ptr %p, i64 64
+  %y = load {1}, ptr %q, align 1
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
+{2}{3}  %next = add i64 %i, 1
+  %more = icmp slt i64 %next, %n
+  br i1 %more, label %loop, label %exit
+exit:
+{4}  store {5} {6}, ptr %p, align 1
+  ret void
+}
+)",
+                       instruction.declaration, instruction.operand, phis, steps, sums, instruction.accumulator, total);
+}
+
+std::unique_ptr<Program> compileLoop(const Instruction &instruction, const Machine &machine) {
+  llvm::LLVMContext context;
+  llvm::SMDiagnostic wrong;
+  std::unique_ptr<llvm::Module> module = llvm::parseAssemblyString(loopOf(instruction), wrong, context);
+  if (!module)
+    return nullptr;
+  std::unique_ptr<llvm::TargetMachine> target = machine.targetMachine(2);
+  module->setTargetTriple(target->getTargetTriple());
+  module->setDataLayout(target->createDataLayout());
+  for (llvm::Function &function : *module)
+    if (!function.isDeclaration()) {
+      function.addFnAttr("target-cpu", machine.cpu);
+      function.addFnAttr("target-features", machine.features);
+    }
+  llvm::Expected<ObjectBytes> object = emitObject(*module, machine, 2);
+  if (!object) {
+    llvm::consumeError(object.takeError());
+    return nullptr;
+  }
+  llvm::Expected<std::unique_ptr<Program>> program = Program::load(*object);
+  if (!program) {
+    llvm::consumeError(program.takeError());
+    return nullptr;
+  }
+  return std::move(*program);
+}
+
+} // namespace
+
+double nibble::measurePeak(const Machine &machine, ProductUnit unit) {
+  Instruction instruction = instructionFor(machine.target, unit);
+  if (instruction.operations == 0 || !machine.runsOnHost)
+    return 0;
+  std::unique_ptr<Program> program = compileLoop(instruction, machine);
+  auto *peak = program ? reinterpret_cast<void (*)(int64_t, void *)>(program->find("peak")) : nullptr;
+  if (!peak)
+    return 0;
+  constexpr int64_t rounds = 300000;
+  alignas(64) unsigned char memory[128] = {};
+  double best = 0;
+  for (int run = 0; run < 8; ++run) {
+    auto start = std::chrono::steady_clock::now();
+    peak(rounds, memory);
+    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    best = std::max(best, static_cast<double>(rounds * chains * instruction.operations) / seconds);
+  }
+  return best;
+}
