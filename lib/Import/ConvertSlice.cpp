@@ -248,6 +248,18 @@ static Value maskOf(NodeContext &n, const HostTensor &mask, const Shape &shape) 
   return n.constantLike(ones);
 }
 
+Value nibble::importer::chooseByMask(NodeContext &n, const HostTensor &mask, const Shape &shape,
+                                     Value a, Value b) {
+  Value ones = maskOf(n, mask, shape);
+  if (!ones)
+    return {};
+  auto full = n.type(shape);
+  Value half = arith::ConstantOp::create(n.b(), n.loc(), DenseElementsAttr::get(full, 0.5f));
+  Value bits = nn::CompareOp::create(n.b(), n.loc(), full.clone(n.b().getI1Type()), ones, half,
+                                     nn::Comparison::GT);
+  return nn::SelectOp::create(n.b(), n.loc(), full, bits, a, b);
+}
+
 static LogicalResult convertWhere(NodeContext &n) {
   const HostTensor *mask = n.host(0);
   if (!mask || !mask->hasData())
@@ -260,15 +272,11 @@ static LogicalResult convertWhere(NodeContext &n) {
                    shapeText(n.shape(2)) + " do not broadcast");
   if (failed(n.check(*shape)))
     return failure();
-  Value a = n.value(1), b = a ? n.value(2) : Value(), ones = b ? maskOf(n, *mask, *shape) : Value();
-  if (!ones)
-    return failure();
-  auto full = n.type(*shape);
-  Value half = arith::ConstantOp::create(n.b(), n.loc(), DenseElementsAttr::get(full, 0.5f));
-  Value bits = nn::CompareOp::create(n.b(), n.loc(), full.clone(n.b().getI1Type()), ones, half,
-                                     nn::Comparison::GT);
-  n.set(0, nn::SelectOp::create(n.b(), n.loc(), full, bits, a, b));
-  return success();
+  Value a = n.value(1), b = a ? n.value(2) : Value(),
+        chosen = b ? chooseByMask(n, *mask, *shape, a, b) : Value();
+  if (chosen)
+    n.set(0, chosen);
+  return success(chosen != nullptr);
 }
 
 void nibble::importer::addSliceConverters(ConverterTable &table) {

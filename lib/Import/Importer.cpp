@@ -16,6 +16,7 @@ const ConverterTable &nibble::importer::converterTable() {
     ConverterTable t;
     addConvolutionConverters(t);
     addMatMulConverters(t);
+    addAttentionConverters(t);
     addElementwiseConverters(t);
     addActivationConverters(t);
     addPoolConverters(t);

@@ -62,6 +62,7 @@ using ConverterTable = llvm::StringMap<Converter>;
 /// One family a file.
 void addConvolutionConverters(ConverterTable &table);
 void addMatMulConverters(ConverterTable &table);
+void addAttentionConverters(ConverterTable &table);
 void addElementwiseConverters(ConverterTable &table);
 void addActivationConverters(ConverterTable &table);
 void addPoolConverters(ConverterTable &table);
@@ -259,6 +260,10 @@ private:
 /// The convolution's output y (channels last) through a batch normalization of its own where
 /// --insert-norm asks for one; null: reported.
 mlir::Value insertNorm(NodeContext &node, mlir::Value y, llvm::StringRef layer);
+
+/// mask ? a : b of `shape`, which mask, a and b broadcast to; null: reported.
+mlir::Value chooseByMask(NodeContext &node, const HostTensor &mask, const Shape &shape,
+                         mlir::Value a, mlir::Value b);
 
 /// A double in the shortest usual form.
 std::string numberText(double value);

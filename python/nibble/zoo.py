@@ -130,6 +130,8 @@ NETWORKS = {
                         "a teacher network's labels (nibble.data teacher)"),
     "resnet8": Network(resnet8, (3, 32, 32), UNIFORM_NORM, "CIFAR-10 (binary folder)"),
     "resnet18": Network(resnet18, (3, 32, 32), UNIFORM_NORM, "CIFAR-10 (binary folder)"),
+    "gpt": Network(transformer(6, 384, 6), (256,), GPT2, TEXT, classes=65, tokens=True),
+    "gpt-tiny": Network(transformer(2, 64, 4), (32,), GPT2, TEXT, classes=65, tokens=True),
 }
 
 
