@@ -28,6 +28,14 @@ std::string nibble::layerName(Operation *op) {
   return name.empty() ? op->getName().stripDialect().str() : name;
 }
 
+StringRef nibble::sequenceName(StringRef layer) {
+  size_t bracket = layer.rfind('[');
+  if (!layer.ends_with("]") || bracket == StringRef::npos)
+    return layer;
+  StringRef name = layer.take_front(bracket);
+  return name.ends_with("/recurrent") || name.ends_with("/recurrent-candidate") ? name : layer;
+}
+
 std::string nibble::freeSymbol(Operation *module, StringRef wanted) {
   std::string name = wanted.str();
   for (int suffix = 1; SymbolTable::lookupSymbolIn(module, name); ++suffix)

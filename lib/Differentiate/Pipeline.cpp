@@ -17,6 +17,8 @@ void nibble::buildDifferentiatePipeline(mlir::OpPassManager &manager,
   // Both steps come from the one forward graph; the second one consumes it.
   manager.addPass(createBuildTrainStep({options.step}));
   manager.addPass(createBuildEvalStep({options.step}));
+  // While the sums that reverse mode made are still sums: Quantize then codes a sequence's gradient once.
+  manager.addPass(createCombineGradients());
   // The door, with code that did not do the work.
   manager.addPass(createVerifyGradient());
 }

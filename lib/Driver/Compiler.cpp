@@ -53,6 +53,20 @@ static Room lastRoom(Emit emit) {
 // What is read off the module on the way
 //===----------------------------------------------------------------------===//
 
+/// A step has one input. Said of the network before a later room says it of a function.
+static Status checkInputs(ModuleOp module, const std::string &file) {
+  auto forward = module.lookupSymbol<func::FuncOp>("forward");
+  if (!forward || forward.getNumArguments() == 1)
+    return Status::success();
+  std::string names;
+  for (unsigned i = 0; i < forward.getNumArguments(); ++i) {
+    auto name = forward.getArgAttrOfType<StringAttr>(i, "nn.name");
+    names += (i ? ", '" : "'") + (name ? name.str() : std::string()) + "'";
+  }
+  return Status::error(file + ": the output depends on " + std::to_string(forward.getNumArguments()) + " inputs (" + names +
+                       "), and a network is trained with one; choose an output that needs one (--output), or store the others as initializers");
+}
+
 /// After Quantize: what the step takes and hands out.
 static Status readSignature(ModuleOp module, StepLayout &layout) {
   auto train = module.lookupSymbol<func::FuncOp>("train_step"), eval = module.lookupSymbol<func::FuncOp>("eval_step");
@@ -193,7 +207,7 @@ private:
       return diagnostics.status(model->options.model + ": cannot be imported");
     llvm::raw_string_ostream os(model->weights);
     printWeights(*model->module, os);
-    return Status::success();
+    return last > Room::Import ? checkInputs(*model->module, model->options.model) : Status::success();
   }
 
   Status runPasses(const RoomInfo &room, DiagnosticCollector &diagnostics) {

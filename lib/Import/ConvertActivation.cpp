@@ -30,6 +30,30 @@ static LogicalResult convertLeakyRelu(NodeContext &n) {
   return success(x != nullptr);
 }
 
+/// max(x, 0) + slope·min(x, 0) with a trained slope: one number, or one a channel.
+static LogicalResult convertPRelu(NodeContext &n) {
+  Shape shape = n.shape(0), slope = n.shape(1);
+  if (!n.constant(1))
+    return n.error("its slope depends on the data", "it has to be an initializer");
+  Value x = n.value(0);
+  if (!x)
+    return failure();
+  bool ofChannels = shape.size() > 2 && slope.size() + 1 == shape.size() && slope[0] == shape[1] &&
+                    countElements(slope) == slope[0];
+  if (ofChannels)
+    x = n.toChannelsLast(x);
+  Value s = n.parameter(1, train::Role::Norm, ofChannels ? Layout{{false, {slope[0]}}} : Layout());
+  if (!s || failed(n.checkBroadcast(NodeContext::shapeOf(x), NodeContext::shapeOf(s))))
+    return failure();
+  Value zero = n.splat(0);
+  Value below = n.binary<nn::MulOp>(n.binary<nn::MinOp>(x, zero), s);
+  if (NodeContext::shapeOf(below) != NodeContext::shapeOf(x))
+    return n.error("its slope of shape " + shapeText(slope) + " is larger than " + shapeText(shape));
+  Value y = n.binary<nn::AddOp>(n.unary<nn::ReluOp>(x), below);
+  n.set(0, ofChannels ? n.fromChannelsLast(y) : y);
+  return success();
+}
+
 static LogicalResult convertClip(NodeContext &n) {
   constexpr float largest = std::numeric_limits<float>::max();
   float bounds[2] = {static_cast<float>(n.real("min", -largest)),
@@ -231,6 +255,7 @@ static LogicalResult convertDropout(NodeContext &n) {
 }
 
 void nibble::importer::addActivationConverters(ConverterTable &table) {
+  table["PRelu"] = convertPRelu;
   table["Relu"] = convertUnary<nn::ReluOp>;
   table["LeakyRelu"] = convertLeakyRelu;
   table["Sigmoid"] = convertSigmoid;

@@ -23,6 +23,9 @@ const ConverterTable &nibble::importer::converterTable() {
     addNormConverters(t);
     addShapeConverters(t);
     addSliceConverters(t);
+    addInstanceNormConverters(t);
+    addRecurrentConverters(t);
+    addResizeConverters(t);
     addReduceConverters(t);
     return t;
   }();

@@ -70,6 +70,9 @@ void addNormConverters(ConverterTable &table);
 void addShapeConverters(ConverterTable &table);
 void addSliceConverters(ConverterTable &table);
 void addReduceConverters(ConverterTable &table);
+void addInstanceNormConverters(ConverterTable &table);
+void addRecurrentConverters(ConverterTable &table);
+void addResizeConverters(ConverterTable &table);
 /// Operators on host constants only.
 void addArithmeticFolds(ConverterTable &table);
 void addShapeFolds(ConverterTable &table);
@@ -128,6 +131,7 @@ public:
   std::string mergedNode;          // output of the final Softmax that the loss takes over
   std::string mergedOp;
   int64_t convolutions = 0, normalizations = 0;
+  int64_t recurrentSteps = 0; // of all recurrent nodes, each direction counted
   int64_t foldedElements = 0, foldLimit = 0; // 0: not computed yet
 
 private:

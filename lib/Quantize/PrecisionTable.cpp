@@ -1,6 +1,7 @@
 //===- PrecisionTable.cpp - what runs in how many bits -------------------------===//
 #include "nibble/Quantize/PrecisionTable.h"
 
+#include "nibble/Analysis/Names.h"
 #include "nibble/Quantize/Passes.h"
 #include "nibble/Quantize/SavedBytes.h"
 
@@ -66,6 +67,17 @@ static PrecisionRow rowOf(ContractionOpInterface op) {
   return row;
 }
 
+/// Steps of time that differ in nothing are one row.
+static void add(std::vector<PrecisionRow> &rows, const PrecisionRow &row, bool isStep) {
+  for (PrecisionRow &known : rows)
+    if (isStep && known.kind == row.kind && known.left == row.left && known.right == row.right &&
+        known.bits == row.bits && known.reason == row.reason) {
+      known.multiplyAdds += row.multiplyAdds;
+      return;
+    }
+  rows.push_back(row);
+}
+
 std::vector<PrecisionRow> nibble::precisionTable(ModuleOp module) {
   llvm::MapVector<std::string, std::array<std::vector<PrecisionRow>, 3>,
                   std::map<std::string, unsigned>>
@@ -73,7 +85,10 @@ std::vector<PrecisionRow> nibble::precisionTable(ModuleOp module) {
   if (auto function = module.lookupSymbol<func::FuncOp>("train_step"))
     function.walk([&](ContractionOpInterface op) {
       PrecisionRow row = rowOf(op);
-      layers[row.layer][static_cast<unsigned>(row.product)].push_back(row);
+      StringRef name = sequenceName(op.getLayerName());
+      bool isStep = name != op.getLayerName();
+      row.layer = name.str();
+      add(layers[row.layer][static_cast<unsigned>(row.product)], row, isStep);
     });
   std::vector<PrecisionRow> rows;
   for (auto &[layer, products] : layers)

@@ -56,8 +56,9 @@ WeightBytes nibble::weightBytes(ModuleOp module) {
   auto function = module.lookupSymbol<func::FuncOp>("train_step");
   if (!function)
     return result;
+  llvm::DenseSet<Value> seen; // a weight that several products read counts once
   function.walk([&](ContractionOpInterface product) {
-    if (product.getProductKind() != Product::Forward)
+    if (product.getProductKind() != Product::Forward || !seen.insert(product.getRight()).second)
       return;
     auto type = cast<RankedTensorType>(product.getRight().getType());
     result.asFloat += type.getNumElements() * 4;

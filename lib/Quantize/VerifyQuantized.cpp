@@ -139,7 +139,11 @@ struct Checker {
 
   /// Of the two operands of a gradient, the one that is not saved is dY.
   void checkGradientKind(ContractionOpInterface op, const Operand &left, const Operand &right) {
-    const Operand &dy = isSaved(left.codes) ? right : left;
+    // dY is the one that no forward part made; where neither was saved, the one that the product's order names.
+    bool isRight = isSaved(left.codes) == isSaved(right.codes)
+                       ? op.getProductKind() == Product::WeightGradient
+                       : isSaved(left.codes);
+    const Operand &dy = isRight ? right : left;
     Type element = elementOf(dy.codes);
     auto log = dyn_cast<q4::LogType>(element);
     bool good = true;

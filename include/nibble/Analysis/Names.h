@@ -16,6 +16,10 @@ std::string nodeName(mlir::Location location);
 /// node's name, else the op's mnemonic ("relu").
 std::string layerName(mlir::Operation *op);
 
+/// Recurrent products are a layer each step of time, "lstm/recurrent[7]": the name of all of them, "lstm/recurrent". Other names
+/// are their own.
+llvm::StringRef sequenceName(llvm::StringRef layer);
+
 /// A symbol that no op of `module` has: `wanted`, or `wanted` followed by _1, _2 ….
 std::string freeSymbol(mlir::Operation *module, llvm::StringRef wanted);
 

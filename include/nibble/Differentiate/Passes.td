@@ -67,6 +67,23 @@ def BuildTrainStep : Pass<"build-train-step", "::mlir::ModuleOp"> {
                            "::mlir::arith::ArithDialect"];
 }
 
+def CombineGradients : Pass<"combine-gradients", "::mlir::ModuleOp"> {
+  let summary = "Makes one op of sums that reverse mode builds for shared weights and for parts of a tensor";
+  let description = [{
+    Strategy: for each sum of gradients (a tree of additions of equal shapes) of @train_step: (1) where every term is the weight
+    gradient Xᵀ·dY of a matrix product, as of a recurrent layer's steps of time or a layer that is applied several times, the Xs and
+    the dYs are joined along their rows, in the order of the applications, and one product takes all of them; (2) where the terms
+    are `nn.unslice`s that fill a tensor without gap or overlap, the parts are joined by one `nn.concat`.
+
+    In real numbers both mean the same; in f32 the order of the additions becomes that of one product (numerics.md, section 5). Quantize
+    then codes the joined dY with one scale and one stream, as numerics.md, section 6, says of recurrent layers.
+
+    Before: @train_step as build-train-step leaves it. After: the same function of its arguments, with fewer ops.
+    Living example: test/Differentiate/combine-gradients.mlir.
+  }];
+  let dependentDialects = ["::nibble::nn::NNDialect"];
+}
+
 def BuildEvalStep : Pass<"build-eval-step", "::mlir::ModuleOp"> {
   let summary = "Makes @eval_step from @forward and removes @forward";
   let description = [{
