@@ -46,14 +46,14 @@ static void batchNormRule(nn::BatchNormOp op, Adjoint &d) {
     frozenBatchNorm(op, cast<nn::BatchNormFoldOp>(d.companion()), d);
 }
 
-/// x̂ = (x − mean)·rstd, y = x̂·γ + β (Ba, Kiros & Hinton 2016): with g = dy·γ and means over the row,
-/// dx = rstd·(g − ⟨g⟩ − x̂·⟨g·x̂⟩), dγ = Σ dy·x̂, dβ = Σ dy.
+/// x̂ = (x − mean)·rstd, y = x̂·γ + β (Ba, Kiros & Hinton 2016): with g = dy·γ and means over the
+/// row, dx = rstd·(g − ⟨g⟩ − x̂·⟨g·x̂⟩), dγ = Σ dy·x̂, dβ = Σ dy.
 static void layerNormRule(nn::LayerNormOp op, Adjoint &d) {
   Value x = d.save(op.getX());
   Type vector = op.getScale().getType();
-  auto grad = nn::LayerNormGradOp::create(
-      d.builder(), d.loc(), x.getType(), vector, vector, d.dy(), x, d.save(op.getScale()),
-      d.save(op.getMean()), d.save(op.getRstd()), op.getRms());
+  auto grad = nn::LayerNormGradOp::create(d.builder(), d.loc(), x.getType(), vector, vector, d.dy(),
+                                          x, d.save(op.getScale()), d.save(op.getMean()),
+                                          d.save(op.getRstd()), op.getRms());
   d.give(op.getX(), grad.getDx());
   d.give(op.getScale(), grad.getDscale());
   if (op.getBias())

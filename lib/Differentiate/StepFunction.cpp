@@ -26,8 +26,9 @@ FailureOr<func::FuncOp> nibble::findForward(ModuleOp module) {
   };
   if (!forward.getBody().hasOneBlock() || type.getNumInputs() != 1 || type.getNumResults() != 1 ||
       (!isReal(type.getInput(0)) && !isTokens(type.getInput(0))) || !isReal(type.getResult(0)))
-    return forward.emitError("room Differentiate: @forward takes one f32 tensor (or tokens, i32) and "
-                             "returns one f32 tensor, in one block; found ")
+    return forward.emitError(
+               "room Differentiate: @forward takes one f32 tensor (or tokens, i32) and "
+               "returns one f32 tensor, in one block; found ")
            << type;
   return forward;
 }
@@ -108,11 +109,12 @@ static Value smoothLabels(OpBuilder &builder, Location loc, Value loss, Value lo
                           double smoothing) {
   auto constant = [&](double value) -> Value {
     auto type = RankedTensorType::get({}, builder.getF32Type());
-    return arith::ConstantOp::create(
-        builder, loc, DenseElementsAttr::get(type, static_cast<float>(value)));
+    return arith::ConstantOp::create(builder, loc,
+                                     DenseElementsAttr::get(type, static_cast<float>(value)));
   };
   Value logs = nn::LogSoftmaxOp::create(builder, loc, logits.getType(), logits);
-  auto axes = llvm::to_vector(llvm::seq<int64_t>(0, cast<RankedTensorType>(logits.getType()).getRank()));
+  auto axes =
+      llvm::to_vector(llvm::seq<int64_t>(0, cast<RankedTensorType>(logits.getType()).getRank()));
   Value mean = nn::ReduceMeanOp::create(builder, loc, logs, axes);
   mean = nn::ReshapeOp::create(builder, loc, loss.getType(), mean);
   Value sharp = nn::MulOp::create(builder, loc, loss, constant(1 - smoothing));
@@ -120,8 +122,9 @@ static Value smoothLabels(OpBuilder &builder, Location loc, Value loss, Value lo
   return nn::SubOp::create(builder, loc, sharp, flat);
 }
 
-FailureOr<LossValues> nibble::buildLoss(OpBuilder &builder, Location loc, const StepOptions &options,
-                                        Value output, Value target, Value valid) {
+FailureOr<LossValues> nibble::buildLoss(OpBuilder &builder, Location loc,
+                                        const StepOptions &options, Value output, Value target,
+                                        Value valid) {
   Loss loss = options.loss;
   auto type = cast<RankedTensorType>(output.getType());
   auto scalar = RankedTensorType::get({}, builder.getF32Type());
@@ -139,9 +142,10 @@ FailureOr<LossValues> nibble::buildLoss(OpBuilder &builder, Location loc, const 
   bool rows = type.getRank() >= 2 &&
               llvm::all_of(type.getShape().drop_front(2), [](int64_t size) { return size == 1; });
   if (!rows && !isSequence(type))
-    return emitError(loc) << "cross-entropy takes an output of rows×classes (other dimensions 1) or "
-                             "of batch×sequence×classes, the network's output is "
-                          << type;
+    return emitError(loc)
+           << "cross-entropy takes an output of rows×classes (other dimensions 1) or "
+              "of batch×sequence×classes, the network's output is "
+           << type;
   if (rows && type.getRank() > 2)
     output = nn::ReshapeOp::create(builder, loc,
                                    type.clone({type.getDimSize(0), type.getDimSize(1)}), output);

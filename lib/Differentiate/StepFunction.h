@@ -46,14 +46,14 @@ StepFunction copyForward(mlir::func::FuncOp forward, llvm::StringRef name,
 /// sequence) or targets (the output's type).
 mlir::Type targetType(Loss loss, mlir::RankedTensorType output);
 
-/// The loss of `output`; with `valid` the sum over the first rows, without label smoothing. For MSE `correct` is the
-/// constant 0. Emits an error where the output's shape is not one of rows×classes.
+/// The loss of `output`; with `valid` the sum over the first rows, without label smoothing. For MSE
+/// `correct` is the constant 0. Emits an error where the output's shape is not one of rows×classes.
 struct LossValues {
   mlir::Value loss, correct;
 };
 mlir::FailureOr<LossValues> buildLoss(mlir::OpBuilder &builder, mlir::Location loc,
-                                      const StepOptions &options, mlir::Value output, mlir::Value target,
-                                      mlir::Value valid = {});
+                                      const StepOptions &options, mlir::Value output,
+                                      mlir::Value target, mlir::Value valid = {});
 
 /// Replaces the bound of every learned clip by q4.init_clip of it and the clipped value. Emits an
 /// error where the module has no recipe to take init and floor from. Returns variable → bound, in

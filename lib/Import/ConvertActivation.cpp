@@ -48,7 +48,8 @@ static LogicalResult convertPRelu(NodeContext &n) {
   Value zero = n.splat(0);
   Value below = n.binary<nn::MulOp>(n.binary<nn::MinOp>(x, zero), s);
   if (NodeContext::shapeOf(below) != NodeContext::shapeOf(x))
-    return n.error("its slope of shape " + shapeText(slope) + " is larger than " + shapeText(shape));
+    return n.error("its slope of shape " + shapeText(slope) + " is larger than " +
+                   shapeText(shape));
   Value y = n.binary<nn::AddOp>(n.unary<nn::ReluOp>(x), below);
   n.set(0, ofChannels ? n.fromChannelsLast(y) : y);
   return success();

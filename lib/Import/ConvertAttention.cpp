@@ -1,7 +1,8 @@
 //===- ConvertAttention.cpp - scaled dot product attention (opset 23) ---------===//
 //
-// Spelled out: scores = Q·Kᵀ·scale, + mask, softmax over the keys, times V. Both products are layers, named after the
-// node. What a cache needs (past and present keys) and lengths that depend on the data are reported.
+// Spelled out: scores = Q·Kᵀ·scale, + mask, softmax over the keys, times V. Both products are
+// layers, named after the node. What a cache needs (past and present keys) and lengths that depend
+// on the data are reported.
 //
 //===----------------------------------------------------------------------===//
 #include "Importer.h"
@@ -59,8 +60,8 @@ static Value product(NodeContext &n, Value a, Value b, bool transposeB) {
   int64_t stack = left[0] * left[1], columns = right[transposeB ? 2 : 3];
   auto &builder = n.b();
   std::string name = n.node.name.empty() ? n.node.outputs.front() : n.node.name;
-  SmallVector<NamedAttribute> attributes{builder.getNamedAttr(
-      "layer", builder.getStringAttr(n.importer.uniqueLayer(name)))};
+  SmallVector<NamedAttribute> attributes{
+      builder.getNamedAttr("layer", builder.getStringAttr(n.importer.uniqueLayer(name)))};
   if (transposeB)
     attributes.push_back(builder.getNamedAttr("transpose_b", builder.getUnitAttr()));
   Value y = nn::MatMulOp::create(builder, n.loc(), TypeRange{n.type({stack, left[2], columns})},

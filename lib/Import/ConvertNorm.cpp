@@ -1,8 +1,8 @@
 //===- ConvertNorm.cpp - batch, layer and root mean square normalization ------===//
 //
-// Batch normalization of any form (inference form, training_mode with three outputs, opset 7's and 9's with five) it
-// trains with the batch's statistics, unless frozen. The updated statistics are the variables' own
-// business, so the other outputs have no counterpart.
+// Batch normalization of any form (inference form, training_mode with three outputs, opset 7's and
+// 9's with five) it trains with the batch's statistics, unless frozen. The updated statistics are
+// the variables' own business, so the other outputs have no counterpart.
 //
 //===----------------------------------------------------------------------===//
 #include "Importer.h"

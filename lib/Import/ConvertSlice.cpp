@@ -190,7 +190,8 @@ static LogicalResult convertGather(NodeContext &n) {
     return convertEmbedding(n);
   const HostTensor *indices = n.host(1);
   if (!indices || !indices->isInteger())
-    return n.error("its indices are no whole numbers that are known beforehand, and not the network's tokens");
+    return n.error(
+        "its indices are no whole numbers that are known beforehand, and not the network's tokens");
   Shape from = n.shape(0);
   auto axis = n.axis(n.integer("axis", 0), from.size());
   if (!axis)

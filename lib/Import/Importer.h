@@ -125,13 +125,12 @@ public:
   /// Layer to the first output of its ONNX node: how an export finds the node again.
   llvm::StringMap<std::string> layerNodes;
   /// Normalizations that were put in: layer to its variables (scale, shift, mean, variance).
-  llvm::MapVector<std::string, llvm::SmallVector<std::string, 4>,
-                  std::map<std::string, unsigned>>
+  llvm::MapVector<std::string, llvm::SmallVector<std::string, 4>, std::map<std::string, unsigned>>
       insertedNorms;
-  std::string mergedNode;          // output of the final Softmax that the loss takes over
+  std::string mergedNode; // output of the final Softmax that the loss takes over
   std::string mergedOp;
   int64_t convolutions = 0, normalizations = 0;
-  int64_t recurrentSteps = 0; // of all recurrent nodes, each direction counted
+  int64_t recurrentSteps = 0;                // of all recurrent nodes, each direction counted
   int64_t foldedElements = 0, foldLimit = 0; // 0: not computed yet
 
 private:
@@ -182,8 +181,8 @@ public:
   const HostTensor *host(size_t i) const;
   Shape shape(size_t i) const;
   bool isValue(size_t i) const { return has(i) && !constant(i); }
-  /// Is it the network's input of tokens, or a view of it: whole numbers (i32), which only views and
-  /// Gather take?
+  /// Is it the network's input of tokens, or a view of it: whole numbers (i32), which only views
+  /// and Gather take?
   bool isTokens(size_t i) const;
   /// As an f32 SSA value; constants become arith.constant. Null (error reported) where the constant
   /// is not floating.

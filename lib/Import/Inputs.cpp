@@ -158,7 +158,8 @@ bool Importer::bindInputs() {
                     "inputs: " + names(graph.inputs)}),
            false;
   if (!primary)
-    return problem({"", "", "the output '" + outputName + "' depends on no floating input and no tokens",
+    return problem({"", "",
+                    "the output '" + outputName + "' depends on no floating input and no tokens",
                     "inputs: " + names(graph.inputs)}),
            false;
 
@@ -177,9 +178,9 @@ bool Importer::bindInputs() {
     if (!isFloat(info.type) && !readsTokens) {
       slot.failed =
           "is a graph input of " + typeName(info.type) +
-          (info.name == first.name
-               ? "; floating numbers, int32 and int64 (tokens) are imported"
-               : "; beside the network's input '" + first.name + "' only floating inputs are imported");
+          (info.name == first.name ? "; floating numbers, int32 and int64 (tokens) are imported"
+                                   : "; beside the network's input '" + first.name +
+                                         "' only floating inputs are imported");
       continue;
     }
     if (!options.input.empty() && info.name != options.input) {

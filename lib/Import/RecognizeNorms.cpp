@@ -102,11 +102,12 @@ template <typename Op> struct Normalize : OpRewritePattern<Op> {
     bool isLayerNorm = centred && rowMeanOf(centred.getB()) == centred.getA();
     Value x = isLayerNorm ? centred.getA() : found->d;
     auto type = cast<RankedTensorType>(x.getType());
-    auto vector = RankedTensorType::get({type.getDimSize(type.getRank() - 1)}, rewriter.getF32Type());
-    Value ones = arith::ConstantOp::create(rewriter, op.getLoc(),
-                                           DenseElementsAttr::get(vector, 1.0f));
-    auto norm = layerNorm(rewriter, op.getLoc(), x, ones, Value(), APFloat(found->epsilon),
-                          !isLayerNorm);
+    auto vector =
+        RankedTensorType::get({type.getDimSize(type.getRank() - 1)}, rewriter.getF32Type());
+    Value ones =
+        arith::ConstantOp::create(rewriter, op.getLoc(), DenseElementsAttr::get(vector, 1.0f));
+    auto norm =
+        layerNorm(rewriter, op.getLoc(), x, ones, Value(), APFloat(found->epsilon), !isLayerNorm);
     rewriter.replaceOp(op, norm.getResult());
     return success();
   }

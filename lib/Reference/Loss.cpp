@@ -131,9 +131,8 @@ static mlir::FailureOr<T> elementLoss(Op op, const Tensor<T> &y, Frame<T> &frame
 /// Σ(y − t)²/count.
 template <typename T> static mlir::LogicalResult mse(nn::MseOp op, Frame<T> &frame) {
   const Tensor<T> &y = frame[op.getY()], &target = frame[op.getTarget()];
-  mlir::FailureOr<T> loss = elementLoss(op, y, frame, [&](size_t i) {
-    return numerics::squaredError(y.reals[i], target.reals[i]);
-  });
+  mlir::FailureOr<T> loss = elementLoss(
+      op, y, frame, [&](size_t i) { return numerics::squaredError(y.reals[i], target.reals[i]); });
   if (failed(loss))
     return mlir::failure();
   frame.set(op.getLoss(), Tensor<T>::scalar(*loss));

@@ -115,7 +115,8 @@ template <typename T> static void layerNorm(nn::LayerNormOp op, Frame<T> &frame)
   double eps = op.getEpsilon().convertToFloat();
   for (int64_t r = 0, at = 0; r < mean.size(); ++r, at += n) {
     const T *row = &x.reals[at];
-    T m = op.getRms() ? T(0) : T(numerics::flatSum(n, [&](size_t i) { return row[i]; }) / double(n));
+    T m =
+        op.getRms() ? T(0) : T(numerics::flatSum(n, [&](size_t i) { return row[i]; }) / double(n));
     double squares = numerics::flatSum(n, [&](size_t i) -> T {
       T d = row[i] - m;
       return d * d;
@@ -124,8 +125,8 @@ template <typename T> static void layerNorm(nn::LayerNormOp op, Frame<T> &frame)
     mean.reals[r] = m, rstd.reals[r] = s;
     for (int64_t i = 0; i < n; ++i) {
       T normalized = numerics::generic::layerNormalized(o, row[i], m, s);
-      y.reals[at + i] = beta ? std::fma(normalized, gamma.reals[i], beta->reals[i])
-                             : normalized * gamma.reals[i];
+      y.reals[at + i] =
+          beta ? std::fma(normalized, gamma.reals[i], beta->reals[i]) : normalized * gamma.reals[i];
     }
   }
   frame.set(op.getResult(), std::move(y));

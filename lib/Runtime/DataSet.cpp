@@ -13,10 +13,11 @@ using namespace nibble::runtime;
 Status DataSet::checkLabels(int64_t numClasses) const {
   for (size_t i = 0; i < labels.size(); ++i)
     if (labels[i] < 0 || labels[i] >= numClasses)
-      return Status::error(path + ": sample " + std::to_string(static_cast<int64_t>(i) / std::max<int64_t>(labelsPerSample(), 1)) + " has label " +
-                           std::to_string(labels[i]) + ", but the network has " +
-                           std::to_string(numClasses) + " classes (0 to " +
-                           std::to_string(numClasses - 1) + ")");
+      return Status::error(
+          path + ": sample " +
+          std::to_string(static_cast<int64_t>(i) / std::max<int64_t>(labelsPerSample(), 1)) +
+          " has label " + std::to_string(labels[i]) + ", but the network has " +
+          std::to_string(numClasses) + " classes (0 to " + std::to_string(numClasses - 1) + ")");
   return Status::success();
 }
 
@@ -28,9 +29,12 @@ static std::string numberText(double value) {
 
 Status DataSet::checkTokens(int64_t numTokens) const {
   for (int64_t i = 0, count = x.size(); i < count; ++i)
-    if (double token = x.at(i); token < 0 || token >= static_cast<double>(numTokens) || token != std::floor(token))
-      return Status::error(path + ": sample " + std::to_string(i / sampleSize()) + " holds " + numberText(token) +
-                           ", but the network reads tokens: whole numbers from 0 to " + std::to_string(numTokens - 1));
+    if (double token = x.at(i);
+        token < 0 || token >= static_cast<double>(numTokens) || token != std::floor(token))
+      return Status::error(path + ": sample " + std::to_string(i / sampleSize()) + " holds " +
+                           numberText(token) +
+                           ", but the network reads tokens: whole numbers from 0 to " +
+                           std::to_string(numTokens - 1));
   return Status::success();
 }
 
@@ -64,7 +68,8 @@ static Status checkAnswers(const DataSet &data, const Step &step) {
   if (step.numClasses() > 0) {
     if (data.hasLabels() && data.labelsPerSample() != step.answersPerRow())
       return Status::error(data.path + ": y has " + std::to_string(data.labelsPerSample()) +
-                           " labels a sample, but the network's loss takes " + std::to_string(step.answersPerRow()));
+                           " labels a sample, but the network's loss takes " +
+                           std::to_string(step.answersPerRow()));
     if (data.hasLabels())
       return data.checkLabels(step.numClasses());
     return Status::error(
@@ -130,7 +135,8 @@ void BatchSource::fillRow(int64_t row, uint32_t sample) {
     }
   }
   if (!labels.empty())
-    std::copy_n(set->labels.begin() + sample * labelsEach, labelsEach, labels.begin() + row * labelsEach);
+    std::copy_n(set->labels.begin() + sample * labelsEach, labelsEach,
+                labels.begin() + row * labelsEach);
   else if (set->targets.bytes.empty()) // whole numbers given where real targets are taken
     targets[static_cast<size_t>(row)] = static_cast<float>(set->labels[sample]);
   else
@@ -140,8 +146,10 @@ void BatchSource::fillRow(int64_t row, uint32_t sample) {
 
 Status BatchSource::setAugmentation(const Augmentation &wanted, uint64_t seed) {
   if (wanted && set->x.shape.size() != 4)
-    return Status::error(set->path + ": --augment moves images of channels x rows x columns, a sample here has shape " +
-                         formatShape(set->sampleShape()));
+    return Status::error(
+        set->path +
+        ": --augment moves images of channels x rows x columns, a sample here has shape " +
+        formatShape(set->sampleShape()));
   augmentation = wanted;
   augmentationSeed = seed;
   scratch.resize(wanted ? static_cast<size_t>(rowSize / set->channels()) : 0);

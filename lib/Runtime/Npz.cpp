@@ -2,8 +2,8 @@
 //
 // Training part: x_train and y_train, else x and y. Validation part: x_test and y_test, else x_val
 // and y_val. Names may be capitalized. Integer y of shape N or N×1: class indices. Real y: targets,
-// and class indices as well where every value is a whole number. Integer y of N×T: targets, and T class
-// indices a sample.
+// and class indices as well where every value is a whole number. Integer y of N×T: targets, and T
+// class indices a sample.
 //
 //===----------------------------------------------------------------------===//
 

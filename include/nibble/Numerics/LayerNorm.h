@@ -1,20 +1,20 @@
 //===- LayerNorm.h - From a row's sums to its normalization -------*- C++ -*-===//
 //
-// numerics.md section 5, "two passes a row". A row has n values x; its sums are flat reductions (Reduce.h)
-// counted from the row's start, of terms of f32:
+// numerics.md section 5, "two passes a row". A row has n values x; its sums are flat reductions
+// (Reduce.h) counted from the row's start, of terms of f32:
 //
 //   forward    S = sum(x), SS = sum(d*d), d = x - mean with the rounded mean
 //   backward   S1 = sum(g), S2 = sum(g*xhat), g = dy*gamma, xhat = (x - mean)*rstd
 //
-// mean, rstd, k1 = S1/n and k2 = S2/n are computed in f64 from the unrounded sums and rounded once; what is done
-// to an element is f32:
+// mean, rstd, k1 = S1/n and k2 = S2/n are computed in f64 from the unrounded sums and rounded once;
+// what is done to an element is f32:
 //
 //   y  = fma(xhat, gamma, beta), or xhat*gamma where there is no beta
 //   dx = (fma(xhat, -k2, g) - k1)*rstd
 //
-// which is dx = rstd*(g - S1/n - xhat*S2/n) (Ba, Kiros & Hinton 2016, differentiated). Root mean square normalization
-// (Zhang & Sennrich 2019) is the same with mean = 0 and k1 = 0. The parameters' gradients, sum(dy*xhat) and sum(dy), are
-// per-channel reductions over the rows.
+// which is dx = rstd*(g - S1/n - xhat*S2/n) (Ba, Kiros & Hinton 2016, differentiated). Root mean
+// square normalization (Zhang & Sennrich 2019) is the same with mean = 0 and k1 = 0. The
+// parameters' gradients, sum(dy*xhat) and sum(dy), are per-channel reductions over the rows.
 //
 //===----------------------------------------------------------------------===//
 

@@ -44,8 +44,8 @@ struct TensorHealth {
   bool isMeasured() const { return gain == gain && noise == noise; }
 };
 
-/// Health of one quantized layer in one step. The numbers of the layer itself are those of its output
-/// gradient: an underflow of exactly 1 means that no gradient passed.
+/// Health of one quantized layer in one step. The numbers of the layer itself are those of its
+/// output gradient: an underflow of exactly 1 means that no gradient passed.
 struct LayerHealth : TensorHealth {
   LayerHealth() = default;
   LayerHealth(std::string name, float saturation = 0, float underflow = 0, float scale = 1)
@@ -62,8 +62,8 @@ double signalToNoise(const TensorHealth &tensor);
 
 /// One batch in host memory, layout and sizes as `Step` states them. Borrowed for the call only.
 struct Batch {
-  /// batchSize × (inputShape without its leading dimension), row-major float32, ONNX's layout. Tokens
-  /// (numTokens) are whole numbers in float32 too, which has all of them up to 2^24.
+  /// batchSize × (inputShape without its leading dimension), row-major float32, ONNX's layout.
+  /// Tokens (numTokens) are whole numbers in float32 too, which has all of them up to 2^24.
   const float *x = nullptr;
   /// Class indices, answersPerRow a row, 0 … numClasses − 1; null when the loss takes real targets.
   const int32_t *labels = nullptr;
@@ -86,7 +86,8 @@ struct StepResult {
 };
 
 struct EvalResult {
-  /// Sum (not mean) of the losses of the valid rows; that of a sequence is the mean of its elements'.
+  /// Sum (not mean) of the losses of the valid rows; that of a sequence is the mean of its
+  /// elements'.
   double lossSum = 0;
   /// Labels of valid rows whose class has the largest output.
   int64_t correct = 0;
@@ -127,9 +128,9 @@ public:
   /// Calls of `train` that make one update: gradients of so many batches are averaged.
   virtual int64_t microBatches() const { return 1; }
 
-  /// Makes one update, or with several micro-batches a part of one. `step` is the number of calls made
-  /// before, from 0: the random counter takes it as it is, and Adam's t is that of the update, from 1.
-  /// An error Status means that the step could not run at all.
+  /// Makes one update, or with several micro-batches a part of one. `step` is the number of calls
+  /// made before, from 0: the random counter takes it as it is, and Adam's t is that of the update,
+  /// from 1. An error Status means that the step could not run at all.
   virtual Status train(const Batch &batch, double learningRate, int64_t step,
                        StepResult &result) = 0;
 

@@ -156,8 +156,8 @@ Value Emit::flat(Value memref, int64_t elements) {
 
 Value Emit::pointer(Value memref) {
   Value address = memref::ExtractAlignedPointerAsIndexOp::create(b, loc, memref);
-  Value pointer = LLVM::IntToPtrOp::create(
-      b, loc, LLVM::LLVMPointerType::get(b.getContext()), toI64(address));
+  Value pointer =
+      LLVM::IntToPtrOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()), toI64(address));
   Value offset = offsetOf(memref);
   return offset ? at(pointer, offset, cast<MemRefType>(memref.getType()).getElementType())
                 : pointer;

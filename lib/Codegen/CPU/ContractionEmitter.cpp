@@ -15,8 +15,8 @@ bool nibble::isContraction(Operation *op) { return isa<ContractionOpInterface>(o
 
 /// Scratch of one matrix product, or of a convolution.
 static int64_t scratchOfOne(const Contraction &c, const CpuTarget &target) {
-  int64_t bytes = c.isFloat() ? c.isWindow ? planWindowFloat(c, target).scratch.bytes
-                                           : planPixelFloat(c, target).scratch.bytes
+  int64_t bytes = c.isFloat()  ? c.isWindow ? planWindowFloat(c, target).scratch.bytes
+                                            : planPixelFloat(c, target).scratch.bytes
                   : c.isWindow ? planWindowPairs(c, target).scratch.bytes
                                : planPixelPairs(c, target).scratch.bytes;
   return llvm::alignTo(bytes, 128);

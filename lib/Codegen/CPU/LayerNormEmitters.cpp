@@ -1,6 +1,7 @@
 //===- LayerNormEmitters.cpp - layer normalization and its gradient ----------===//
 //
-// Formulas of Numerics/LayerNorm.h: a row at a time, each on one thread, its sums flat reductions counted from the row's start.
+// Formulas of Numerics/LayerNorm.h: a row at a time, each on one thread, its sums flat reductions
+// counted from the row's start.
 //
 //===----------------------------------------------------------------------===//
 #include "ChannelSums.h"
@@ -16,7 +17,9 @@ namespace train = nibble::train;
 namespace generic = nibble::numerics::generic;
 using F = VectorOps::F;
 
-static F narrow(LoopBuilder &e, F wide) { return {arith::TruncFOp::create(e.b, e.loc, e.b.getF32Type(), wide.v)}; }
+static F narrow(LoopBuilder &e, F wide) {
+  return {arith::TruncFOp::create(e.b, e.loc, e.b.getF32Type(), wide.v)};
+}
 
 /// The row's number as a scalar of a vector with one element a row.
 static F rowScalar(LoopBuilder &e, const Buffer &x, Value row) {
@@ -40,19 +43,23 @@ struct RowReader {
 
 static LogicalResult emit(Group &g, nn::LayerNormOp op) {
   LoopBuilder &e = g.e;
-  Buffer x = g.in(op.getX()), gamma = g.in(op.getScale()), beta = op.getBias() ? g.in(op.getBias()) : Buffer();
+  Buffer x = g.in(op.getX()), gamma = g.in(op.getScale()),
+         beta = op.getBias() ? g.in(op.getBias()) : Buffer();
   Buffer y = g.out(op.getResult()), means = g.out(op.getMean()), rstds = g.out(op.getRstd());
   int64_t n = gamma.count();
   VectorOps o = e.ops(kLanes), s = e.scalarOps(), wide = e.scalarOps(/*wide=*/true);
-  F count = wide.constF(static_cast<double>(n)), eps = wide.constF(op.getEpsilon().convertToFloat());
+  F count = wide.constF(static_cast<double>(n)),
+    eps = wide.constF(op.getEpsilon().convertToFloat());
   e.parallel(x.count() / n, n * 4, [&](Value row) {
     Value begin = e.mul(row, n);
     RowReader in{e, x, {}, {}};
     F mean = s.constF(0);
     if (!op.getRms())
-      mean = narrow(e, wide.div({rowSums(e, begin, n, 1, [&](Value at, int64_t active) {
-        return SmallVector<Value>{in.at(at, active).v};
-      })[0]}, count));
+      mean = narrow(e, wide.div({rowSums(e, begin, n, 1,
+                                         [&](Value at, int64_t active) {
+                                           return SmallVector<Value>{in.at(at, active).v};
+                                         })[0]},
+                                count));
     in.mean = o.splat(mean);
     Value squares = rowSums(e, begin, n, 1, [&](Value at, int64_t active) {
       F d = o.sub(in.at(at, active), in.mean);
@@ -69,7 +76,8 @@ static LogicalResult emit(Group &g, nn::LayerNormOp op) {
     e.vectors(n, kLanes, [&](Value place, int64_t active) {
       Value at = e.add(begin, place);
       F normalized = in.normalized(at, active), scale{loadReals(e, gamma, place, kLanes, active)};
-      F result = beta ? o.fma(normalized, scale, {loadReals(e, beta, place, kLanes, active)}) : o.mul(normalized, scale);
+      F result = beta ? o.fma(normalized, scale, {loadReals(e, beta, place, kLanes, active)})
+                      : o.mul(normalized, scale);
       e.store(result.v, y.memory, at, active);
     });
   });
@@ -86,10 +94,12 @@ static void emitRows(Group &g, nn::LayerNormGradOp op, const Buffer &dx) {
   F count = wide.constF(static_cast<double>(n));
   e.parallel(dy.count() / n, n * 4, [&](Value row) {
     Value begin = e.mul(row, n);
-    RowReader in{e, g.in(op.getX()), o.splat(rowScalar(e, means, row)), o.splat(rowScalar(e, rstds, row))};
+    RowReader in{e, g.in(op.getX()), o.splat(rowScalar(e, means, row)),
+                 o.splat(rowScalar(e, rstds, row))};
     auto scaled = [&](Value at, int64_t active) {
       Value place = e.sub(at, begin);
-      return o.mul({loadReals(e, dy, at, kLanes, active)}, {loadReals(e, gamma, place, kLanes, active)});
+      return o.mul({loadReals(e, dy, at, kLanes, active)},
+                   {loadReals(e, gamma, place, kLanes, active)});
     };
     SmallVector<Value> sums = rowSums(e, begin, n, 2, [&](Value at, int64_t active) {
       F gradient = scaled(at, active);
@@ -100,14 +110,16 @@ static void emitRows(Group &g, nn::LayerNormGradOp op, const Buffer &dx) {
     k1 = o.splat(k1), minusK2 = o.splat(minusK2);
     e.vectors(n, kLanes, [&](Value place, int64_t active) {
       Value at = e.add(begin, place);
-      F result = generic::layerNormDx(o, scaled(at, active), in.normalized(at, active), k1, minusK2, in.rstd);
+      F result = generic::layerNormDx(o, scaled(at, active), in.normalized(at, active), k1, minusK2,
+                                      in.rstd);
       e.store(result.v, dx.memory, at, active);
     });
   });
 }
 
 /// dscale and dbias: sums over the rows.
-static void emitChannels(Group &g, nn::LayerNormGradOp op, const Buffer &dscale, const Buffer &dbias) {
+static void emitChannels(Group &g, nn::LayerNormGradOp op, const Buffer &dscale,
+                         const Buffer &dbias) {
   LoopBuilder &e = g.e;
   Buffer dy = g.in(op.getDy()), means = g.in(op.getMean()), rstds = g.in(op.getRstd());
   ChannelShape shape(dy.type);
@@ -115,7 +127,8 @@ static void emitChannels(Group &g, nn::LayerNormGradOp op, const Buffer &dscale,
   auto nothing = [](Value, int64_t) { return SmallVector<Value>(); };
   channelBlockSums(g, 0, shape, 2, nothing, [&](Value at, int64_t active, ArrayRef<Value>) {
     Value row = e.div(at, shape.channels);
-    RowReader in{e, g.in(op.getX()), o.splat(rowScalar(e, means, row)), o.splat(rowScalar(e, rstds, row))};
+    RowReader in{e, g.in(op.getX()), o.splat(rowScalar(e, means, row)),
+                 o.splat(rowScalar(e, rstds, row))};
     F gradient{loadReals(e, dy, at, kChannelLanes, active)};
     return SmallVector<Value>{o.mul(gradient, in.normalized(at, active)).v, gradient.v};
   });

@@ -271,7 +271,8 @@ static LogicalResult emitConcat(Group &g, nn::ConcatOp op) {
   return success();
 }
 
-/// The row of the table that a token names. Runtime has checked the numbers: others are read as the nearest row.
+/// The row of the table that a token names. Runtime has checked the numbers: others are read as the
+/// nearest row.
 static Value rowOf(LoopBuilder &e, const Buffer &tokens, Value place, int64_t rows) {
   Value token = e.toIndex(e.loadScalar(tokens.memory, place));
   return e.min(e.max(token, e.index(0)), e.index(rows - 1));
@@ -290,7 +291,8 @@ static LogicalResult emitEmbedding(Group &g, nn::EmbeddingOp op) {
   return success();
 }
 
-/// Columns are split among threads, and each takes the tokens in order: a block of 64 columns at a time.
+/// Columns are split among threads, and each takes the tokens in order: a block of 64 columns at a
+/// time.
 static LogicalResult emitEmbeddingGrad(Group &g, nn::EmbeddingGradOp op) {
   LoopBuilder &e = g.e;
   Buffer dy = g.in(op.getDy()), tokens = g.in(op.getTokens()), y = g.out(op.getResult());
@@ -302,7 +304,8 @@ static LogicalResult emitEmbeddingGrad(Group &g, nn::EmbeddingGradOp op) {
   e.flat(y.count(), kBlock, [&](Value at) { e.store(zero, y.memory, at); });
   auto columns = [&](Value first, int64_t count) {
     e.loop(e.index(0), e.index(tokens.count()), 1, [&](Value place) {
-      Value from = e.add(e.mul(place, width), first), to = e.add(e.mul(rowOf(e, tokens, place, rows), width), first);
+      Value from = e.add(e.mul(place, width), first),
+            to = e.add(e.mul(rowOf(e, tokens, place, rows), width), first);
       for (int64_t c = 0; c < count; c += kVector) {
         int64_t active = std::min(kVector, count - c);
         Value sum = e.load(y.memory, e.add(to, c), kVector, active);
@@ -313,7 +316,8 @@ static LogicalResult emitEmbeddingGrad(Group &g, nn::EmbeddingGradOp op) {
   };
   int64_t whole = width / kColumns;
   if (whole > 0)
-    e.parallel(whole, tokens.count() * kColumns, [&](Value block) { columns(e.mul(block, kColumns), kColumns); });
+    e.parallel(whole, tokens.count() * kColumns,
+               [&](Value block) { columns(e.mul(block, kColumns), kColumns); });
   if (width > whole * kColumns)
     columns(e.index(whole * kColumns), width - whole * kColumns);
   return success();
@@ -332,7 +336,8 @@ Emitted nibble::codegen::emitShape(Group &group, Operation *op) {
             return emit(group, typed, x, memory);
           })
       .Case<nn::EmbeddingOp>([&](nn::EmbeddingOp embedding) -> LogicalResult {
-        return group.out(embedding.getResult()).memory ? emitEmbedding(group, embedding) : success();
+        return group.out(embedding.getResult()).memory ? emitEmbedding(group, embedding)
+                                                       : success();
       })
       .Case<nn::EmbeddingGradOp>([&](nn::EmbeddingGradOp grad) -> LogicalResult {
         return group.out(grad.getResult()).memory ? emitEmbeddingGrad(group, grad) : success();

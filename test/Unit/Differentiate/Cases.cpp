@@ -100,7 +100,8 @@ Program matmul(Random &random) {
 
 /// The same of stacks: attention.
 Program matmuls(Random &random) {
-  int64_t b = pick(random, 1, 3), m = pick(random, 1, 5), k = pick(random, 1, 6), n = pick(random, 1, 5);
+  int64_t b = pick(random, 1, 3), m = pick(random, 1, 5), k = pick(random, 1, 6),
+          n = pick(random, 1, 5);
   bool ta = pick(random, 0, 1), tb = pick(random, 0, 1);
   std::string attributes = std::string("{layer = \"scores\"") + (ta ? ", transpose_a" : "") +
                            (tb ? ", transpose_b" : "") + "}";
@@ -333,8 +334,8 @@ const std::vector<Case> &nibble::test::cases() {
        [](Random &r) {
          int64_t batch = pick(r, 1, 3), length = pick(r, 1, 4), classes = pick(r, 2, 7);
          return oneOp("nn.softmax_cross_entropy",
-                      {{{batch, length, classes}}, {{batch, length}, 'l', 0, double(classes)}}, "{}",
-                      {"tensor<f32>", "tensor<i32>"});
+                      {{{batch, length, classes}}, {{batch, length}, 'l', 0, double(classes)}},
+                      "{}", {"tensor<f32>", "tensor<i32>"});
        }},
       {"embedding",
        [](Random &r) {

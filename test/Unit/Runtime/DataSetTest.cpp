@@ -29,8 +29,8 @@ TEST(BatchSource, FillsAndPads) {
             (std::vector<float>{5, 5, 6, 6, 7, 7, 5, 5}));
 }
 
-// Law: tokens arrive as the numbers they are, whatever normalization there is, with a label for each; a number
-// that is no token, and another count of labels, name the sample.
+// Law: tokens arrive as the numbers they are, whatever normalization there is, with a label for
+// each; a number that is no token, and another count of labels, name the sample.
 TEST(BatchSource, TokensAndTheirLabels) {
   FakeStep step;
   step.input = {2, 3};
@@ -48,16 +48,19 @@ TEST(BatchSource, TokensAndTheirLabels) {
   ASSERT_TRUE(source) << source.message();
   Batch batch = source->fill(std::vector<uint32_t>{1, 0});
   EXPECT_EQ(std::vector<float>(batch.x, batch.x + 6), (std::vector<float>{4, 3, 2, 0, 1, 2}));
-  EXPECT_EQ(std::vector<int32_t>(batch.labels, batch.labels + 6), (std::vector<int32_t>{3, 2, 0, 1, 2, 4}));
+  EXPECT_EQ(std::vector<int32_t>(batch.labels, batch.labels + 6),
+            (std::vector<int32_t>{3, 2, 0, 1, 2, 4}));
 
   step.tokens = 4;
-  EXPECT_NE(BatchSource::create(set, *unit, step).message().find(
-                "sample 1 holds 4, but the network reads tokens: whole numbers from 0 to 3"),
+  EXPECT_NE(BatchSource::create(set, *unit, step)
+                .message()
+                .find("sample 1 holds 4, but the network reads tokens: whole numbers from 0 to 3"),
             std::string::npos);
   step.tokens = 5;
   set.labels.resize(2);
-  EXPECT_NE(BatchSource::create(set, *unit, step).message().find(
-                "y has 1 labels a sample, but the network's loss takes 3"),
+  EXPECT_NE(BatchSource::create(set, *unit, step)
+                .message()
+                .find("y has 1 labels a sample, but the network's loss takes 3"),
             std::string::npos);
 }
 
