@@ -90,8 +90,6 @@ Status checkCompile(const ToolOptions &o) {
     return Status::error("several values of --threads or --mcpu are for --verify");
   if (o.given.contains("emit") && (o.emit == Emit::Onnx || o.emit == Emit::Obj) && o.out.empty())
     return Status::error("--emit=" + name(o.emit).str() + " writes bytes: say where with -o FILE");
-  if (o.emit == Emit::Lib && o.compile.step.accumulate > 1)
-    return Status::error("--emit=lib: a library makes an update of each batch, so it does not go with --accumulate");
   if (o.emit == Emit::Lib && o.out.empty())
     return Status::error("--emit=lib writes several files: say in which folder with -o DIR");
   return Status::success();

@@ -102,6 +102,7 @@ static LibraryModel describe(const CompiledModel &model, const std::string &name
   library.answer = describe(layout.answer, layout.answerName, labels ? "label" : "target");
   library.output = describe(layout.output, layout.outputName, "output");
   library.classes = layout.classes;
+  library.microBatches = layout.microBatches;
   library.stateBytes = layout.stateBytes;
   library.arenaBytes = layout.arenaBytes();
   library.reportNames = layout.trainKeys;

@@ -36,6 +36,8 @@ public:
     SmallVector<train::WriteOp> writes(block.getOps<train::WriteOp>());
     for (Value gradient : gradients())
       average(gradient);
+    for (q4::InitClipOp bound : llvm::to_vector(block.getOps<q4::InitClipOp>()))
+      keepBound(bound);
     for (train::WriteOp write : writes)
       commit(write);
     return success();
@@ -82,8 +84,8 @@ private:
     OpBuilder top(module.getContext());
     top.setInsertionPoint(*module.getOps<func::FuncOp>().begin());
     std::string symbol = freeSymbol(module, name);
-    return train::VariableOp::create(top, guard.getLoc(), symbol,
-                                     cast<RankedTensorType>(type), role,
+    return train::VariableOp::create(top, guard.getLoc(), symbol, cast<RankedTensorType>(type),
+                                     role,
                                      /*trainable=*/false, /*decay=*/false, /*onnx_name=*/"",
                                      /*layout=*/"", /*value=*/ElementsAttr());
   }
@@ -138,20 +140,27 @@ private:
     if (variable.getRole() == train::Role::RunningStat)
       followInShadow(variable, old, op.getValue());
     builder.setInsertionPoint(op);
-    Value value =
-        nn::SelectOp::create(builder, op.getLoc(), type, last, op.getValue(), old);
+    Value value = nn::SelectOp::create(builder, op.getLoc(), type, last, op.getValue(), old);
     op.getValueMutable().assign(value);
   }
 
-  /// Within an update the statistics are those of the micro-batch before.
+  /// A bound that no batch has set is set by the first micro-batch, and the others use it.
+  void keepBound(q4::InitClipOp op) {
+    if (auto alpha = op.getAlpha().getDefiningOp<train::ReadOp>())
+      followInShadow(module.lookupSymbol<train::VariableOp>(alpha.getVariable()),
+                     read(alpha.getVariableAttr(), alpha.getType()), op.getResult());
+  }
+
+  /// Within an update the variable is what the micro-batch before left.
   void followInShadow(train::VariableOp variable, Value old, Value next) {
-    train::VariableOp shadow = newVariable((variable.getSymName() + ".shadow").str(), old.getType(),
-                                           train::Role::RunningStat);
+    train::VariableOp shadow =
+        newVariable((variable.getSymName() + ".shadow").str(), old.getType(), train::Role::Moment);
     Value before = read(FlatSymbolRefAttr::get(shadow.getSymNameAttr()), old.getType());
     OpBuilder::InsertionGuard restore(builder);
     builder.setInsertionPointAfter(first.getDefiningOp());
     Value now = nn::SelectOp::create(builder, variable.getLoc(), old.getType(), first, old, before);
-    old.replaceUsesWithIf(now, [&](OpOperand &use) { return use.getOwner() != now.getDefiningOp(); });
+    old.replaceUsesWithIf(now,
+                          [&](OpOperand &use) { return use.getOwner() != now.getDefiningOp(); });
     write(shadow.getSymNameAttr(), next);
   }
 
@@ -169,10 +178,15 @@ struct AccumulateMicroBatchesPass
   void runOnOperation() override {
     ModuleOp module = getOperation();
     auto attribute = module->getAttrOfType<StringAttr>("nibble.step");
+    std::string wrong;
     std::optional<StepOptions> options =
-        attribute ? parseStepOptions(attribute.str()) : StepOptions();
+        attribute ? parseStepOptions(attribute.str(), &wrong) : StepOptions();
+    if (!options) {
+      module.emitError("accumulate: attribute 'nibble.step': ") << wrong;
+      return signalPassFailure();
+    }
     auto function = module.lookupSymbol<func::FuncOp>("train_step");
-    if (!options || options->accumulate == 1 || !function || function.isExternal())
+    if (options->accumulate == 1 || !function || function.isExternal())
       return;
     auto guards = function.getBody().front().getOps<train::GuardOp>();
     if (guards.empty()) {

@@ -100,9 +100,11 @@ def AccumulateMicroBatches : Pass<"accumulate-micro-batches", "::mlir::ModuleOp"
   let description = [{
     *Strategy.* N is `accumulate` of the module's attribute `nibble.step`; with 1 nothing happens. `train.micro_batch` tells the first
     and the last call of an update. Each parameter's gradient g becomes (first ? g : sum + g)·(1/N), the sum kept in a new variable
-    `@NAME.gradient_sum` (role moment); optimizer, clipping by norm and flags take it. Parameters, moments, bounds, gradient scales and ranges
-    are written as last ? new : old. Running statistics follow every micro-batch, in a shadow `@NAME.shadow` that the last call copies
-    back: an update that ends with NONFINITE leaves all of them as they were.
+    `@NAME.gradient_sum`; optimizer, clipping by norm and flags take it. Parameters, moments, bounds, gradient scales and ranges
+    are written as last ? new : old. What a micro-batch hands to the next within an update goes through a variable `@NAME.shadow`: running
+    statistics, which follow every micro-batch, and a bound that is still unset, which the first one sets. The last call copies
+    shadows back, so an update that ends with NONFINITE leaves everything but sums and shadows as it was, and the next update's first call
+    reads neither.
 
     Codes of weights are made anew in each call, from weights that have not changed: the same codes. Gradient scales and ranges follow
     the last micro-batch; random bits differ, since the counter does.

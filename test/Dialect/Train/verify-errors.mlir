@@ -25,3 +25,11 @@ func.func @type(%x: tensor<5xf32>) {
   train.write @w, %x : tensor<5xf32>
   return
 }
+
+// -----
+
+func.func @no_update(%rng: tensor<2xi64>) {
+  // expected-error @below {{attribute 'count' failed to satisfy constraint: 64-bit signless integer attribute whose value is positive}}
+  %0:2 = train.micro_batch %rng {count = 0} : (tensor<2xi64>) -> (tensor<i1>, tensor<i1>)
+  return
+}

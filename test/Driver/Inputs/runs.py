@@ -2,6 +2,7 @@
 
     runs.py sweep FOLDER      every recipe and optimizer: from a checkpoint within an epoch, by other code, to the same bytes
     runs.py signals FOLDER    SIGTERM, SIGINT and SIGKILL at some moment; a second process in the folder
+    runs.py dropout FOLDER    a network with Dropout, which draws its masks from the same counter
     runs.py disk FOLDER       a disk that is full at each kind of write; needs a mount namespace of its own (unshare -m)
 
 FOLDER holds tiny.onnx and bars.npz of the tour.
@@ -16,14 +17,19 @@ import subprocess
 import sys
 import time
 
-BASE = ["nibble-train", "tiny.onnx", "--data", "bars.npz", "--batch-size", "16", "--lr", "0.02", "--seed", "5"]
+import numpy as np
+
+BASE = ["nibble-train", "tiny.onnx", "--data", "bars.npz", "--lr", "0.02", "--seed", "5"]
+BATCH = ["--batch-size", "16"]
 RECIPES = ["f32", "w4a4", "ibm", "ibm+", "luq", "int4", "luq,activations=dynamic", "ibm,activations=minmax"]
 OPTIMIZERS = [["--optimizer", "sgd", "--nesterov"], ["--optimizer", "adam"], ["--optimizer", "adamw", "--weight-decay", "0.01"]]
+# 16 updates an epoch all the same.
+MICRO_BATCHES = [["--optimizer", "adam", "--batch-size", "4", "--accumulate", "4"]]
 
 
 def run(*arguments, expect=0, prefix=()):
     """Runs nibble-train; returns its words. Fails unless it ends with the expected code."""
-    command = [*prefix, *BASE, *map(str, arguments)]
+    command = [*prefix, *BASE, *([] if "--batch-size" in arguments else BATCH), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     words = done.stdout + done.stderr
     if done.returncode != expect:
@@ -48,18 +54,43 @@ def check(good, text):
         sys.exit("failed: " + text)
 
 
-def sweep():
+def interrupted(recipe, optimizer):
     """Compiled code runs through; the interpreter (for sgd compiled code as well) goes on from step 21, in the second of three epochs."""
+    options = [*optimizer, "--recipe", recipe, "--epochs", "3", "--checkpoint-every", "7", "--keep-checkpoints", "0"]
+    run(*options, "--out", "whole", "--log", "whole.jsonl", "--overwrite")
+    for name, code in [("interpreted", ["--interpret"]), *([("compiled", ["--threads", "1"])] if "sgd" in optimizer else [])]:
+        shutil.copy("whole.jsonl", name + ".jsonl")
+        run(*options, *code, "--resume=whole/checkpoints/step-000021.safetensors", "--out", name, "--log", name + ".jsonl", "--overwrite")
+        equal("whole", name, "last.safetensors", "checkpoints/step-000028.safetensors", "model.onnx")
+        check(log("whole.jsonl") == log(name + ".jsonl"), f"logs of {recipe} {optimizer} {name}")
+    print(recipe, *optimizer, "resumed = uninterrupted")
+
+
+def sweep():
     for recipe in RECIPES:
-        for optimizer in OPTIMIZERS:
-            options = [*optimizer, "--recipe", recipe, "--epochs", "3", "--checkpoint-every", "7", "--keep-checkpoints", "0"]
-            run(*options, "--out", "whole", "--log", "whole.jsonl", "--overwrite")
-            for name, code in [("interpreted", ["--interpret"]), *([("compiled", ["--threads", "1"])] if "sgd" in optimizer else [])]:
-                shutil.copy("whole.jsonl", name + ".jsonl")
-                run(*options, *code, "--resume=whole/checkpoints/step-000021.safetensors", "--out", name, "--log", name + ".jsonl", "--overwrite")
-                equal("whole", name, "last.safetensors", "checkpoints/step-000028.safetensors", "model.onnx")
-                check(log("whole.jsonl") == log(name + ".jsonl"), f"logs of {recipe} {optimizer} {name}")
-            print(recipe, *optimizer, "resumed = uninterrupted")
+        for optimizer in OPTIMIZERS + MICRO_BATCHES * (recipe in ("ibm", "luq")):
+            interrupted(recipe, optimizer)
+
+
+def dropout():
+    import onnx
+
+    model = onnx.load("tiny.onnx")
+    last = next(node for node in model.graph.node if node.op_type == "Gemm")
+    dropped = onnx.helper.make_node("Dropout", [last.input[0], "ratio", "training"], ["dropped"], name="dropout")
+    model.graph.initializer.extend([onnx.numpy_helper.from_array(value, name) for name, value in
+                                    (("ratio", np.array(0.4, np.float32)), ("training", np.array(False)))])  # fmt: skip
+    last.input[0] = "dropped"
+    model.graph.node.insert(list(model.graph.node).index(last), dropped)
+    onnx.checker.check_model(model, full_check=True)
+    run("--recipe", "f32", "--epochs", "3", "--out", "kept")
+    onnx.save(model, "tiny.onnx")
+    run("--recipe", "f32", "--epochs", "3", "--out", "dropped")
+    weights = [pathlib.Path(name, "checkpoints", "step-000016.safetensors").read_bytes() for name in ("kept", "dropped")]
+    check(weights[0] != weights[1], "Dropout dropped nothing")
+    for recipe in ("f32", "ibm", "luq"):
+        for optimizer in (OPTIMIZERS[0], MICRO_BATCHES[0]):
+            interrupted(recipe, optimizer)
 
 
 LONG = ["--recipe", "ibm", "--epochs", "60", "--interpret"]
@@ -68,7 +99,7 @@ LONG = ["--recipe", "ibm", "--epochs", "60", "--interpret"]
 def start(folder):
     """Starts a long run and returns it when its second checkpoint is there."""
     # Background jobs of a shell ignore SIGINT, and nibble-train would go on ignoring it.
-    process = subprocess.Popen([*BASE, *LONG, "--out", folder, "--log", folder + ".jsonl"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    process = subprocess.Popen([*BASE, *BATCH, *LONG, "--out", folder, "--log", folder + ".jsonl"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     first = pathlib.Path(folder, "checkpoints", "step-000016.safetensors")
     while not first.exists():
@@ -108,7 +139,7 @@ def disk():
         pathlib.Path("disk/filler").unlink(missing_ok=True)
         free = os.statvfs("disk").f_bavail * os.statvfs("disk").f_frsize
         pathlib.Path("disk/filler").write_bytes(bytes(max(0, free - room * 1024)))
-        done = subprocess.run([*BASE, *options], capture_output=True, text=True)
+        done = subprocess.run([*BASE, *BATCH, *options], capture_output=True, text=True)
         if done.returncode == 0:
             break
         check(done.returncode == 1 and "No space left on device" in done.stderr, done.stdout + done.stderr)
@@ -126,4 +157,4 @@ def disk():
 
 if __name__ == "__main__":
     os.chdir(sys.argv[2])
-    {"sweep": sweep, "signals": signals, "disk": disk}[sys.argv[1]]()
+    {"sweep": sweep, "dropout": dropout, "signals": signals, "disk": disk}[sys.argv[1]]()

@@ -120,6 +120,16 @@ TEST(Reduction, Rate) {
       })", {{"t", step}, {"f", form}}));
 }
 
+// The first and the last call of an update, at every place of small and of large counters.
+TEST(Reduction, MicroBatch) {
+  for (std::string call : {"0", "1", "2", "3", "5", "3000000002"})
+    for (std::string count : {"1", "3", "65536"})
+      expectSameBits(with(R"((%rng: tensor<2xi64> {t.value = $call}) -> (tensor<i1>, tensor<i1>) {
+        %0:2 = train.micro_batch %rng {count = $n} : (tensor<2xi64>) -> (tensor<i1>, tensor<i1>)
+        return %0#0, %0#1 : tensor<i1>, tensor<i1>
+      })", {{"call", call}, {"n", count}}));
+}
+
 // Codes at the ends of their set and codes of zero are counted once each, packed or not.
 TEST(Reduction, CodeCounts) {
   for (std::string type : {"!q4.int4", "!q4.int8", "!q4.log<4>", "!q4.log<2>"})

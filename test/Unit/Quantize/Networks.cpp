@@ -93,7 +93,8 @@ static Tensor<float> uniform(ArrayRef<int64_t> shape, double lo, double hi, uint
   return Tensor<float>::real(shape, std::vector<float>(wide.reals.begin(), wide.reals.end()));
 }
 
-Network::Network(const char *forward, const std::string &recipe, bool share) {
+Network::Network(const char *forward, const std::string &recipe, bool share, int64_t microBatches)
+    : microBatches(microBatches) {
   DialectRegistry registry;
   registry.insert<nn::NNDialect, q4::Q4Dialect, train::TrainDialect, func::FuncDialect,
                   arith::ArithDialect>();
@@ -106,6 +107,7 @@ Network::Network(const char *forward, const std::string &recipe, bool share) {
   PassManager manager(context.get());
   DifferentiateOptions differentiate;
   differentiate.recipe = recipe;
+  differentiate.step = "accumulate=" + std::to_string(microBatches);
   buildDifferentiatePipeline(manager, differentiate);
   QuantizeOptions quantize;
   if (share)
@@ -138,12 +140,12 @@ void Network::initialize() {
 
 float Network::step(float lr) {
   std::vector<Tensor<float>> arguments = {x, labels, Tensor<float>::learningRate(lr),
-                                          Tensor<float>::step(update + 1),
-                                          Tensor<float>::randomState(/*seed=*/3, update)};
+                                          Tensor<float>::step(calls / microBatches + 1),
+                                          Tensor<float>::randomState(/*seed=*/3, calls)};
   auto result = interpreter.run(function("train_step"), arguments, store);
   if (failed(result))
     return std::numeric_limits<float>::quiet_NaN();
-  ++update;
+  ++calls;
   last = *result;
   return last.outputs[0].reals[0];
 }

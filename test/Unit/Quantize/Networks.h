@@ -23,12 +23,13 @@ class Network {
 
 public:
   /// Rooms 2 and 3 with this recipe. `share` false: only `insert-quantizers` of room 3, each
-  /// product with quantizers of its own.
-  Network(const char *forward, const std::string &recipe, bool share = true);
+  /// product with quantizers of its own. `microBatches`: calls of `step` that make an update.
+  Network(const char *forward, const std::string &recipe, bool share = true,
+          int64_t microBatches = 1);
 
   /// Did the rooms accept it?
   bool ok() const { return module && good; }
-  /// One update on the batch; the loss, NaN where the interpreter failed.
+  /// One call on the batch; the loss, NaN where the interpreter failed.
   float step(float lr = 0.05f);
   float train(int steps, float lr = 0.05f);
   /// eval_step on these rows: its third output.
@@ -39,6 +40,9 @@ public:
   }
   reference::Tensor<float> input() const { return x; }
   void setInput(reference::Tensor<float> values) { x = std::move(values); }
+  /// Calls made so far.
+  int64_t count() const { return calls; }
+  void setCount(int64_t number) { calls = number; }
 
   mlir::OwningOpRef<mlir::ModuleOp> module;
   reference::VariableStore<float> store;
@@ -49,7 +53,7 @@ private:
 
   reference::Interpreter<float> interpreter;
   reference::Tensor<float> x, labels;
-  int64_t update = 0;
+  int64_t calls = 0, microBatches;
   bool good = false;
 };
 

@@ -39,6 +39,21 @@ TEST(Train, RandomBitsDiffer) {
   EXPECT_NE(base, bits(1, 0, "2"));
 }
 
+// Of five calls an update, the first and the last; alone, a call is both.
+TEST(Train, MicroBatch) {
+  for (int64_t count : {1, 2, 5})
+    for (int64_t call = 0; call < 12; ++call) {
+      auto flags = run<float>("func.func @f(%r: tensor<2xi64>) -> (tensor<i1>, tensor<i1>) {\n"
+                              "  %first, %last = train.micro_batch %r {count = " +
+                                  std::to_string(count) +
+                                  "} : (tensor<2xi64>) -> (tensor<i1>, tensor<i1>)\n"
+                                  "  return %first, %last : tensor<i1>, tensor<i1>\n}\n",
+                              {TensorF::randomState(7, call)});
+      EXPECT_EQ(flags[0].ints[0] != 0, call % count == 0);
+      EXPECT_EQ(flags[1].ints[0] != 0, call % count == count - 1);
+    }
+}
+
 // lr·factor in f64, rounded once; Adam's correction √(1 − β₂ᵗ)/(1 − β₁ᵗ) with t from 1.
 TEST(Train, Rate) {
   auto rate = [](double lr, int64_t t, const std::string &attributes) {

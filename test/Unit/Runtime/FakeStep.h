@@ -17,6 +17,7 @@ public:
   std::vector<int64_t> input = {4, 2};
   int64_t classes = 10, tokens = 0, answers = 1;
   std::vector<int64_t> target;
+  int64_t micro = 1;
 
   /// What each train call saw.
   struct Call {
@@ -33,6 +34,7 @@ public:
   std::function<Status(runtime::StepResult &)> tamper;
 
   int64_t batchSize() const override { return input[0]; }
+  int64_t microBatches() const override { return micro; }
   std::vector<int64_t> inputShape() const override { return input; }
   int64_t numClasses() const override { return classes; }
   int64_t numTokens() const override { return tokens; }

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <sstream>
@@ -64,6 +65,58 @@ TEST(Trainer, DropsTheLastPartialBatch) {
   seen.insert(step.trained[1].x.begin(), step.trained[1].x.end());
   EXPECT_EQ(seen.size(), 8u);
   EXPECT_FALSE(summary->validation);
+}
+
+// Law: an update of n micro-batches trains on the samples of one batch n times as large, in its
+// order, with one learning rate; calls count on; loss and accuracy in the log are the update's.
+TEST(Trainer, MicroBatches) {
+  TempFolder folder;
+  FakeStep parts, whole;
+  parts.micro = 3;
+  whole.input[0] = 12;
+  TrainOptions o = options(2);
+  o.lr = 0.1;
+  ASSERT_TRUE(train(whole, dataPair(41, 5), o).ok());
+  o.log = folder.path("log.jsonl");
+  Result<TrainSummary> summary = train(parts, dataPair(41, 5), o);
+  ASSERT_TRUE(summary) << summary.message();
+  EXPECT_EQ(summary->steps, 6);
+  ASSERT_EQ(whole.trained.size(), 6u);
+  ASSERT_EQ(parts.trained.size(), 18u);
+  for (size_t u = 0; u < 6; ++u) {
+    std::vector<float> x;
+    for (size_t m = 0; m < 3; ++m) {
+      const FakeStep::Call &call = parts.trained[3 * u + m];
+      x.insert(x.end(), call.x.begin(), call.x.end());
+      EXPECT_EQ(call.step, static_cast<int64_t>(3 * u + m));
+      EXPECT_EQ(call.rate, whole.trained[u].rate);
+    }
+    EXPECT_EQ(x, whole.trained[u].x);
+  }
+  json first = readLog(o.log).at(0);
+  EXPECT_EQ(first["step"], 1);
+  EXPECT_FLOAT_EQ(first["loss"].get<float>(), (1.0f + 1 / 2.0f + 1 / 3.0f) / 3);
+  EXPECT_EQ(first["train_accuracy"],
+            static_cast<double>(std::ranges::count(parts.trained[0].labels, 0) +
+                                std::ranges::count(parts.trained[1].labels, 0) +
+                                std::ranges::count(parts.trained[2].labels, 0)) /
+                12);
+}
+
+// Law: an update that fails in any of its micro-batches ends the run, and none is made of a rest.
+TEST(Trainer, MicroBatchesFail) {
+  FakeStep step;
+  step.micro = 3;
+  step.tamper = [&](StepResult &result) {
+    if (step.trained.size() == 6)
+      result.code = StepCode::NonFinite;
+    return Status::success();
+  };
+  EXPECT_FALSE(train(step, dataPair(41, 0), options(1)).ok());
+  EXPECT_EQ(step.trained.size(), 6u);
+  Result<TrainSummary> few = train(step, dataPair(11, 0), options(1));
+  EXPECT_EQ(few.message(), "counting: 11 samples are less than 3 batches of 4; choose a smaller "
+                           "--batch-size or --accumulate");
 }
 
 // Law: samples keep their labels through shuffling.
@@ -286,7 +339,8 @@ TEST(Trainer, ValidationUsesTrainingStatistics) {
   EXPECT_FLOAT_EQ(step.evaluatedX[0], -4.0f / std::sqrt(60.0f / 9));
 }
 
-// Law: with --early-stop=2 the run ends after two epochs in which the score (here: always the same) is not better.
+// Law: with --early-stop=2 the run ends after two epochs in which the score (here: always the same)
+// is not better.
 TEST(Trainer, StopsEarly) {
   FakeStep step;
   TrainOptions o = options(10);

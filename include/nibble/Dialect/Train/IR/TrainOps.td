@@ -74,7 +74,7 @@ def Train_RateOp : Train_Op<"rate", [Pure]> {
 def Train_MicroBatchOp : Train_Op<"micro_batch", [Pure]> {
   let summary = "Is this the first, the last of the `count` micro-batches of an update?";
   let description = [{ The random state's second number counts update · count + micro-batch (numerics.md, section 6); its remainder tells. }];
-  let arguments = (ins 1DTensorOf<[I64]>:$rng, I64Attr:$count);
+  let arguments = (ins 1DTensorOf<[I64]>:$rng, ConfinedAttr<I64Attr, [IntPositive]>:$count);
   let results = (outs 0DTensorOf<[I1]>:$first, 0DTensorOf<[I1]>:$last);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
