@@ -60,8 +60,23 @@ static void conv2DRule(nn::Conv2DOp op, Adjoint &d) {
                                              op.getPrecision(), op.getReason()));
 }
 
+/// A transposed convolution, y = the input gradient of a convolution C with x as its output gradient: dX = C(dY), and dW is C's
+/// weight gradient with dY as its input and x as its output gradient.
+static void transposedConv2DRule(nn::Conv2DInputGradOp op, Adjoint &d) {
+  Value x = op.getDy(), w = op.getW(), dy = d.dy();
+  if (d.wants(x))
+    d.give(x, nn::Conv2DOp::create(d.builder(), d.loc(), x.getType(), dy, d.save(w), op.getStrides(), op.getPads(),
+                                   op.getDilations(), op.getGroups(), op.getLayer(), Product::InputGradient,
+                                   op.getPrecision(), op.getReason()));
+  if (d.wants(w))
+    d.give(w, nn::Conv2DWeightGradOp::create(d.builder(), d.loc(), w.getType(), dy, d.save(x), op.getStrides(),
+                                             op.getPads(), op.getDilations(), op.getGroups(), op.getLayer(),
+                                             Product::WeightGradient, op.getPrecision(), op.getReason()));
+}
+
 void rules::attachContractionRules(MLIRContext *context) {
   attachRule<nn::MatMulOp, matMulRule>(context);
   attachRule<nn::Conv2DOp, conv2DRule>(context);
-  attachNone<isDerivative, nn::Conv2DInputGradOp, nn::Conv2DWeightGradOp>(context);
+  attachRule<nn::Conv2DInputGradOp, transposedConv2DRule>(context);
+  attachNone<isDerivative, nn::Conv2DWeightGradOp>(context);
 }

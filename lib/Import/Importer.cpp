@@ -26,6 +26,7 @@ const ConverterTable &nibble::importer::converterTable() {
     addInstanceNormConverters(t);
     addRecurrentConverters(t);
     addResizeConverters(t);
+    addTransposedConvolutionConverters(t);
     addReduceConverters(t);
     return t;
   }();

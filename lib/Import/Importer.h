@@ -73,6 +73,7 @@ void addReduceConverters(ConverterTable &table);
 void addInstanceNormConverters(ConverterTable &table);
 void addRecurrentConverters(ConverterTable &table);
 void addResizeConverters(ConverterTable &table);
+void addTransposedConvolutionConverters(ConverterTable &table);
 /// Operators on host constants only.
 void addArithmeticFolds(ConverterTable &table);
 void addShapeFolds(ConverterTable &table);

@@ -58,6 +58,9 @@ static LogicalResult checkLoss(ModuleOp module, func::FuncOp forward) {
 /// Ops of nn that only gradients have.
 static bool belongsToGradient(Operation *op) {
   StringRef name = op->getName().stripDialect();
+  // A transposed convolution is another convolution's input gradient, as a forward product.
+  if (auto product = dyn_cast<ContractionOpInterface>(op))
+    return product.getProductKind() != Product::Forward;
   return name.ends_with("_grad") || name == "channel_sum" || name == "clip_learned" ||
          name == "batch_stats" || name == "batch_norm_fold" || name == "softmax_cross_entropy" ||
          name == "mse" || name == "binary_cross_entropy";

@@ -30,6 +30,8 @@ OPERATORS = {
     "depth-to-space": ("DepthToSpace", [], {"blocksize": 2}, 2),
     "depth-to-space-crd": ("DepthToSpace", [], {"blocksize": 2, "mode": "CRD"}, 2),
     "space-to-depth": ("SpaceToDepth", [], {"blocksize": 2}, 32),
+    "transposed": ("ConvTranspose", [values((8, 6, 3, 3), 10), values(6, 11)], {"strides": [2, 2], "pads": [1, 1, 0, 1], "output_padding": [1, 0]}, 6),
+    "transposed-groups": ("ConvTranspose", [values((8, 2, 2, 2), 12)], {"group": 4, "auto_pad": "SAME_UPPER", "strides": [2, 1]}, 8),
     "resize-asymmetric": ("Resize", [None, np.array([1, 1, 2, 3], np.float32)],
                           {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}, 8),
     "resize-half-pixel": ("Resize", [None, None, np.array([4, 8, 12, 12], np.int64)], {"mode": "nearest"}, 8),

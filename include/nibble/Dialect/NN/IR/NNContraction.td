@@ -49,6 +49,7 @@ def NN_Conv2DInputGradOp : NN_Conv<"conv2d_input_grad"> {
   let summary = "Gradient of a convolution with respect to its input";
   let description = [{
     dy: N×OH×OW×O, w: O×KH×KW×(C/groups), result dx: N×H×W×C. Terms in the order kh, kw, output channel.
+    As a forward product it is ONNX's ConvTranspose: dy is the layer's input.
   }];
   let arguments = !con((ins RealTensor:$dy, RealTensor:$w), window, tags);
   let results = (outs RealTensor:$result);
