@@ -117,7 +117,18 @@ static PrecisionChoice edge(EdgeLayers numbers, const std::string &reason) {
   return {Precision::Int4, ""};
 }
 
-PrecisionChoice nibble::choosePrecision(ContractionOpInterface contraction, const Recipe &recipe) {
+/// Packed codes lie in blocks of 32: matrices of a stack that begin within one would not be read
+/// from whole blocks.
+static bool wholeBlocks(ContractionOpInterface contraction) {
+  auto isWhole = [](Value value) {
+    ArrayRef<int64_t> shape = cast<RankedTensorType>(value.getType()).getShape();
+    return shape.size() != 3 || shape[1] * shape[2] % 32 == 0; // convolutions have rank 4
+  };
+  return isWhole(contraction.getLeft()) && isWhole(contraction.getRight()) &&
+         isWhole(contraction->getResult(0));
+}
+
+static PrecisionChoice chooseByPlace(ContractionOpInterface contraction, const Recipe &recipe) {
   Value left = contraction.getLeft(), right = contraction.getRight();
   if (recipe.isFloat())
     return {Precision::Float, "recipe " + recipe.name + " multiplies floats"};
@@ -125,9 +136,10 @@ PrecisionChoice nibble::choosePrecision(ContractionOpInterface contraction, cons
     return {Precision::Float, "--keep-float=" + *pattern};
   if (isWeight(left) && dependsOnArgument(right))
     return {Precision::Float, "the weight is the left operand"};
+  if (dependsOnArgument(left) && dependsOnArgument(right))
+    return edge(recipe.attention, "attention product");
   if (!isWeight(right))
-    return {Precision::Float,
-            dependsOnArgument(right) ? "both operands are activations" : "it has no weights"};
+    return {Precision::Float, "it has no weights"};
   if (!dependsOnArgument(left))
     return {Precision::Float, "it has no activation"};
   if (auto conv = dyn_cast<nn::Conv2DOp>(contraction.getOperation()))
@@ -143,4 +155,11 @@ PrecisionChoice nibble::choosePrecision(ContractionOpInterface contraction, cons
   if (isShortcut(contraction))
     return edge(recipe.shortcuts, "shortcut convolution");
   return {Precision::Int4, ""};
+}
+
+PrecisionChoice nibble::choosePrecision(ContractionOpInterface contraction, const Recipe &recipe) {
+  PrecisionChoice choice = chooseByPlace(contraction, recipe);
+  if (choice.precision == Precision::Int4 && !wholeBlocks(contraction))
+    return {Precision::Int8, "its stacked matrices are no multiples of 32 elements"};
+  return choice;
 }

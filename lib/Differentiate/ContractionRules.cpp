@@ -11,17 +11,23 @@ using namespace mlir;
 using namespace nibble;
 using namespace nibble::rules;
 
+/// The matrix, or each matrix of a stack, transposed.
 static Value transposed(Adjoint &d, Value x) {
-  return nn::TransposeOp::create(d.builder(), d.loc(), x, ArrayRef<int64_t>{1, 0});
+  bool stack = cast<RankedTensorType>(x.getType()).getRank() == 3;
+  return nn::TransposeOp::create(d.builder(), d.loc(), x,
+                                 stack ? ArrayRef<int64_t>{0, 2, 1} : ArrayRef<int64_t>{1, 0});
 }
 
 /// A product of a layer's gradient, with the forward op's tags.
 static Value product(nn::MatMulOp op, Adjoint &d, Product product, Value a, Value b,
                      bool transposeA, bool transposeB) {
   auto ta = cast<RankedTensorType>(a.getType()), tb = cast<RankedTensorType>(b.getType());
-  int64_t m = ta.getDimSize(transposeA ? 1 : 0), n = tb.getDimSize(transposeB ? 0 : 1);
+  size_t rows = ta.getRank() - 2, columns = ta.getRank() - 1;
+  SmallVector<int64_t> shape(ta.getShape().take_front(rows));
+  shape.push_back(ta.getDimSize(transposeA ? columns : rows));
+  shape.push_back(tb.getDimSize(transposeB ? rows : columns));
   return nn::MatMulOp::create(
-      d.builder(), d.loc(), RankedTensorType::get({m, n}, ta.getElementType()), a, b, transposeA,
+      d.builder(), d.loc(), RankedTensorType::get(shape, ta.getElementType()), a, b, transposeA,
       transposeB, op.getLayer(), product, op.getPrecision(), op.getReason());
 }
 

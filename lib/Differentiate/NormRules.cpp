@@ -1,4 +1,4 @@
-//===- NormRules.cpp - batch normalization and softmax -----------------------------===//
+//===- NormRules.cpp - normalization and softmax -----------------------------------===//
 #include "Rules.h"
 
 using namespace mlir;
@@ -46,6 +46,20 @@ static void batchNormRule(nn::BatchNormOp op, Adjoint &d) {
     frozenBatchNorm(op, cast<nn::BatchNormFoldOp>(d.companion()), d);
 }
 
+/// x̂ = (x − mean)·rstd, y = x̂·γ + β (Ba, Kiros & Hinton 2016): with g = dy·γ and means over the
+/// row, dx = rstd·(g − ⟨g⟩ − x̂·⟨g·x̂⟩), dγ = Σ dy·x̂, dβ = Σ dy.
+static void layerNormRule(nn::LayerNormOp op, Adjoint &d) {
+  Value x = d.save(op.getX());
+  Type vector = op.getScale().getType();
+  auto grad = nn::LayerNormGradOp::create(d.builder(), d.loc(), x.getType(), vector, vector, d.dy(),
+                                          x, d.save(op.getScale()), d.save(op.getMean()),
+                                          d.save(op.getRstd()), op.getRms());
+  d.give(op.getX(), grad.getDx());
+  d.give(op.getScale(), grad.getDscale());
+  if (op.getBias())
+    d.give(op.getBias(), grad.getDbias());
+}
+
 /// Sum over the last dimension, which stays as 1.
 static Value rowSum(Adjoint &d, Value x) {
   int64_t rank = cast<RankedTensorType>(x.getType()).getRank();
@@ -66,8 +80,9 @@ static void logSoftmaxRule(nn::LogSoftmaxOp op, Adjoint &d) {
 
 void rules::attachNormRules(MLIRContext *context) {
   attachRule<nn::BatchNormOp, batchNormRule>(context);
+  attachRule<nn::LayerNormOp, layerNormRule>(context);
   attachRule<nn::SoftmaxOp, softmaxRule>(context);
   attachRule<nn::LogSoftmaxOp, logSoftmaxRule>(context);
   attachNone<isSpelledOut, nn::BatchStatsOp, nn::BatchNormFoldOp>(context);
-  attachNone<isDerivative, nn::BatchNormGradOp>(context);
+  attachNone<isDerivative, nn::BatchNormGradOp, nn::LayerNormGradOp>(context);
 }

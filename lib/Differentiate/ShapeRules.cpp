@@ -23,6 +23,12 @@ static void broadcastRule(nn::BroadcastOp op, Adjoint &d) {
   d.give(op.getX(), d.sumTo(d.dy(), op.getX().getType()));
 }
 
+/// y_i = table_(token i): a row of dtable is the sum of dy over the tokens that name it.
+static void embeddingRule(nn::EmbeddingOp op, Adjoint &d) {
+  d.give(op.getTable(), nn::EmbeddingGradOp::create(d.builder(), d.loc(), op.getTable().getType(),
+                                                    d.dy(), d.save(op.getTokens())));
+}
+
 /// Joins parts: each part gets its slice of dy.
 static void concatRule(nn::ConcatOp op, Adjoint &d) {
   int64_t rank = op.getResult().getType().getRank(), axis = op.getAxis();
@@ -66,6 +72,8 @@ void rules::attachShapeRules(MLIRContext *context) {
   attachRule<nn::ReshapeOp, reshapeRule>(context);
   attachRule<nn::TransposeOp, transposeRule>(context);
   attachRule<nn::BroadcastOp, broadcastRule>(context);
+  attachRule<nn::EmbeddingOp, embeddingRule>(context);
+  attachNone<isDerivative, nn::EmbeddingGradOp>(context);
   attachRule<nn::ConcatOp, concatRule>(context);
   attachRule<nn::SliceOp, sliceRule>(context);
   attachRule<nn::UnsliceOp, unsliceRule>(context);

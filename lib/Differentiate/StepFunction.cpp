@@ -20,10 +20,15 @@ FailureOr<func::FuncOp> nibble::findForward(ModuleOp module) {
     auto tensor = dyn_cast<RankedTensorType>(type);
     return tensor && tensor.hasStaticShape() && tensor.getElementType().isF32();
   };
+  auto isTokens = [](Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    return tensor && tensor.hasStaticShape() && tensor.getElementType().isInteger(32);
+  };
   if (!forward.getBody().hasOneBlock() || type.getNumInputs() != 1 || type.getNumResults() != 1 ||
-      !isReal(type.getInput(0)) || !isReal(type.getResult(0)))
-    return forward.emitError("room Differentiate: @forward takes one f32 tensor and returns one, "
-                             "in one block; found ")
+      (!isReal(type.getInput(0)) && !isTokens(type.getInput(0))) || !isReal(type.getResult(0)))
+    return forward.emitError(
+               "room Differentiate: @forward takes one f32 tensor (or tokens, i32) and "
+               "returns one f32 tensor, in one block; found ")
            << type;
   return forward;
 }
@@ -84,11 +89,19 @@ StepFunction nibble::copyForward(func::FuncOp forward, StringRef name,
   return step;
 }
 
+/// [batch, sequence, classes] rather than [batch, classes, 1]?
+static bool isSequence(RankedTensorType output) {
+  return output.getRank() == 3 && output.getDimSize(2) > 1;
+}
+
 Type nibble::targetType(Loss loss, RankedTensorType output) {
   if (loss != Loss::SoftmaxCrossEntropy)
     return output;
+  auto label = IntegerType::get(output.getContext(), 32);
+  if (isSequence(output))
+    return RankedTensorType::get(output.getShape().drop_back(), label);
   int64_t rows = output.getRank() == 0 ? 1 : output.getDimSize(0);
-  return RankedTensorType::get({rows}, IntegerType::get(output.getContext(), 32));
+  return RankedTensorType::get({rows}, label);
 }
 
 /// (1 − ε)·loss + ε·mean(−log softmax): cross-entropy with the answers (1 − ε)·onehot + ε/classes.
@@ -96,19 +109,22 @@ static Value smoothLabels(OpBuilder &builder, Location loc, Value loss, Value lo
                           double smoothing) {
   auto constant = [&](double value) -> Value {
     auto type = RankedTensorType::get({}, builder.getF32Type());
-    return arith::ConstantOp::create(
-        builder, loc, DenseElementsAttr::get(type, static_cast<float>(value)));
+    return arith::ConstantOp::create(builder, loc,
+                                     DenseElementsAttr::get(type, static_cast<float>(value)));
   };
   Value logs = nn::LogSoftmaxOp::create(builder, loc, logits.getType(), logits);
-  Value mean = nn::ReduceMeanOp::create(builder, loc, logs, ArrayRef<int64_t>{0, 1});
+  auto axes =
+      llvm::to_vector(llvm::seq<int64_t>(0, cast<RankedTensorType>(logits.getType()).getRank()));
+  Value mean = nn::ReduceMeanOp::create(builder, loc, logs, axes);
   mean = nn::ReshapeOp::create(builder, loc, loss.getType(), mean);
   Value sharp = nn::MulOp::create(builder, loc, loss, constant(1 - smoothing));
   Value flat = nn::MulOp::create(builder, loc, mean, constant(smoothing));
   return nn::SubOp::create(builder, loc, sharp, flat);
 }
 
-FailureOr<LossValues> nibble::buildLoss(OpBuilder &builder, Location loc, const StepOptions &options,
-                                        Value output, Value target, Value valid) {
+FailureOr<LossValues> nibble::buildLoss(OpBuilder &builder, Location loc,
+                                        const StepOptions &options, Value output, Value target,
+                                        Value valid) {
   Loss loss = options.loss;
   auto type = cast<RankedTensorType>(output.getType());
   auto scalar = RankedTensorType::get({}, builder.getF32Type());
@@ -125,11 +141,12 @@ FailureOr<LossValues> nibble::buildLoss(OpBuilder &builder, Location loc, const 
   }
   bool rows = type.getRank() >= 2 &&
               llvm::all_of(type.getShape().drop_front(2), [](int64_t size) { return size == 1; });
-  if (!rows)
-    return emitError(loc) << "cross-entropy takes an output of rows×classes (other dimensions 1), "
-                             "the network's output is "
-                          << type;
-  if (type.getRank() > 2)
+  if (!rows && !isSequence(type))
+    return emitError(loc)
+           << "cross-entropy takes an output of rows×classes (other dimensions 1) or "
+              "of batch×sequence×classes, the network's output is "
+           << type;
+  if (rows && type.getRank() > 2)
     output = nn::ReshapeOp::create(builder, loc,
                                    type.clone({type.getDimSize(0), type.getDimSize(1)}), output);
   auto entropy =

@@ -42,18 +42,18 @@ StepFunction copyForward(mlir::func::FuncOp forward, llvm::StringRef name,
                          llvm::ArrayRef<std::pair<llvm::StringRef, mlir::Type>> arguments,
                          mlir::TypeRange results);
 
-/// Type of the argument that the loss compares with: labels (rows, i32) or targets (the output's
-/// type).
+/// Type of the argument that the loss compares with: labels (i32, one a row, or one an element of a
+/// sequence) or targets (the output's type).
 mlir::Type targetType(Loss loss, mlir::RankedTensorType output);
 
-/// The loss of `output`; with `valid` the sum over the first rows, without label smoothing. For MSE `correct` is the
-/// constant 0. Emits an error where the output's shape is not one of rows×classes.
+/// The loss of `output`; with `valid` the sum over the first rows, without label smoothing. For MSE
+/// `correct` is the constant 0. Emits an error where the output's shape is not one of rows×classes.
 struct LossValues {
   mlir::Value loss, correct;
 };
 mlir::FailureOr<LossValues> buildLoss(mlir::OpBuilder &builder, mlir::Location loc,
-                                      const StepOptions &options, mlir::Value output, mlir::Value target,
-                                      mlir::Value valid = {});
+                                      const StepOptions &options, mlir::Value output,
+                                      mlir::Value target, mlir::Value valid = {});
 
 /// Replaces the bound of every learned clip by q4.init_clip of it and the clipped value. Emits an
 /// error where the module has no recipe to take init and floor from. Returns variable → bound, in

@@ -185,10 +185,10 @@ template <typename Visitor> void visitMachine(Visitor &v, Machine &machine) {
 }
 
 template <typename Visitor> void visitLayout(Visitor &v, StepLayout &layout) {
-  auto &[input, answer, output, inputName, answerName, outputName, merged, classes, countsAnswers, microBatches, stateBytes, trainArena, evalArena, live,
+  auto &[input, answer, output, inputName, answerName, outputName, merged, classes, tokens, countsAnswers, microBatches, stateBytes, trainArena, evalArena, live,
          trainKeys, evalKeys] = layout;
   v("x", input), v("answer", answer), v("y", output), v("x_name", inputName), v("answer_name", answerName), v("y_name", outputName);
-  v("merged", merged), v("outputs", classes), v("counts_answers", countsAnswers), v("micro_batches", microBatches), v("state_bytes", stateBytes), v("train_arena", trainArena);
+  v("merged", merged), v("outputs", classes), v("tokens", tokens), v("counts_answers", countsAnswers), v("micro_batches", microBatches), v("state_bytes", stateBytes), v("train_arena", trainArena);
   v("eval_arena", evalArena), v("live", live), v("train_keys", trainKeys), v("eval_keys", evalKeys);
 }
 

@@ -141,9 +141,19 @@ Status CompiledStep::load(const runtime::Batch &batch) {
   // A label beyond the classes would be read as an address.
   for (int64_t i = 0; !real && layout.classes > 0 && i < layout.answer.getNumElements(); ++i)
     if (batch.labels[i] < 0 || batch.labels[i] >= layout.classes)
-      return Status::error("label " + std::to_string(batch.labels[i]) + " of row " + std::to_string(i) + " is not in 0 … " +
-                           std::to_string(layout.classes - 1));
-  std::memcpy(x.data(), batch.x, storageBytes(layout.input));
+      return Status::error("label " + std::to_string(batch.labels[i]) + " of row " + std::to_string(i / layout.answersPerRow()) +
+                           " is not in 0 … " + std::to_string(layout.classes - 1));
+  if (layout.tokens > 0) {
+    auto *tokens = reinterpret_cast<int32_t *>(x.data());
+    for (int64_t i = 0, n = layout.input.getNumElements(); i < n; ++i) {
+      if (!(batch.x[i] >= 0 && batch.x[i] < static_cast<float>(layout.tokens)))
+        return Status::error("token " + std::to_string(batch.x[i]) + " at place " + std::to_string(i) + " of a batch is not in 0 … " +
+                             std::to_string(layout.tokens - 1));
+      tokens[i] = static_cast<int32_t>(batch.x[i]);
+    }
+  } else {
+    std::memcpy(x.data(), batch.x, storageBytes(layout.input));
+  }
   std::memcpy(answers.data(), from, storageBytes(layout.answer));
   return Status::success();
 }

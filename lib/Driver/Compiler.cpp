@@ -93,6 +93,8 @@ static Status readSignature(ModuleOp module, StepLayout &layout) {
     auto classes = module->getAttrOfType<IntegerAttr>("nibble.classes");
     layout.classes = classes ? classes.getInt() : layout.output.getShape().back();
   }
+  if (auto tokens = module->getAttrOfType<IntegerAttr>("nibble.tokens"); tokens && layout.input.getElementType().isInteger(32))
+    layout.tokens = tokens.getInt();
   auto loss = module->getAttrOfType<StringAttr>("nibble.loss");
   layout.countsAnswers = layout.classes > 0 || (loss && loss == "bce");
   if (auto step = module->getAttrOfType<StringAttr>("nibble.step"))

@@ -127,6 +127,9 @@ Status nibble::emitLibrary(CompiledModel &model, const std::string &folder, cons
   if (model.options.import.insertNorm)
     return Status::error("--emit=lib: the normalization of --insert-norm is set by nibble-train with the first batch; train with it, and compile "
                          "the model.onnx that comes out");
+  if (model.layout.tokens > 0 || model.layout.answersPerRow() > 1)
+    return Status::error("--emit=lib: networks that read tokens, or have a label for each element of a sequence, are not written as "
+                         "libraries yet; train with nibble-train");
   LibraryModel library = describe(model, name);
   for (const LibraryTensor *tensor : {&library.input, &library.answer, &library.output})
     if (tensor->shape.empty() || tensor->shape.front() != library.rows())

@@ -58,8 +58,12 @@ Status InterpretedStep::bind() {
         "@train_step takes (x, labels, lr, step, rng) and @eval_step (x, labels, valid)");
   input = dyn_cast<RankedTensorType>(trainStep.getArgument(0).getType());
   answer = dyn_cast<RankedTensorType>(trainStep.getArgument(1).getType());
-  if (!input || !input.getElementType().isF32() || input.getRank() < 1 || !answer)
-    return Status::error("@train_step's input is not a tensor of f32 with a batch dimension");
+  bool readsTokens = input && input.getElementType().isInteger(32);
+  if (!input || !(readsTokens || input.getElementType().isF32()) || input.getRank() < 1 || !answer)
+    return Status::error("@train_step's input is not a tensor of f32, or of tokens (i32), with a batch dimension");
+  if (readsTokens)
+    if (auto count = module->getOperation()->getAttrOfType<IntegerAttr>("nibble.tokens"))
+      tokens = count.getInt();
   if (answer.getElementType().isInteger(32)) {
     if (auto count = module->getOperation()->getAttrOfType<IntegerAttr>("nibble.classes"))
       classes = count.getInt();
@@ -90,9 +94,13 @@ InterpretedStep::batchArguments(const runtime::Batch &batch) const {
   llvm::SmallVector<Tensor> arguments;
   if (!batch.x)
     return Status::error("a batch has no input");
-  arguments.push_back(Tensor::real(input.getShape(),
-                                   std::vector<float>(batch.x, batch.x + input.getNumElements())));
-  int64_t n = answer.getNumElements();
+  int64_t places = input.getNumElements(), n = answer.getNumElements();
+  if (input.getElementType().isInteger(32))
+    arguments.push_back(Tensor::integer(ElementKind::Label, input.getShape(),
+                                        std::vector<int32_t>(batch.x, batch.x + places)));
+  else
+    arguments.push_back(
+        Tensor::real(input.getShape(), std::vector<float>(batch.x, batch.x + places)));
   if (answer.getElementType().isF32()) {
     if (!batch.targets)
       return Status::error("the network's loss takes real targets, the data set has none");

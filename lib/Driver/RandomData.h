@@ -12,15 +12,16 @@ namespace nibble {
 class RandomData {
 public:
   RandomData(const StepLayout &layout, uint64_t seed)
-      : generator(seed), classes(layout.classes), x(layout.input.getNumElements()), labels(layout.answer.getNumElements()),
+      : generator(seed), classes(layout.classes), tokens(layout.tokens), x(layout.input.getNumElements()), labels(layout.answer.getNumElements()),
         targets(layout.answer.getNumElements()) {}
 
   /// Valid until the next call.
   runtime::Batch next(int64_t rows) {
     std::normal_distribution<float> normal;
     std::uniform_int_distribution<int32_t> label(0, static_cast<int32_t>(std::max<int64_t>(classes, 1)) - 1);
+    std::uniform_int_distribution<int32_t> token(0, static_cast<int32_t>(std::max<int64_t>(tokens, 1)) - 1);
     for (float &value : x)
-      value = normal(generator);
+      value = tokens > 0 ? static_cast<float>(token(generator)) : normal(generator);
     for (size_t i = 0; i < labels.size(); ++i) {
       labels[i] = label(generator);
       targets[i] = normal(generator);
@@ -30,7 +31,7 @@ public:
 
 private:
   std::mt19937_64 generator;
-  int64_t classes;
+  int64_t classes, tokens;
   std::vector<float> x;
   std::vector<int32_t> labels;
   std::vector<float> targets;

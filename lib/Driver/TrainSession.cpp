@@ -34,6 +34,8 @@ public:
   int64_t batchSize() const override { return step.batchSize(); }
   std::vector<int64_t> inputShape() const override { return step.inputShape(); }
   int64_t numClasses() const override { return step.numClasses(); }
+  int64_t numTokens() const override { return step.numTokens(); }
+  int64_t answersPerRow() const override { return step.answersPerRow(); }
   bool countsAnswers() const override { return step.countsAnswers(); }
   int64_t microBatches() const override { return step.microBatches(); }
   std::vector<int64_t> targetShape() const override { return step.targetShape(); }

@@ -48,7 +48,8 @@ static LogicalResult convertPRelu(NodeContext &n) {
   Value zero = n.splat(0);
   Value below = n.binary<nn::MulOp>(n.binary<nn::MinOp>(x, zero), s);
   if (NodeContext::shapeOf(below) != NodeContext::shapeOf(x))
-    return n.error("its slope of shape " + shapeText(slope) + " is larger than " + shapeText(shape));
+    return n.error("its slope of shape " + shapeText(slope) + " is larger than " +
+                   shapeText(shape));
   Value y = n.binary<nn::AddOp>(n.unary<nn::ReluOp>(x), below);
   n.set(0, ofChannels ? n.fromChannelsLast(y) : y);
   return success();
@@ -170,11 +171,11 @@ static LogicalResult convertGelu(NodeContext &n) {
 
 /// Is this the final softmax that the loss takes over, and does it run over all there is of one
 /// sample?
-static bool isMerged(NodeContext &n, int64_t width, int64_t count) {
+static bool isMerged(NodeContext &n, int64_t width, int64_t count, bool ofSequence) {
   Importer &importer = n.importer;
   if (n.node.outputs.empty() || n.node.outputs[0] != importer.mergedNode)
     return false;
-  if (importer.hasBatch && width >= 2 && width * importer.newBatch == count)
+  if (importer.hasBatch && width >= 2 && (width * importer.newBatch == count || ofSequence))
     return true;
   importer.note("the final " + n.node.op +
                 " does not run over the classes alone and stays in the network");
@@ -209,7 +210,9 @@ template <typename Op> static LogicalResult convertSoftmax(NodeContext &n) {
           width = flattens
                       ? countElements(Shape(shape.begin() + std::min(*axis, rank), shape.end()))
                       : shape[*axis];
-  if (isMerged(n, width, count)) {
+  // Each element of a sequence has a class.
+  bool ofSequence = !flattens && rank == 3 && *axis == 2 && n.importer.answersInSequence();
+  if (isMerged(n, width, count, ofSequence)) {
     n.importer.mergedOp = n.node.op;
     n.set(0, x);
     return success();

@@ -36,7 +36,7 @@ bool nibble::importer::followsNormalization(Value value) {
   Operation *op = throughViews(value).getDefiningOp();
   if (!op)
     return false;
-  if (isa<nn::BatchNormOp>(op))
+  if (isa<nn::BatchNormOp, nn::LayerNormOp>(op))
     return true;
   if (!isa<nn::DivOp, nn::MulOp>(op))
     return false;
@@ -44,6 +44,10 @@ bool nibble::importer::followsNormalization(Value value) {
     return !throughViews(v).getDefiningOp<arith::ConstantOp>() && !isTrainable(v);
   };
   return isData(op->getOperand(0)) && isData(op->getOperand(1));
+}
+
+bool nibble::importer::followsEmbedding(Value value) {
+  return throughViews(value).getDefiningOp<nn::EmbeddingOp>() != nullptr;
 }
 
 /// Scaled by a vector of its own after a normalization or contraction: what a shift follows.
@@ -70,6 +74,10 @@ static std::optional<train::Role> roleOf(NodeContext &n, const Constant &constan
   const Shape &shape = constant.tensor->shape, data = NodeContext::shapeOf(value);
   bool ofOneOutput =
       !shape.empty() && constant.tensor->size() == 1 && data.size() == 2 && data[1] == 1;
+  // Positions that an exporter has already looked up.
+  if (n.node.op == "Add" && constant.stored && constant.tensor->isFloat() &&
+      constant.tensor->size() > 1 && followsEmbedding(value))
+    return train::Role::Weight;
   if (!constant.stored || !(vectorDimension(shape) || ofOneOutput) || !constant.tensor->isFloat())
     return std::nullopt;
   bool adds = n.node.op == "Add" || n.node.op == "Sub";
@@ -90,6 +98,8 @@ static Value withVector(NodeContext &n, size_t dataInput, size_t constantInput, 
   size_t fromEnd = vectorDimension(vector).value_or(0);
   bool channels = shape.size() >= 3 && fromEnd + 2 == shape.size() && vector.size() <= shape.size();
   bool last = fromEnd == 0 && vector.size() <= shape.size();
+  if (countElements(vector) > 1 && !vectorDimension(vector)) // a matrix
+    channels = last = false;
   if (!channels && !last) {
     Value other = n.parameter(constantInput, role);
     return !other           ? Value()

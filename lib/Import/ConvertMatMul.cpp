@@ -92,20 +92,9 @@ static LogicalResult convertGemm(NodeContext &n) {
   return success(y != nullptr);
 }
 
-static LogicalResult convertMatMul(NodeContext &n) {
-  if (!n.has(0) || !n.has(1))
-    return n.error("takes two tensors");
-  Shape a = n.shape(0), b = n.shape(1);
-  if (a.empty() || b.empty() || failed(n.check(a)) || failed(n.check(b)))
-    return a.empty() || b.empty() ? n.error("multiplies a scalar") : failure();
-  Shape result(a.begin(), a.end() - 1);
-  // Leading dimensions of 1 of the right operand change nothing; a vector is one column.
-  Shape rows{countElements(a) / a.back(), a.back()};
-  Shape leading = b.size() > 2 ? Shape(b.begin(), b.end() - 2) : Shape();
-  if (countElements(leading) != 1)
-    return n.error("multiplies batches of matrices (" + shapeText(a) + " times " + shapeText(b) +
-                       ")",
-                   "products of stacked activations (attention) are not imported yet");
+/// A product whose right operand is one matrix: leading dimensions of the left are rows.
+static LogicalResult convertRows(NodeContext &n, const Shape &a, const Shape &b) {
+  Shape result(a.begin(), a.end() - 1), rows{countElements(a) / a.back(), a.back()};
   if (b.size() > a.size()) // a is then stretched to b's rank
     result.insert(result.begin(), b.size() - std::max<size_t>(a.size(), 2), 1);
   Shape matrix = b.size() == 1 ? Shape{b[0], 1} : Shape{b[b.size() - 2], b.back()};
@@ -115,6 +104,86 @@ static LogicalResult convertMatMul(NodeContext &n) {
   if (y)
     n.set(0, n.reshape(y, result));
   return success(y != nullptr);
+}
+
+/// One operand of a product of stacks, as `leading` matrices in one dimension. A transpose of each
+/// matrix becomes the op's flag; a matrix that the other operand has a stack for is repeated.
+static Value stackOf(NodeContext &n, size_t i, Shape shape, const Shape &leading, bool &transpose) {
+  Value x = n.constant(i) ? n.parameter(i, train::Role::Weight) : n.value(i);
+  if (!x)
+    return {};
+  size_t rank = shape.size();
+  auto moved = x.getDefiningOp<nn::TransposeOp>();
+  if (moved && moved.getPerm().back() != static_cast<int64_t>(rank) - 1) {
+    auto swap = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+    std::swap(swap[rank - 2], swap[rank - 1]);
+    x = n.transpose(x, swap);
+    std::swap(shape[rank - 2], shape[rank - 1]);
+    transpose = true;
+  }
+  Shape whole = leading;
+  whole.insert(whole.end(), shape.end() - 2, shape.end());
+  Shape padded(whole.size() - rank, 1);
+  padded.insert(padded.end(), shape.begin(), shape.end());
+  x = n.reshape(x, padded);
+  if (padded != whole)
+    x = nn::BroadcastOp::create(n.b(), n.loc(), n.type(whole), x);
+  return n.reshape(x, {countElements(leading), whole[whole.size() - 2], whole.back()});
+}
+
+/// Both operands have leading dimensions: a product for each pair of matrices (attention).
+static LogicalResult convertStacks(NodeContext &n, const Shape &a, const Shape &b) {
+  auto leading = broadcastShape(Shape(a.begin(), a.end() - 2), Shape(b.begin(), b.end() - 2));
+  if (!leading)
+    return n.error("leading dimensions of " + shapeText(a) + " and " + shapeText(b) +
+                   " do not broadcast");
+  int64_t m = a[a.size() - 2], k = a.back(), kb = b[b.size() - 2], columns = b.back();
+  if (k != kb)
+    return n.error("contracts " + Twine(k) + " elements of " + shapeText(a) + " with " + Twine(kb) +
+                   " of " + shapeText(b));
+  Shape result = *leading;
+  result.insert(result.end(), {m, columns});
+  for (auto [rows, cols] : {std::pair(m, k), std::pair(k, columns), std::pair(m, columns)}) {
+    Shape whole = *leading;
+    whole.insert(whole.end(), {rows, cols});
+    if (failed(n.check(whole)))
+      return failure();
+  }
+  n.fanIn = k;
+  bool transposeA = false, transposeB = false;
+  Value left = stackOf(n, 0, a, *leading, transposeA),
+        right = left ? stackOf(n, 1, b, *leading, transposeB) : Value();
+  if (!right)
+    return failure();
+  auto &builder = n.b();
+  SmallVector<NamedAttribute> attributes{
+      builder.getNamedAttr("layer", builder.getStringAttr(n.layerName(n.constant(1) ? 1 : 0)))};
+  if (transposeA)
+    attributes.push_back(builder.getNamedAttr("transpose_a", builder.getUnitAttr()));
+  if (transposeB)
+    attributes.push_back(builder.getNamedAttr("transpose_b", builder.getUnitAttr()));
+  Value y = nn::MatMulOp::create(builder, n.loc(),
+                                 TypeRange{n.type({countElements(*leading), m, columns})},
+                                 ValueRange{left, right}, attributes);
+  n.set(0, n.reshape(y, result));
+  return success();
+}
+
+static LogicalResult convertMatMul(NodeContext &n) {
+  if (!n.has(0) || !n.has(1))
+    return n.error("takes two tensors");
+  Shape a = n.shape(0), b = n.shape(1);
+  if (a.empty() || b.empty() || failed(n.check(a)) || failed(n.check(b)))
+    return a.empty() || b.empty() ? n.error("multiplies a scalar") : failure();
+  // Leading dimensions of 1 of the right operand change nothing; a vector is one column.
+  Shape leading = b.size() > 2 ? Shape(b.begin(), b.end() - 2) : Shape();
+  if (countElements(leading) == 1)
+    return convertRows(n, a, b);
+  if (a.size() > 1)
+    return convertStacks(n, a, b);
+  return n.error("multiplies a vector with a stack of matrices (" + shapeText(a) + " times " +
+                     shapeText(b) + ")",
+                 "give the vector a dimension of 1 in front");
 }
 
 void nibble::importer::addMatMulConverters(ConverterTable &table) {

@@ -1,8 +1,8 @@
-//===- ConvertNorm.cpp - batch normalization ---------------------------------===//
+//===- ConvertNorm.cpp - batch, layer and root mean square normalization ------===//
 //
-// Of any form (inference form, training_mode with three outputs, opset 7's and 9's with five) it
-// trains with the batch's statistics, unless frozen. The updated statistics are the variables' own
-// business, so the other outputs have no counterpart.
+// Batch normalization of any form (inference form, training_mode with three outputs, opset 7's and
+// 9's with five) it trains with the batch's statistics, unless frozen. The updated statistics are
+// the variables' own business, so the other outputs have no counterpart.
 //
 //===----------------------------------------------------------------------===//
 #include "Importer.h"
@@ -62,6 +62,62 @@ static LogicalResult convertBatchNormalization(NodeContext &n) {
   return success();
 }
 
+/// Scale or shift of rows of `length` elements, as a vector; null: reported.
+static Value rowVector(NodeContext &n, size_t i, const char *what, int64_t length) {
+  Shape shape = n.shape(i);
+  if (countElements(shape) != length)
+    return (void)n.error("its " + Twine(what) + " has the shape " + shapeText(shape) + " for " +
+                             Twine(length) + " normalized elements",
+                         "only one value for each normalized element is imported"),
+           Value();
+  const Constant *constant = n.constant(i);
+  return constant && constant->stored ? n.parameter(i, train::Role::Norm, {{false, {length}}})
+         : n.value(i)                 ? n.reshape(n.value(i), {length})
+                                      : Value();
+}
+
+/// Over the dimensions from `axis` on, which become the rows of nn.layer_norm.
+static LogicalResult convertRowNorm(NodeContext &n) {
+  bool rms = n.node.op == "RMSNormalization";
+  if (!n.isValue(0) || !n.has(1))
+    return n.error("takes data and a scale");
+  Shape shape = n.shape(0);
+  auto axis = n.axis(n.integer("axis", -1), shape.size());
+  if (!axis)
+    return failure();
+  for (size_t i = 1; i < n.node.outputs.size(); ++i)
+    if (n.wants(i))
+      return n.error("its output " + Twine(i) + " ('" + n.node.outputs[i] +
+                         "', a statistic) is used",
+                     "only the normalized output is imported");
+  int64_t length = countElements(Shape(shape.begin() + *axis, shape.end()));
+  Shape rows(shape.begin(), shape.begin() + *axis);
+  rows.push_back(length);
+  Value scale = rowVector(n, 1, "scale", length);
+  if (!scale)
+    return failure();
+  SmallVector<Value> operands{n.reshape(n.value(0), rows), scale};
+  bool hasBias = !rms && n.has(2);
+  if (hasBias) {
+    operands.push_back(rowVector(n, 2, "shift", length));
+    if (!operands.back())
+      return failure();
+  }
+  auto &b = n.b();
+  SmallVector<NamedAttribute> attributes{
+      b.getNamedAttr("epsilon", b.getF32FloatAttr(static_cast<float>(n.real("epsilon", 1e-5))))};
+  if (rms)
+    attributes.push_back(b.getNamedAttr("rms", b.getUnitAttr()));
+  auto statistic = n.type({countElements(rows) / length});
+  auto norm = nn::LayerNormOp::create(b, n.loc(), TypeRange{n.type(rows), statistic, statistic},
+                                      operands, attributes);
+  n.importer.normalizations++;
+  n.set(0, n.reshape(norm.getResult(), shape));
+  return success();
+}
+
 void nibble::importer::addNormConverters(ConverterTable &table) {
+  table["LayerNormalization"] = convertRowNorm;
+  table["RMSNormalization"] = convertRowNorm;
   table["BatchNormalization"] = convertBatchNormalization;
 }

@@ -178,7 +178,10 @@ static LogicalResult convertIdentity(NodeContext &n) {
 static LogicalResult castTo(NodeContext &n, DataType to) {
   const Constant *constant = n.constant(0);
   if (!constant) {
-    if (!isFloat(to))
+    if (n.isTokens(0) && !isInteger(to))
+      return n.error("casts tokens to " + typeName(to),
+                     "only Gather takes them, as rows of a table");
+    if (!isFloat(to) && !n.isTokens(0))
       return n.error("casts data to " + typeName(to) + "; only floating data are imported");
     n.alias(0);
     return success();

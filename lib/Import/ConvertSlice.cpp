@@ -1,6 +1,8 @@
 //===- ConvertSlice.cpp - parts of tensors and their union -------------------===//
 #include "Importer.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 using namespace mlir;
 using namespace nibble;
 using namespace nibble::importer;
@@ -137,12 +139,59 @@ static LogicalResult convertSplit(NodeContext &n) {
              : n.error("splits less than dimension " + Twine(*axis) + " of " + shapeText(from));
 }
 
-/// Constant indices into data: single ones, and arithmetic sequences.
+/// The shape of a Gather: the indices' shape in place of dimension `axis`.
+static Shape gatheredShape(const Shape &from, int64_t axis, const Shape &indices) {
+  Shape shape(from.begin(), from.begin() + axis);
+  shape.insert(shape.end(), indices.begin(), indices.end());
+  shape.insert(shape.end(), from.begin() + axis + 1, from.end());
+  return shape;
+}
+
+/// What is gathered from: a table of the file is a weight.
+static Value tableOf(NodeContext &n) {
+  const Constant *table = n.constant(0);
+  if (!table || !table->stored || table->tensor->shape.size() != 2)
+    return n.value(0);
+  n.fanIn = table->tensor->shape[1];
+  return n.parameter(0, train::Role::Weight);
+}
+
+/// The network's tokens name rows of a table.
+static LogicalResult convertEmbedding(NodeContext &n) {
+  Shape from = n.shape(0);
+  auto axis = n.axis(n.integer("axis", 0), from.size());
+  if (!axis)
+    return failure();
+  if (from.size() != 2 || *axis != 0)
+    return n.error("looks tokens up along dimension " + Twine(*axis) + " of " + shapeText(from),
+                   "rows of a table of rank 2 are imported");
+  Shape shape = gatheredShape(from, 0, n.shape(1));
+  if (failed(n.check(from)) || failed(n.check(shape)))
+    return failure();
+  Value table = tableOf(n);
+  if (table)
+    n.set(0, nn::EmbeddingOp::create(n.b(), n.loc(), n.type(shape), table, n.value(1)));
+  return success(table != nullptr);
+}
+
+/// Rows of a matrix by numbers that are no arithmetic sequence.
+static Value rowsByNumber(NodeContext &n, Value x, const Shape &from, const Shape &list) {
+  SmallVector<int32_t> rows(list.begin(), list.end());
+  auto type = RankedTensorType::get({static_cast<int64_t>(rows.size())}, n.b().getI32Type());
+  Value numbers = arith::ConstantOp::create(n.b(), n.loc(),
+                                            DenseElementsAttr::get(type, ArrayRef<int32_t>(rows)));
+  return nn::EmbeddingOp::create(n.b(), n.loc(), n.type({type.getDimSize(0), from[1]}), x, numbers);
+}
+
+/// Constant indices into data or a table: single ones, arithmetic sequences, and any rows of a
+/// matrix.
 static LogicalResult convertGather(NodeContext &n) {
+  if (n.isTokens(1))
+    return convertEmbedding(n);
   const HostTensor *indices = n.host(1);
-  if (!indices || !indices->isInteger() || indices->shape.size() > 1)
-    return n.error("its indices are not a constant of rank 0 or 1",
-                   "embedding tables are not imported yet");
+  if (!indices || !indices->isInteger())
+    return n.error(
+        "its indices are no whole numbers that are known beforehand, and not the network's tokens");
   Shape from = n.shape(0);
   auto axis = n.axis(n.integer("axis", 0), from.size());
   if (!axis)
@@ -154,23 +203,81 @@ static LogicalResult convertGather(NodeContext &n) {
                      shapeText(from));
     index = index < 0 ? index + from[*axis] : index;
   }
+  Shape shape = gatheredShape(from, *axis, indices->shape);
   if (list.empty())
     return n.error("takes no elements");
+  if (failed(n.check(shape)))
+    return failure();
   int64_t step = list.size() > 1 ? list[1] - list[0] : 1;
   for (size_t i = 2; i < list.size(); ++i)
     if (list[i] - list[i - 1] != step)
       step = 0;
-  if (step == 0)
+  bool rows = from.size() == 2 && *axis == 0;
+  if (step == 0 && !rows)
     return n.error("its indices are no arithmetic sequence");
-  Value x = n.value(0);
+  Value x = tableOf(n);
   if (!x)
     return failure();
-  Value taken = sliceAlong(n, x, *axis, list[0], step, list.size());
-  Shape shape = NodeContext::shapeOf(taken);
-  if (indices->shape.empty())
-    shape.erase(shape.begin() + *axis);
+  Value taken = step == 0 ? rowsByNumber(n, x, from, list)
+                          : sliceAlong(n, x, *axis, list[0], step, list.size());
   n.set(0, n.reshape(taken, shape));
   return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Where with a mask that is known beforehand
+//===----------------------------------------------------------------------===//
+
+/// `mask` as ones and zeros, repeated so that leading dimensions aside it has the shape of the
+/// result; null: reported.
+static Value maskOf(NodeContext &n, const HostTensor &mask, const Shape &shape) {
+  Shape from(shape.size() - mask.shape.size(), 1);
+  from.insert(from.end(), mask.shape.begin(), mask.shape.end());
+  size_t leading = 0;
+  while (leading < from.size() && from[leading] == 1)
+    ++leading;
+  Shape tail(shape.begin() + leading, shape.end());
+  if (failed(n.checkFold(tail)))
+    return {};
+  HostTensor ones = HostTensor::zeros(DataType::Float, tail);
+  for (int64_t i = 0, count = ones.size(); i < count; ++i) {
+    int64_t rest = i, place = 0, stride = 1;
+    for (size_t d = shape.size(); d-- > leading; rest /= shape[d], stride *= from[d])
+      place += from[d] == 1 ? 0 : rest % shape[d] * stride;
+    ones.floats[i] = mask.at(place) != 0;
+  }
+  return n.constantLike(ones);
+}
+
+Value nibble::importer::chooseByMask(NodeContext &n, const HostTensor &mask, const Shape &shape,
+                                     Value a, Value b) {
+  Value ones = maskOf(n, mask, shape);
+  if (!ones)
+    return {};
+  auto full = n.type(shape);
+  Value half = arith::ConstantOp::create(n.b(), n.loc(), DenseElementsAttr::get(full, 0.5f));
+  Value bits = nn::CompareOp::create(n.b(), n.loc(), full.clone(n.b().getI1Type()), ones, half,
+                                     nn::Comparison::GT);
+  return nn::SelectOp::create(n.b(), n.loc(), full, bits, a, b);
+}
+
+static LogicalResult convertWhere(NodeContext &n) {
+  const HostTensor *mask = n.host(0);
+  if (!mask || !mask->hasData())
+    return n.error("chooses by a condition that depends on the data",
+                   "conditions that follow from constants and shapes are imported");
+  auto joined = broadcastShape(n.shape(1), n.shape(2));
+  auto shape = joined ? broadcastShape(mask->shape, *joined) : std::nullopt;
+  if (!shape)
+    return n.error("shapes " + shapeText(mask->shape) + ", " + shapeText(n.shape(1)) + " and " +
+                   shapeText(n.shape(2)) + " do not broadcast");
+  if (failed(n.check(*shape)))
+    return failure();
+  Value a = n.value(1), b = a ? n.value(2) : Value(),
+        chosen = b ? chooseByMask(n, *mask, *shape, a, b) : Value();
+  if (chosen)
+    n.set(0, chosen);
+  return success(chosen != nullptr);
 }
 
 void nibble::importer::addSliceConverters(ConverterTable &table) {
@@ -178,4 +285,5 @@ void nibble::importer::addSliceConverters(ConverterTable &table) {
   table["Slice"] = convertSlice;
   table["Split"] = convertSplit;
   table["Gather"] = convertGather;
+  table["Where"] = convertWhere;
 }

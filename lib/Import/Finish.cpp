@@ -39,15 +39,38 @@ static void decideTraining(Importer &importer, llvm::StringMap<Parameter> &param
   }
 }
 
+bool Importer::answersInSequence() {
+  bool tokens = llvm::any_of(forward.getArgumentTypes(), [](Type type) {
+    return cast<RankedTensorType>(type).getElementType().isInteger(32);
+  });
+  return options.loss.empty() ? tokens : options.loss == "softmax_cross_entropy";
+}
+
+/// Rows that the first table has which the network's tokens are looked up in; 0: no tokens.
+static int64_t countTokens(func::FuncOp forward) {
+  int64_t rows = 0;
+  for (auto embedding : forward.getOps<nn::EmbeddingOp>()) {
+    Value tokens = embedding.getTokens();
+    while (auto view = tokens.getDefiningOp<nn::ReshapeOp>())
+      tokens = view.getX();
+    int64_t size = embedding.getTable().getType().getDimSize(0);
+    if (isa<BlockArgument>(tokens))
+      rows = rows ? std::min(rows, size) : size;
+  }
+  return rows;
+}
+
 std::string Importer::chooseLoss(RankedTensorType output, bool &good) {
-  bool classifies = output.getRank() == 2 && output.getDimSize(1) >= 2 &&
+  int64_t rank = output.getRank();
+  bool classifies = (rank == 2 || (rank == 3 && answersInSequence())) &&
+                    output.getDimSize(rank - 1) >= 2 &&
                     (!hasBatch || output.getDimSize(0) == newBatch);
   good = true;
   if (options.loss == "softmax_cross_entropy" && !classifies) {
     problem({"", "",
              "the output '" + outputName + "' has the shape " +
                  shapeText(NodeContext::shapeOf(slots[outputName].value)) +
-                 ", cross-entropy takes [batch, classes]",
+                 ", cross-entropy takes [batch, classes] or [batch, sequence, classes]",
              "choose another --output, or --loss=mse"});
     good = false;
   }
@@ -101,7 +124,9 @@ void Importer::finishModule(Value output) {
   module->setAttr("nibble.loss", builder.getStringAttr(loss));
   module->setAttr("nibble.onnx_opset", builder.getI64IntegerAttr(graph.opset));
   if (loss == "softmax_cross_entropy")
-    module->setAttr("nibble.classes", builder.getI64IntegerAttr(type.getDimSize(1)));
+    module->setAttr("nibble.classes", builder.getI64IntegerAttr(type.getShape().back()));
+  if (int64_t tokens = countTokens(forward))
+    module->setAttr("nibble.tokens", builder.getI64IntegerAttr(tokens));
   if (!mergedOp.empty())
     module->setAttr("nibble.merged", builder.getStringAttr(mergedOp));
   SmallVector<NamedAttribute> layers;

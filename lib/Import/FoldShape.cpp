@@ -254,6 +254,32 @@ template <double (*join)(double, double)> static LogicalResult foldReduce(NodeCo
   return success();
 }
 
+/// The upper or lower triangle of each matrix; zeros elsewhere.
+static LogicalResult foldTrilu(NodeContext &n) {
+  const HostTensor *x = dataOf(n, 0);
+  if (!x)
+    return failure();
+  auto diagonal = n.has(1) ? n.scalar(1) : std::optional<double>(0);
+  if (x->shape.size() < 2 || !diagonal)
+    return n.error("takes matrices and a constant diagonal");
+  if (failed(n.checkFold(x->shape)))
+    return failure();
+  bool upper = n.integer("upper", 1) != 0;
+  int64_t rows = x->shape[x->shape.size() - 2], columns = x->shape.back();
+  HostTensor result = *x;
+  for (int64_t i = 0, count = result.size(); i < count; ++i) {
+    double right = static_cast<double>(i % columns - i / columns % rows);
+    if (upper ? right >= *diagonal : right <= *diagonal)
+      continue;
+    if (result.isFloat())
+      result.floats[i] = 0;
+    else
+      result.ints[i] = 0;
+  }
+  n.set(0, std::move(result));
+  return success();
+}
+
 void nibble::importer::addShapeFolds(ConverterTable &table) {
   ConverterTable views;
   addShapeConverters(views);
@@ -265,6 +291,7 @@ void nibble::importer::addShapeFolds(ConverterTable &table) {
   table["Expand"] = foldExpand;
   table["Slice"] = foldSlice;
   table["Range"] = foldRange;
+  table["Trilu"] = foldTrilu;
   table["ConstantOfShape"] = foldConstantOfShape;
   table["ReduceProd"] = foldReduce<+[](double a, double b) { return a * b; }>;
   table["ReduceSum"] = foldReduce<+[](double a, double b) { return a + b; }>;

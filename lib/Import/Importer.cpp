@@ -16,6 +16,7 @@ const ConverterTable &nibble::importer::converterTable() {
     ConverterTable t;
     addConvolutionConverters(t);
     addMatMulConverters(t);
+    addAttentionConverters(t);
     addElementwiseConverters(t);
     addActivationConverters(t);
     addPoolConverters(t);
@@ -209,6 +210,26 @@ const Node &Importer::alignOperand(const Node &node, Node &rewritten) {
   return rewritten;
 }
 
+/// Tokens are row numbers: views may look at them, and Gather. No other converter expects them.
+static LogicalResult checkTokens(NodeContext &n) {
+  static const char *const views[] = {"Reshape",  "Flatten", "Squeeze", "Unsqueeze",
+                                      "Identity", "Cast",    "Shape",   "Size"};
+  for (size_t i = 0; i < n.inputs(); ++i)
+    if (n.isTokens(i) && !(i == 0 && llvm::is_contained(views, n.node.op)) &&
+        !(i == 1 && n.node.op == "Gather"))
+      return n.error("computes with the tokens '" + n.node.inputs[i] +
+                         "' (whole numbers that depend on the data)",
+                     "only Gather takes them, as rows of a table; choose another --output");
+  return success();
+}
+
+/// Gather of whole rows of a table of the file.
+static bool isTableLookup(NodeContext &n) {
+  const Constant *table = n.node.op == "Gather" ? n.constant(0) : nullptr;
+  return table && table->stored && table->tensor->isFloat() && table->tensor->shape.size() == 2 &&
+         n.integer("axis", 0) == 0 && n.shape(1).size() > 0;
+}
+
 void Importer::convertNode(const Node &node) {
   size_t before = problems.size();
   bool allConstant = true, anyFailed = false;
@@ -239,10 +260,14 @@ void Importer::convertNode(const Node &node) {
   Node rewritten;
   const Node &current = alignOperand(node, rewritten);
   NodeContext nodeContext(*this, current);
+  if (failed(checkTokens(nodeContext)))
+    return afterFailure(node);
+  // A table that is looked up is a weight, also where the rows are known beforehand (positions).
+  bool table = isTableLookup(nodeContext);
   auto fold = foldTable().find(op);
   auto convert = converterTable().find(op);
   LogicalResult done = failure();
-  if (fold != foldTable().end() && allConstant)
+  if (fold != foldTable().end() && allConstant && !table)
     done = fold->second(nodeContext);
   else if (convert != converterTable().end())
     done = convert->second(nodeContext);

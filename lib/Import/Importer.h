@@ -62,6 +62,7 @@ using ConverterTable = llvm::StringMap<Converter>;
 /// One family a file.
 void addConvolutionConverters(ConverterTable &table);
 void addMatMulConverters(ConverterTable &table);
+void addAttentionConverters(ConverterTable &table);
 void addElementwiseConverters(ConverterTable &table);
 void addActivationConverters(ConverterTable &table);
 void addPoolConverters(ConverterTable &table);
@@ -103,6 +104,9 @@ public:
   void note(std::string text);
   /// Does one of the expressions occur in one of the names?
   bool matches(const std::vector<std::string> &expressions, llvm::ArrayRef<std::string> names);
+  /// May an output of rank 3 be [batch, sequence, classes]? With tokens, or where cross-entropy is
+  /// asked for.
+  bool answersInSequence();
   /// A name that no variable and no layer has yet.
   std::string uniqueSymbol(std::string name);
   std::string uniqueLayer(std::string name);
@@ -122,13 +126,12 @@ public:
   /// Layer to the first output of its ONNX node: how an export finds the node again.
   llvm::StringMap<std::string> layerNodes;
   /// Normalizations that were put in: layer to its variables (scale, shift, mean, variance).
-  llvm::MapVector<std::string, llvm::SmallVector<std::string, 4>,
-                  std::map<std::string, unsigned>>
+  llvm::MapVector<std::string, llvm::SmallVector<std::string, 4>, std::map<std::string, unsigned>>
       insertedNorms;
-  std::string mergedNode;          // output of the final Softmax that the loss takes over
+  std::string mergedNode; // output of the final Softmax that the loss takes over
   std::string mergedOp;
   int64_t convolutions = 0, normalizations = 0;
-  int64_t recurrentSteps = 0; // of all recurrent nodes, each direction counted
+  int64_t recurrentSteps = 0;                // of all recurrent nodes, each direction counted
   int64_t foldedElements = 0, foldLimit = 0; // 0: not computed yet
 
 private:
@@ -179,6 +182,9 @@ public:
   const HostTensor *host(size_t i) const;
   Shape shape(size_t i) const;
   bool isValue(size_t i) const { return has(i) && !constant(i); }
+  /// Is it the network's input of tokens, or a view of it: whole numbers (i32), which only views
+  /// and Gather take?
+  bool isTokens(size_t i) const;
   /// As an f32 SSA value; constants become arith.constant. Null (error reported) where the constant
   /// is not floating.
   mlir::Value value(size_t i);
@@ -259,6 +265,10 @@ private:
 /// --insert-norm asks for one; null: reported.
 mlir::Value insertNorm(NodeContext &node, mlir::Value y, llvm::StringRef layer);
 
+/// mask ? a : b of `shape`, which mask, a and b broadcast to; null: reported.
+mlir::Value chooseByMask(NodeContext &node, const HostTensor &mask, const Shape &shape,
+                         mlir::Value a, mlir::Value b);
+
 /// A double in the shortest usual form.
 std::string numberText(double value);
 /// The joined shape of two that broadcast, or nothing.
@@ -267,6 +277,8 @@ std::optional<Shape> broadcastShape(const Shape &a, const Shape &b);
 /// division or product?
 bool followsContraction(mlir::Value value);
 bool followsNormalization(mlir::Value value);
+/// Or out of an embedding?
+bool followsEmbedding(mlir::Value value);
 /// Resolves 0 and -1 of a Reshape; nothing (reported) where the counts do not fit.
 std::optional<Shape> resolveReshape(NodeContext &node, const Shape &from, Shape to);
 /// Window arithmetic shared by Conv and pools, one spatial dimension each.

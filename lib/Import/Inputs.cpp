@@ -7,6 +7,9 @@ using namespace mlir;
 using namespace nibble;
 using namespace nibble::importer;
 
+/// Whole numbers that name rows of a table.
+static bool isTokens(DataType type) { return type == DataType::Int32 || type == DataType::Int64; }
+
 static std::string names(const std::vector<ValueInfo> &values) {
   std::string text;
   for (const ValueInfo &value : values)
@@ -138,20 +141,25 @@ bool Importer::bindInputs() {
            false;
   collectNeeded();
   bool found = options.input.empty();
-  const ValueInfo *primary = nullptr;
+  const ValueInfo *primary = nullptr, *tokens = nullptr;
   for (const ValueInfo &info : graph.inputs) {
     found |= info.name == options.input;
     bool candidate = options.input.empty() ? isFloat(info.type) && needed.contains(info.name)
                                            : info.name == options.input;
     if (candidate && !primary)
       primary = &info;
+    if (options.input.empty() && isTokens(info.type) && needed.contains(info.name) && !tokens)
+      tokens = &info;
   }
+  if (!primary)
+    primary = tokens;
   if (!found)
     return problem({"", "", "there is no input '" + options.input + "'",
                     "inputs: " + names(graph.inputs)}),
            false;
   if (!primary)
-    return problem({"", "", "the output '" + outputName + "' depends on no floating input",
+    return problem({"", "",
+                    "the output '" + outputName + "' depends on no floating input and no tokens",
                     "inputs: " + names(graph.inputs)}),
            false;
 
@@ -166,9 +174,13 @@ bool Importer::bindInputs() {
       info.dims.front().value = newBatch;
     Slot &slot = slots[info.name];
     slot.isInput = true;
-    if (!isFloat(info.type)) {
+    bool readsTokens = info.name == first.name && isTokens(info.type);
+    if (!isFloat(info.type) && !readsTokens) {
       slot.failed =
-          "is a graph input of " + typeName(info.type) + "; only floating inputs are imported";
+          "is a graph input of " + typeName(info.type) +
+          (info.name == first.name ? "; floating numbers, int32 and int64 (tokens) are imported"
+                                   : "; beside the network's input '" + first.name +
+                                         "' only floating inputs are imported");
       continue;
     }
     if (!options.input.empty() && info.name != options.input) {
@@ -181,7 +193,8 @@ bool Importer::bindInputs() {
       problem({"", "", "input '" + info.name + "' is too large", ""}), good = false;
     if (!good)
       continue;
-    auto type = RankedTensorType::get(*shape, builder.getF32Type());
+    Type element = readsTokens ? Type(builder.getI32Type()) : builder.getF32Type();
+    auto type = RankedTensorType::get(*shape, element);
     auto loc = NameLoc::get(builder.getStringAttr(info.name));
     unsigned index = forward.getNumArguments();
     if (failed(forward.insertArgument(index, type,

@@ -43,6 +43,14 @@ Shape NodeContext::shape(size_t i) const {
   return has(i) ? shapeOf(importer.slots.find(node.inputs[i])->second.value) : Shape();
 }
 
+bool NodeContext::isTokens(size_t i) const {
+  if (!isValue(i))
+    return false;
+  auto slot = importer.slots.find(node.inputs[i]);
+  return slot != importer.slots.end() && slot->second.value &&
+         cast<RankedTensorType>(slot->second.value.getType()).getElementType().isInteger(32);
+}
+
 Shape NodeContext::shapeOf(Value value) {
   return cast<RankedTensorType>(value.getType()).getShape().vec();
 }
@@ -248,7 +256,7 @@ Value NodeContext::reshape(Value x, const Shape &shape) {
     x = inner.getX();
   if (shapeOf(x) == shape)
     return x;
-  return nn::ReshapeOp::create(b(), loc(), type(shape), x);
+  return nn::ReshapeOp::create(b(), loc(), cast<RankedTensorType>(x.getType()).clone(shape), x);
 }
 
 Value NodeContext::transpose(Value x, llvm::ArrayRef<int64_t> perm) {

@@ -16,6 +16,8 @@ void nibble::buildImportPipeline(OpPassManager &manager) {
   // Sinking leaves reshapes of reshapes and dead transposes behind.
   manager.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   manager.addNestedPass<func::FuncOp>(createCSEPass());
+  // Norms last, when rows have come to lie along the last dimension.
+  manager.addNestedPass<func::FuncOp>(createRecognizeNorms());
   // The door.
   manager.addPass(createVerifyGraph());
 }
@@ -23,6 +25,6 @@ void nibble::buildImportPipeline(OpPassManager &manager) {
 void nibble::registerImportPipeline() {
   PassPipelineRegistration<>(
       "nibble-import-pipeline",
-      "Room 1 after the importer: sink transposes, canonicalize, CSE, verify",
+      "Room 1 after the importer: sink transposes, canonicalize, CSE, recognize norms, verify",
       [](OpPassManager &manager) { buildImportPipeline(manager); });
 }

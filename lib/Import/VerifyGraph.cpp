@@ -23,8 +23,11 @@ static LogicalResult checkSignature(func::FuncOp forward) {
     return fail() << "@forward has more than one block", failure();
   for (auto [i, type] : llvm::enumerate(forward.getArgumentTypes())) {
     auto tensor = dyn_cast<RankedTensorType>(type);
-    if (!tensor || !tensor.getElementType().isF32())
-      fail() << "input " << i << " of @forward is " << type << ", expected a tensor of f32";
+    bool known =
+        tensor && (tensor.getElementType().isF32() || tensor.getElementType().isInteger(32));
+    if (!known)
+      fail() << "input " << i << " of @forward is " << type
+             << ", expected a tensor of f32, or of i32 (tokens)";
     if (!forward.getArgAttrOfType<StringAttr>(i, "nn.name"))
       fail() << "input " << i << " of @forward has no name (nn.name)";
   }
@@ -38,15 +41,17 @@ static LogicalResult checkSignature(func::FuncOp forward) {
 static LogicalResult checkLoss(ModuleOp module, func::FuncOp forward) {
   auto loss = module->getAttrOfType<StringAttr>("nibble.loss");
   if (!loss || (loss != "softmax_cross_entropy" && loss != "mse" && loss != "bce"))
-    return report(module)
-           << "the module names no loss (nibble.loss = \"softmax_cross_entropy\", \"mse\" or \"bce\")";
+    return report(module) << "the module names no loss (nibble.loss = \"softmax_cross_entropy\", "
+                             "\"mse\" or \"bce\")";
   if (loss != "softmax_cross_entropy" || forward.getNumResults() != 1)
     return success();
   auto classes = module->getAttrOfType<IntegerAttr>("nibble.classes");
   auto output = dyn_cast<RankedTensorType>(forward.getResultTypes()[0]);
-  if (!classes || !output || output.getRank() != 2 || output.getDimSize(1) != classes.getInt())
+  if (!classes || !output || output.getRank() < 2 || output.getRank() > 3 ||
+      output.getShape().back() != classes.getInt())
     return report(forward) << "the output is " << forward.getResultTypes()[0]
-                           << ", cross-entropy expects [batch, nibble.classes]";
+                           << ", cross-entropy expects [batch, nibble.classes] or [batch, "
+                              "sequence, nibble.classes]";
   return success();
 }
 

@@ -147,8 +147,9 @@ train::VariableOp Importer::createVariable(NodeContext &node, const Constant &co
   HostTensor value = initialValue(stored, constant.root, role, node.fanIn);
   bool fresh =
       options.init == InitialWeights::Reinitialize || reinitialized.contains(constant.root);
-  if (fresh && role == train::Role::Norm && node.node.op == "BatchNormalization" &&
-      node.node.inputs[1] == constant.root)
+  bool normalizes = node.node.op == "BatchNormalization" || node.node.op == "LayerNormalization" ||
+                    node.node.op == "RMSNormalization";
+  if (fresh && role == train::Role::Norm && normalizes && node.node.inputs[1] == constant.root)
     std::fill(value.floats.begin(), value.floats.end(), 1.0f);
   if (fresh && role == train::Role::RunningStat && node.node.inputs.size() > 4 &&
       node.node.inputs[4] == constant.root)

@@ -97,6 +97,7 @@ const Option options[] = {
     choice<&Recipe::gradients, gradientNames>("gradients"),
     choice<&Recipe::firstLast, edgeNames>("first-last"),
     choice<&Recipe::shortcuts, edgeNames>("shortcuts"),
+    choice<&Recipe::attention, edgeNames>("attention"),
     flag<&Recipe::twoPhase>("two-phase"),
     flag<&Recipe::swapPhases>("swap-phases"),
     flag<&Recipe::gain>("gain"),

@@ -42,6 +42,26 @@ static std::vector<Acc> matMul(const std::vector<E> &a, const std::vector<E> &b,
   return y;
 }
 
+/// Each pair of matrices of two stacks (of one, where the shapes have rank 2).
+template <typename Acc, typename E>
+static std::vector<Acc> matMuls(const std::vector<E> &a, const std::vector<E> &b,
+                                llvm::ArrayRef<int64_t> result, int64_t k, bool transposeA,
+                                bool transposeB) {
+  int64_t m = result[result.size() - 2], n = result.back();
+  int64_t matrices = result.size() == 3 ? result[0] : 1;
+  if (matrices == 1)
+    return matMul<Acc>(a, b, m, n, k, transposeA, transposeB);
+  std::vector<Acc> y;
+  y.reserve(matrices * m * n);
+  for (int64_t i = 0; i < matrices; ++i) {
+    std::vector<E> left(a.begin() + i * m * k, a.begin() + (i + 1) * m * k),
+        right(b.begin() + i * k * n, b.begin() + (i + 1) * k * n);
+    std::vector<Acc> one = matMul<Acc>(left, right, m, n, k, transposeA, transposeB);
+    y.insert(y.end(), one.begin(), one.end());
+  }
+  return y;
+}
+
 /// Input row (column) of tap `k` of output row (column) `o`; outside the image it is no term.
 static int64_t tapOf(int64_t o, int64_t stride, int64_t k, int64_t dilation, int64_t pad) {
   return o * stride + k * dilation - pad;
@@ -170,10 +190,8 @@ static std::vector<Acc> convWeightGrad(const std::vector<E> &x, const std::vecto
 template <typename T> static void addReal(OpTable<T> &table) {
   table.template add<nn::MatMulOp>([](nn::MatMulOp op, Frame<T> &frame) {
     Tensor<T> y = frame.make(op.getResult());
-    const Tensor<T> &a = frame[op.getA()];
-    y.reals =
-        matMul<T, T>(a.reals, frame[op.getB()].reals, y.shape[0], y.shape[1],
-                     a.shape[op.getTransposeA() ? 0 : 1], op.getTransposeA(), op.getTransposeB());
+    y.reals = matMuls<T, T>(frame[op.getA()].reals, frame[op.getB()].reals, y.shape,
+                            op.getContractionLength(), op.getTransposeA(), op.getTransposeB());
     frame.set(op.getResult(), std::move(y));
   });
   table.template add<nn::Conv2DOp>([](nn::Conv2DOp op, Frame<T> &frame) {
@@ -229,9 +247,8 @@ template <typename T> static void addCodes(OpTable<T> &table) {
   using Ints = std::vector<int32_t>;
   table.template addCoded<q4::MatMulOp>([](q4::MatMulOp op, Frame<T> &frame) {
     coded(op, frame, [&](const Ints &a, const Ints &b) {
-      auto result = op.getResult().getType().getShape();
-      return matMul<int64_t>(a, b, result[0], result[1], op.getContractionLength(),
-                             op.getTransposeA(), op.getTransposeB());
+      return matMuls<int64_t>(a, b, op.getResult().getType().getShape(), op.getContractionLength(),
+                              op.getTransposeA(), op.getTransposeB());
     });
   });
   table.template addCoded<q4::Conv2DOp>([](q4::Conv2DOp op, Frame<T> &frame) {

@@ -72,9 +72,11 @@ template <typename T> static int32_t firstMaximum(const T *row, int64_t n) {
 template <typename T>
 static mlir::LogicalResult crossEntropy(nn::SoftmaxCrossEntropyOp op, Frame<T> &frame) {
   Rows<T> rows(frame[op.getLogits()]);
-  mlir::FailureOr<int64_t> count = validRows<T>(op, op.getValid(), rows.count, frame);
+  int64_t samples = op.getLogits().getType().getDimSize(0), labelsEach = rows.count / samples;
+  mlir::FailureOr<int64_t> count = validRows<T>(op, op.getValid(), samples, frame);
   if (failed(count))
     return mlir::failure();
+  *count *= labelsEach;
   llvm::ArrayRef<int32_t> labels = llvm::ArrayRef(frame[op.getLabels()].ints).take_front(*count);
   if (failed(checkLabels(op, labels, rows.width)))
     return mlir::failure();
@@ -84,8 +86,9 @@ static mlir::LogicalResult crossEntropy(nn::SoftmaxCrossEntropyOp op, Frame<T> &
   double sum = numerics::flatSum(*count, [&](size_t r) -> T {
     return numerics::crossEntropy(rows.softmax(r), rows[r][labels[r]]);
   });
-  frame.set(op.getLoss(), Tensor<T>::scalar(op.getValid() ? static_cast<T>(sum)
-                                                          : numerics::meanOf<T>(sum, rows.count)));
+  // meanOf of one is the sum, rounded.
+  int64_t divisor = op.getValid() ? labelsEach : rows.count;
+  frame.set(op.getLoss(), Tensor<T>::scalar(numerics::meanOf<T>(sum, divisor)));
   frame.set(op.getCorrect(), Tensor<T>::label(correct));
   return mlir::success();
 }
@@ -128,9 +131,8 @@ static mlir::FailureOr<T> elementLoss(Op op, const Tensor<T> &y, Frame<T> &frame
 /// Σ(y − t)²/count.
 template <typename T> static mlir::LogicalResult mse(nn::MseOp op, Frame<T> &frame) {
   const Tensor<T> &y = frame[op.getY()], &target = frame[op.getTarget()];
-  mlir::FailureOr<T> loss = elementLoss(op, y, frame, [&](size_t i) {
-    return numerics::squaredError(y.reals[i], target.reals[i]);
-  });
+  mlir::FailureOr<T> loss = elementLoss(
+      op, y, frame, [&](size_t i) { return numerics::squaredError(y.reals[i], target.reals[i]); });
   if (failed(loss))
     return mlir::failure();
   frame.set(op.getLoss(), Tensor<T>::scalar(*loss));

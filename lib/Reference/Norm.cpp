@@ -1,11 +1,12 @@
-//===- Norm.cpp - Batch normalization -----------------------------------------===//
+//===- Norm.cpp - Batch and layer normalization -------------------------------===//
 //
-// numerics.md, section 5; what is derived from the sums is Numerics/BatchNorm.h.
+// numerics.md, section 5; what is derived from the sums is Numerics/BatchNorm.h and LayerNorm.h.
 //
 //===----------------------------------------------------------------------===//
 #include "Support.h"
 
 #include "nibble/Numerics/BatchNorm.h"
+#include "nibble/Numerics/LayerNorm.h"
 
 #include <cmath>
 
@@ -104,7 +105,68 @@ template <typename T> static void batchNormGrad(nn::BatchNormGradOp op, Frame<T>
   frame.set(op.getDbias(), std::move(dbias));
 }
 
+/// Two passes a row: mean, then rstd from Σ(x − mean)²; y = fma((x − mean)·rstd, γ, β).
+template <typename T> static void layerNorm(nn::LayerNormOp op, Frame<T> &frame) {
+  const Tensor<T> &x = frame[op.getX()], &gamma = frame[op.getScale()];
+  const Tensor<T> *beta = op.getBias() ? &frame[op.getBias()] : nullptr;
+  Tensor<T> y = frame.make(op.getResult()), mean = frame.make(op.getMean()), rstd = mean;
+  numerics::ScalarOps<T> o;
+  int64_t n = gamma.size();
+  double eps = op.getEpsilon().convertToFloat();
+  for (int64_t r = 0, at = 0; r < mean.size(); ++r, at += n) {
+    const T *row = &x.reals[at];
+    T m =
+        op.getRms() ? T(0) : T(numerics::flatSum(n, [&](size_t i) { return row[i]; }) / double(n));
+    double squares = numerics::flatSum(n, [&](size_t i) -> T {
+      T d = row[i] - m;
+      return d * d;
+    });
+    T s = numerics::layerNormRstd<T>(squares, n, eps);
+    mean.reals[r] = m, rstd.reals[r] = s;
+    for (int64_t i = 0; i < n; ++i) {
+      T normalized = numerics::generic::layerNormalized(o, row[i], m, s);
+      y.reals[at + i] =
+          beta ? std::fma(normalized, gamma.reals[i], beta->reals[i]) : normalized * gamma.reals[i];
+    }
+  }
+  frame.set(op.getResult(), std::move(y));
+  frame.set(op.getMean(), std::move(mean));
+  frame.set(op.getRstd(), std::move(rstd));
+}
+
+/// dx of each row from S₁ = Σdy·γ and S₂ = Σdy·γ·x̂; dγ = Σdy·x̂ and dβ = Σdy over the rows.
+template <typename T> static void layerNormGrad(nn::LayerNormGradOp op, Frame<T> &frame) {
+  const Tensor<T> &dy = frame[op.getDy()], &x = frame[op.getX()], &gamma = frame[op.getScale()],
+                  &mean = frame[op.getMean()], &rstd = frame[op.getRstd()];
+  Tensor<T> dx = frame.make(op.getDx()), dscale = frame.make(op.getDscale()), dbias = dscale;
+  numerics::ScalarOps<T> o;
+  int64_t n = gamma.size();
+  auto normalized = [&](int64_t i) -> T {
+    return numerics::generic::layerNormalized(o, x.reals[i], mean.reals[i / n], rstd.reals[i / n]);
+  };
+  auto g = [&](int64_t i) -> T { return dy.reals[i] * gamma.reals[i % n]; };
+  for (int64_t r = 0, at = 0; r < mean.size(); ++r, at += n) {
+    double s1 = op.getRms() ? 0.0 : numerics::flatSum(n, [&](size_t i) { return g(at + i); });
+    double s2 = numerics::flatSum(n, [&](size_t i) -> T { return g(at + i) * normalized(at + i); });
+    T k1 = T(s1 / double(n)), minusK2 = -T(s2 / double(n));
+    for (int64_t i = at; i < at + n; ++i)
+      dx.reals[i] =
+          numerics::generic::layerNormDx(o, g(i), normalized(i), k1, minusK2, rstd.reals[r]);
+  }
+  ChannelView view(dy.shape);
+  for (int64_t c = 0; c < n; ++c) {
+    dscale.reals[c] =
+        T(view.channelSum(c, [&](int64_t i) -> T { return dy.reals[i] * normalized(i); }));
+    dbias.reals[c] = T(view.channelSum(c, [&](int64_t i) { return dy.reals[i]; }));
+  }
+  frame.set(op.getDx(), std::move(dx));
+  frame.set(op.getDscale(), std::move(dscale));
+  frame.set(op.getDbias(), std::move(dbias));
+}
+
 template <typename T> void addNorm(OpTable<T> &table) {
+  table.template add<nn::LayerNormOp>(layerNorm<T>);
+  table.template add<nn::LayerNormGradOp>(layerNormGrad<T>);
   table.template add<nn::BatchNormOp>(batchNorm<T>);
   table.template add<nn::BatchStatsOp>(batchStats<T>);
   table.template add<nn::BatchNormFoldOp>(batchNormFold<T>);

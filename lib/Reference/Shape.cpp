@@ -57,6 +57,45 @@ template <typename T> static void addMoves(OpTable<T> &table) {
   });
 }
 
+/// Rows of a table by their numbers, and the sums of gradients of these rows.
+template <typename T> static void addEmbedding(OpTable<T> &table) {
+  auto check = [](mlir::Operation *op, const std::vector<int32_t> &tokens, int64_t rows) {
+    for (auto [i, token] : llvm::enumerate(tokens))
+      if (token < 0 || token >= rows)
+        return (void)(op->emitOpError() << "token " << token << " at place " << i
+                                        << " names no row of the table of " << rows),
+               false;
+    return true;
+  };
+  table.template add<nn::EmbeddingOp>(
+      [check](nn::EmbeddingOp op, Frame<T> &frame) -> mlir::LogicalResult {
+        Tensor<T> y = frame.make(op.getResult());
+        const std::vector<T> &rows = frame[op.getTable()].reals;
+        const std::vector<int32_t> &tokens = frame[op.getTokens()].ints;
+        int64_t width = op.getTable().getType().getDimSize(1);
+        if (!check(op, tokens, op.getTable().getType().getDimSize(0)))
+          return mlir::failure();
+        for (auto [i, token] : llvm::enumerate(tokens))
+          std::copy_n(rows.begin() + token * width, width, y.reals.begin() + i * width);
+        frame.set(op.getResult(), std::move(y));
+        return mlir::success();
+      });
+  table.template add<nn::EmbeddingGradOp>(
+      [check](nn::EmbeddingGradOp op, Frame<T> &frame) -> mlir::LogicalResult {
+        Tensor<T> sums = frame.make(op.getResult());
+        const std::vector<T> &dy = frame[op.getDy()].reals;
+        const std::vector<int32_t> &tokens = frame[op.getTokens()].ints;
+        int64_t width = op.getResult().getType().getDimSize(1);
+        if (!check(op, tokens, op.getResult().getType().getDimSize(0)))
+          return mlir::failure();
+        for (auto [i, token] : llvm::enumerate(tokens))
+          for (int64_t c = 0; c < width; ++c)
+            sums.reals[token * width + c] += dy[i * width + c];
+        frame.set(op.getResult(), std::move(sums));
+        return mlir::success();
+      });
+}
+
 template <typename T> static void addParts(OpTable<T> &table) {
   // Parts one after the other along the axis: every outer index takes a run of each part in turn.
   table.template add<nn::ConcatOp>([](nn::ConcatOp op, Frame<T> &frame) {
@@ -94,6 +133,7 @@ template <typename T> static void addParts(OpTable<T> &table) {
 
 template <typename T> void addShape(OpTable<T> &table) {
   addMoves(table);
+  addEmbedding(table);
   addParts(table);
 }
 

@@ -3,6 +3,7 @@
 #include "nibble/Runtime/DataSet.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -12,10 +13,28 @@ using namespace nibble::runtime;
 Status DataSet::checkLabels(int64_t numClasses) const {
   for (size_t i = 0; i < labels.size(); ++i)
     if (labels[i] < 0 || labels[i] >= numClasses)
-      return Status::error(path + ": sample " + std::to_string(i) + " has label " +
-                           std::to_string(labels[i]) + ", but the network has " +
-                           std::to_string(numClasses) + " classes (0 to " +
-                           std::to_string(numClasses - 1) + ")");
+      return Status::error(
+          path + ": sample " +
+          std::to_string(static_cast<int64_t>(i) / std::max<int64_t>(labelsPerSample(), 1)) +
+          " has label " + std::to_string(labels[i]) + ", but the network has " +
+          std::to_string(numClasses) + " classes (0 to " + std::to_string(numClasses - 1) + ")");
+  return Status::success();
+}
+
+/// Whole numbers without a fraction.
+static std::string numberText(double value) {
+  bool whole = value == std::floor(value) && std::fabs(value) < 0x1p53;
+  return whole ? std::to_string(static_cast<int64_t>(value)) : std::to_string(value);
+}
+
+Status DataSet::checkTokens(int64_t numTokens) const {
+  for (int64_t i = 0, count = x.size(); i < count; ++i)
+    if (double token = x.at(i);
+        token < 0 || token >= static_cast<double>(numTokens) || token != std::floor(token))
+      return Status::error(path + ": sample " + std::to_string(i / sampleSize()) + " holds " +
+                           numberText(token) +
+                           ", but the network reads tokens: whole numbers from 0 to " +
+                           std::to_string(numTokens - 1));
   return Status::success();
 }
 
@@ -47,6 +66,10 @@ static Status checkInput(const DataSet &data, const Step &step) {
 /// Labels for a network with classes, real targets of the right size for one without.
 static Status checkAnswers(const DataSet &data, const Step &step) {
   if (step.numClasses() > 0) {
+    if (data.hasLabels() && data.labelsPerSample() != step.answersPerRow())
+      return Status::error(data.path + ": y has " + std::to_string(data.labelsPerSample()) +
+                           " labels a sample, but the network's loss takes " +
+                           std::to_string(step.answersPerRow()));
     if (data.hasLabels())
       return data.checkLabels(step.numClasses());
     return Status::error(
@@ -69,10 +92,13 @@ Result<BatchSource> BatchSource::create(const DataSet &data, const Normalization
     return status;
   if (Status status = checkAnswers(data, step); !status)
     return status;
+  if (step.numTokens() > 0)
+    if (Status status = data.checkTokens(step.numTokens()); !status)
+      return status;
 
   BatchSource source;
   source.set = &data;
-  source.normalization = normalization;
+  source.normalization = step.numTokens() > 0 ? Normalization() : normalization;
   source.rows = step.batchSize();
   source.rowSize = data.sampleSize();
   source.x.resize(static_cast<size_t>(source.rows * source.rowSize));
@@ -80,10 +106,11 @@ Result<BatchSource> BatchSource::create(const DataSet &data, const Normalization
     source.byteTable.resize(static_cast<size_t>(data.channels()) * 256);
     for (size_t i = 0; i < source.byteTable.size(); ++i)
       source.byteTable[i] =
-          normalization.apply(static_cast<float>(i % 256), static_cast<int64_t>(i / 256));
+          source.normalization.apply(static_cast<float>(i % 256), static_cast<int64_t>(i / 256));
   }
   if (step.numClasses() > 0) {
-    source.labels.resize(static_cast<size_t>(source.rows));
+    source.labelsEach = step.answersPerRow();
+    source.labels.resize(static_cast<size_t>(source.rows * source.labelsEach));
   } else {
     source.targetSize = rowElements(step.targetShape());
     source.targets.resize(static_cast<size_t>(source.rows * source.targetSize));
@@ -108,7 +135,8 @@ void BatchSource::fillRow(int64_t row, uint32_t sample) {
     }
   }
   if (!labels.empty())
-    labels[static_cast<size_t>(row)] = set->labels[sample];
+    std::copy_n(set->labels.begin() + sample * labelsEach, labelsEach,
+                labels.begin() + row * labelsEach);
   else if (set->targets.bytes.empty()) // whole numbers given where real targets are taken
     targets[static_cast<size_t>(row)] = static_cast<float>(set->labels[sample]);
   else
@@ -118,8 +146,10 @@ void BatchSource::fillRow(int64_t row, uint32_t sample) {
 
 Status BatchSource::setAugmentation(const Augmentation &wanted, uint64_t seed) {
   if (wanted && set->x.shape.size() != 4)
-    return Status::error(set->path + ": --augment moves images of channels x rows x columns, a sample here has shape " +
-                         formatShape(set->sampleShape()));
+    return Status::error(
+        set->path +
+        ": --augment moves images of channels x rows x columns, a sample here has shape " +
+        formatShape(set->sampleShape()));
   augmentation = wanted;
   augmentationSeed = seed;
   scratch.resize(wanted ? static_cast<size_t>(rowSize / set->channels()) : 0);

@@ -2,7 +2,8 @@
 //
 // Training part: x_train and y_train, else x and y. Validation part: x_test and y_test, else x_val
 // and y_val. Names may be capitalized. Integer y of shape N or N×1: class indices. Real y: targets,
-// and class indices as well where every value is a whole number.
+// and class indices as well where every value is a whole number. Integer y of N×T: targets, and T
+// class indices a sample.
 //
 //===----------------------------------------------------------------------===//
 
@@ -74,6 +75,12 @@ Status setTargets(DataSet &set, const Tensor &y) {
     set.labels = std::move(*labels);
     if (isInteger(y.type))
       return Status::success();
+  }
+  if (!oneEach && isInteger(y.type)) {
+    Result<std::vector<int32_t>> labels = toLabels(y, set.path, /*wholeOnly=*/false);
+    if (!labels)
+      return labels.status();
+    set.labels = std::move(*labels);
   }
   Result<Tensor> targets = toFloat(y, set.path, "y");
   if (!targets)

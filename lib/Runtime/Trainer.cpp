@@ -90,8 +90,8 @@ Status Trainer::State::openLog() {
   log.watch(control.observers);
   bool resumed = control.folder && control.folder->resumed();
   if (!options.log.empty())
-    if (Status status = resumed ? log.resume(options.log, at.logRecords, at.step)
-                                : log.open(options.log);
+    if (Status status =
+            resumed ? log.resume(options.log, at.logRecords, at.step) : log.open(options.log);
         !status)
       return status;
   if (!control.model || log.records() > 0)
@@ -192,7 +192,8 @@ Status Trainer::State::trainStep() {
 
   LogRecord record{"step", at.step, number, loss, {}, {}, {}, at.lastRate, elapsed, {}};
   if (hasClasses())
-    record.trainAccuracy = static_cast<double>(correct) / static_cast<double>(updateSize());
+    record.trainAccuracy =
+        static_cast<double>(correct) / static_cast<double>(updateSize() * step.answersPerRow());
   if (options.logLayersEvery > 0 && at.step % options.logLayersEvery == 0)
     record.layers = at.layers;
   log.write(record);
@@ -205,7 +206,8 @@ Score Trainer::State::trainScore() const {
   if (at.epochSteps == 0)
     return score;
   score.loss = at.epochLoss / static_cast<double>(at.epochSteps);
-  score.accuracy = static_cast<double>(at.epochCorrect) / static_cast<double>(score.samples);
+  score.accuracy = static_cast<double>(at.epochCorrect) /
+                   static_cast<double>(score.samples * step.answersPerRow());
   return score;
 }
 
@@ -251,7 +253,8 @@ static Result<std::optional<Score>> evaluateUntil(Step &step, BatchSource &sourc
   }
   score.samples = samples;
   score.loss = lossSum / static_cast<double>(samples);
-  score.accuracy = static_cast<double>(correct) / static_cast<double>(samples);
+  score.accuracy =
+      static_cast<double>(correct) / static_cast<double>(samples * step.answersPerRow());
   return std::optional<Score>(score);
 }
 

@@ -101,8 +101,10 @@ void foldTransposedProducts(func::FuncOp function) {
   SmallVector<nn::TransposeOp> transposes(function.getOps<nn::TransposeOp>());
   for (nn::TransposeOp transpose : transposes) {
     Operation *product = transpose.getX().getDefiningOp();
+    ArrayRef<int64_t> perm = transpose.getPerm();
+    bool turnsMatrices = perm == ArrayRef<int64_t>{1, 0} || perm == ArrayRef<int64_t>{0, 2, 1};
     if (!product || !isa<nn::MatMulOp, q4::MatMulOp>(product) || !product->hasOneUse() ||
-        transpose.getPerm() != ArrayRef<int64_t>{1, 0})
+        !turnsMatrices)
       continue;
     Operation *swapped = swappedProduct(product, transpose.getType());
     transpose.getResult().replaceAllUsesWith(swapped->getResult(0));

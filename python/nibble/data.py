@@ -3,9 +3,10 @@
     python -m nibble.data digits -o digits.npz            scikit-learn's digits, 8x8
     python -m nibble.data optdigits FOLDER -o opt.npz     UCI optdigits (.tra and .tes files), 8x8
     python -m nibble.data teacher -o teacher.npz          what a random teacher network says
+    python -m nibble.data text FILE -o text.npz --length 256   characters of a text, each to predict the next
 
-x is float32 (images [N, 1, 8, 8] in [0, 1]; teacher [N, 64]), y is int64 class numbers from 0. The
-arrays are stored uncompressed; the same command writes the same arrays everywhere.
+x is float32 (images [N, 1, 8, 8] in [0, 1]; teacher [N, 64]), y is int64 class numbers from 0; of a
+text x and y are uint8 [N, length]. The arrays are stored uncompressed; the same command writes the same arrays everywhere.
 """
 
 import argparse
@@ -87,6 +88,30 @@ def teacher(train=100_000, test=10_000):
     return Split(x[:train], y[:train], x[train:], y[train:])
 
 
+def text(path, length, test_share=0.1):
+    """Pieces of `length` characters as numbers, y one character further; the last tenth is for testing.
+
+    A character's number is its place among the text's characters, sorted. Pieces follow one another
+    without overlap; what is left at the end of a part is dropped.
+    """
+    try:
+        with open(path, "rb") as file:
+            codes = np.frombuffer(file.read(), np.uint8)
+    except OSError as error:
+        raise NibbleError(f"cannot read '{path}': {error.strerror}") from error
+    vocabulary = np.unique(codes)
+    numbers = np.searchsorted(vocabulary, codes).astype(np.uint8)
+    cut = len(numbers) - int(len(numbers) * test_share)
+
+    def pieces(part):
+        count = (len(part) - 1) // length
+        if count < 1:
+            raise NibbleError(f"{path}: too short for pieces of {length} characters")
+        return part[:count * length].reshape(count, length), part[1:count * length + 1].reshape(count, length)
+
+    return Split(*pieces(numbers[:cut]), *pieces(numbers[cut:]))
+
+
 def save(path, split):
     """Writes the four arrays; numpy would append .npz to any other name, so the name must have it."""
     if not path.endswith(".npz"):
@@ -111,7 +136,11 @@ def parser():
                             description=teacher.__doc__)
     three.add_argument("--train", type=int, default=100_000, help="training samples (default: 100000)")
     three.add_argument("--test", type=int, default=10_000, help="test samples (default: 10000)")
-    for sub in (one, two, three):
+    four = sets.add_parser("text", help="a text's characters (bytes), each to predict the next",
+                           description=text.__doc__)
+    four.add_argument("file", metavar="FILE", help="the text")
+    four.add_argument("--length", type=int, default=256, help="characters of a sample (default: 256)")
+    for sub in (one, two, three, four):
         sub.add_argument("-o", "--output", metavar="FILE.npz", required=True, help="the file to write")
     return p
 
@@ -121,6 +150,10 @@ def run(arguments):
         split = digits()
     elif arguments.set == "optdigits":
         split = optdigits(arguments.folder)
+    elif arguments.set == "text":
+        if arguments.length < 1:
+            raise NibbleError("--length must be positive")
+        split = text(arguments.file, arguments.length)
     else:
         if arguments.train < 1 or arguments.test < 1:
             raise NibbleError("--train and --test must be positive")

@@ -48,12 +48,19 @@ class Initializer:
         """He et al. 2015 for layers followed by ReLU: N(0, 2/fan_in)."""
         return (self.random.standard_normal(shape) * math.sqrt(2.0 / fan_in)).astype(np.float32)
 
+    def normal(self, shape, deviation):
+        return (self.random.standard_normal(shape) * deviation).astype(np.float32)
+
 
 class Graph:
     """Builds one ONNX graph with the input `x` and the output `logits`."""
 
-    def __init__(self, name, input_shape, batch, seed):
-        """input_shape is without the batch dimension; batch is a number or the name of a dimension."""
+    def __init__(self, name, input_shape, batch, seed, tokens=False):
+        """input_shape is without the batch dimension; batch is a number or the name of a dimension.
+
+        tokens: the input is int64, numbers of rows of a table.
+        """
+        self.tokens = tokens
         self.name = name
         self.batch = batch
         self.init = Initializer(seed)
@@ -114,6 +121,76 @@ class Graph:
         inputs = [x.name, self.weight(name + ".weight", weight), self.weight(name + ".bias", bias)]
         return self.node("Gemm", inputs, (outputs,), name, transB=1)
 
+    def constant(self, name, array):
+        """An initializer that is no weight: a shape, a mask, a number."""
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def embedding(self, tokens, rows, width, name, deviation):
+        """Rows of a table: [N, T] whole numbers -> [N, T, width]."""
+        table = self.weight(name + ".weight", self.init.normal((rows, width), deviation))
+        return self.node("Gather", [table, tokens.name], (*tokens.shape, width), name, axis=0)
+
+    def positions(self, x, name, deviation):
+        """Adds a row of its own to each place of the sequence."""
+        table = self.weight(name + ".weight", self.init.normal((1, *x.shape), deviation))
+        return self.node("Add", [x.name, table], x.shape, name)
+
+    def layer_norm(self, x, name, epsilon=1e-5):
+        """Over the last dimension, scale 1 and shift 0."""
+        width = x.shape[-1]
+        inputs = [x.name, self.weight(name + ".weight", np.ones(width, np.float32)),
+                  self.weight(name + ".bias", np.zeros(width, np.float32))]
+        return self.node("LayerNormalization", inputs, x.shape, name, axis=-1, epsilon=epsilon)
+
+    def dense(self, x, outputs, name, deviation, bias=True):
+        """A linear layer on the last dimension of a sequence: [N, T, in] -> [N, T, outputs], zero bias."""
+        weight = self.weight(name + ".weight", self.init.normal((x.shape[-1], outputs), deviation))
+        y = self.node("MatMul", [x.name, weight], (*x.shape[:-1], outputs), name)
+        if not bias:
+            return y
+        shift = self.weight(name + ".bias", np.zeros(outputs, np.float32))
+        return self.node("Add", [y.name, shift], y.shape, name + ".add")
+
+    def heads(self, x, heads, name):
+        """[N, T, width] -> [N, heads, T, width / heads]."""
+        time, width = x.shape
+        shape = self.constant(name + ".shape", np.array([0, time, heads, width // heads], np.int64))
+        split = self.node("Reshape", [x.name, shape], (time, heads, width // heads), name + ".heads")
+        return self.node("Transpose", [split.name], (heads, time, width // heads),
+                         name + ".transposed", perm=[0, 2, 1, 3])
+
+    def causal_attention(self, x, heads, name, deviation, out_deviation):
+        """Self-attention of each place to itself and to those before it, with its linear layers."""
+        time, width = x.shape
+        if width % heads:
+            raise NibbleError(f"{self.name}: {heads} heads do not divide a width of {width}")
+        parts = [name + part for part in (".q", ".k", ".v")]
+        qkv = self.dense(x, 3 * width, name + ".qkv", deviation)
+        self.names.add(name + ".split")
+        self.nodes.append(helper.make_node("Split", [qkv.name], [p + ".out" for p in parts],
+                                           name=name + ".split", axis=2, num_outputs=3))
+        q, k, v = (self.heads(Value(p + ".out", x.shape), heads, p) for p in parts)
+        keys = self.node("Transpose", [k.name], (heads, width // heads, time), name + ".keys",
+                         perm=[0, 1, 3, 2])
+        square = (heads, time, time)
+        scores = self.node("MatMul", [q.name, keys.name], square, name + ".scores")
+        factor = self.constant(name + ".factor", np.float32((width // heads) ** -0.5))
+        scores = self.node("Mul", [scores.name, factor], square, name + ".scaled")
+        mask = self.constant(name + ".mask", np.tril(np.ones((1, 1, time, time), bool)))
+        never = self.constant(name + ".never", np.float32(-np.inf))
+        scores = self.node("Where", [mask, scores.name, never], square, name + ".masked")
+        share = self.node("Softmax", [scores.name], square, name + ".softmax", axis=-1)
+        mixed = self.node("MatMul", [share.name, v.name], v.shape, name + ".mixed")
+        mixed = self.node("Transpose", [mixed.name], (time, heads, width // heads), name + ".back",
+                          perm=[0, 2, 1, 3])
+        shape = self.constant(name + ".joined.shape", np.array([0, time, width], np.int64))
+        mixed = self.node("Reshape", [mixed.name, shape], x.shape, name + ".joined")
+        return self.dense(mixed, width, name + ".project", out_deviation)
+
+    def gelu(self, x, name):
+        return self.node("Gelu", [x.name], x.shape, name)
+
     def relu(self, x, name):
         return self.node("Relu", [x.name], x.shape, name)
 
@@ -141,10 +218,11 @@ class Graph:
         """The finished model, checked by ONNX's own checker with shape inference."""
         self.nodes[-1].output[0] = "logits"
 
-        def info(name, shape):
-            return helper.make_tensor_value_info(name, TensorProto.FLOAT, [self.batch, *shape])
+        def info(name, shape, kind=TensorProto.FLOAT):
+            return helper.make_tensor_value_info(name, kind, [self.batch, *shape])
 
-        graph = helper.make_graph(self.nodes, self.name, [info("x", self.x.shape)],
+        kind = TensorProto.INT64 if self.tokens else TensorProto.FLOAT
+        graph = helper.make_graph(self.nodes, self.name, [info("x", self.x.shape, kind)],
                                   [info("logits", logits.shape)], self.weights)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)],
                                   ir_version=IR_VERSION, producer_name="nibble.zoo")

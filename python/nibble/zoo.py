@@ -4,7 +4,8 @@
 
 Every network has one input `x`, float[batch, C, H, W] (or float[batch, features] where the network
 begins with a linear layer and --input-shape is one number), and one output `logits`,
-float[batch, classes], before any softmax. Weights are drawn from the seed; nothing is trained.
+float[batch, classes], before any softmax. A language model reads int64[batch, length], and its logits
+are [batch, length, classes]. Weights are drawn from the seed; nothing is trained.
 """
 
 import argparse
@@ -12,6 +13,8 @@ import math
 import sys
 from dataclasses import dataclass
 from typing import Callable
+
+from onnx import TensorProto
 
 from nibble.errors import NibbleError
 from nibble.graph import Graph, to_bytes
@@ -80,12 +83,33 @@ def resnet18(g, classes):
     return g.linear(x, classes, "fc")
 
 
+def transformer(layers, width, heads):
+    """A decoder of pre-norm blocks: causal attention, then a layer of four times the width with GELU."""
+    def build(g, classes):
+        deviation = 0.02
+        last = deviation / math.sqrt(2 * layers)  # what adds to the residual path
+        x = g.positions(g.embedding(g.x, classes, width, "token", deviation), "position", deviation)
+        for i in range(1, layers + 1):
+            name = f"block{i}"
+            y = g.causal_attention(g.layer_norm(x, name + ".norm1"), heads, name + ".attention", deviation, last)
+            x = g.add(x, y, name + ".add1")
+            y = g.gelu(g.dense(g.layer_norm(x, name + ".norm2"), 4 * width, name + ".up", deviation), name + ".gelu")
+            x = g.add(x, g.dense(y, width, name + ".down", last), name + ".add2")
+        return g.dense(g.layer_norm(x, "norm"), classes, "head", deviation, bias=False)
+
+    build.__doc__ = (f"Causal transformer: {layers} layers of width {width}, {heads} heads, learned positions; "
+                     "--classes is the vocabulary.")
+    return build
+
+
 @dataclass(frozen=True)
 class Network:
     build: Callable
     input_shape: tuple  # without the batch dimension
     initialization: str
     data: str
+    classes: int = 10
+    tokens: bool = False  # x is int64, numbers below `classes`
 
     @property
     def summary(self):
@@ -95,6 +119,9 @@ class Network:
 UNIFORM = "PyTorch's defaults: U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases"
 UNIFORM_NORM = UNIFORM + "; batch norm 1, 0 (mean 0, variance 1)"
 
+GPT2 = "GPT-2's: N(0, 0.02), what adds to the residual path divided by sqrt(2 layers); biases 0, norms 1 and 0"
+TEXT = "text as tokens (nibble.data text)"
+
 NETWORKS = {
     "digits": Network(digits, (1, 8, 8), UNIFORM_NORM, "scikit-learn's digits (nibble.data digits)"),
     "lenet": Network(lenet, (1, 28, 28), UNIFORM, "MNIST (IDX folder)"),
@@ -103,10 +130,12 @@ NETWORKS = {
                         "a teacher network's labels (nibble.data teacher)"),
     "resnet8": Network(resnet8, (3, 32, 32), UNIFORM_NORM, "CIFAR-10 (binary folder)"),
     "resnet18": Network(resnet18, (3, 32, 32), UNIFORM_NORM, "CIFAR-10 (binary folder)"),
+    "gpt": Network(transformer(6, 384, 6), (256,), GPT2, TEXT, classes=65, tokens=True),
+    "gpt-tiny": Network(transformer(2, 64, 4), (32,), GPT2, TEXT, classes=65, tokens=True),
 }
 
 
-def build(name, batch="batch", seed=0, classes=10, input_shape=None):
+def build(name, batch="batch", seed=0, classes=None, input_shape=None):
     """Returns the network `name` as a checked onnx.ModelProto.
 
     batch is a number, or a string that names a symbolic dimension. input_shape has no batch
@@ -114,12 +143,16 @@ def build(name, batch="batch", seed=0, classes=10, input_shape=None):
     """
     if name not in NETWORKS:
         raise NibbleError(f"unknown network '{name}'; known: {', '.join(NETWORKS)}")
+    classes = NETWORKS[name].classes if classes is None else classes
     if classes < 2:
         raise NibbleError(f"a classifier needs at least 2 classes, not {classes}")
     if not 0 <= seed < 2**32:
         raise NibbleError(f"the seed must be in 0 ... 2^32 - 1, not {seed}")
     network = NETWORKS[name]
-    graph = Graph(name, input_shape or network.input_shape, batch, seed)
+    shape = input_shape or network.input_shape
+    if network.tokens and len(shape) != 1:
+        raise NibbleError(f"'{name}' reads sequences: --input-shape is one number, their length")
+    graph = Graph(name, shape, batch, seed, network.tokens)
     return graph.model(network.build(graph, classes))
 
 
@@ -128,7 +161,8 @@ def describe(model):
     count = sum(math.prod(t.dims) for t in model.graph.initializer)
     dims = model.graph.input[0].type.tensor_type.shape.dim
     shape = ", ".join(d.dim_param or str(d.dim_value) for d in dims)
-    return f"{len(model.graph.node)} nodes, {count:,} numbers in initializers, x: float[{shape}]"
+    kind = "int64" if model.graph.input[0].type.tensor_type.elem_type == TensorProto.INT64 else "float"
+    return f"{len(model.graph.node)} nodes, {count:,} numbers in initializers, x: {kind}[{shape}]"
 
 
 def parse_batch(text):
@@ -161,6 +195,7 @@ examples:
   python -m nibble.zoo lenet -o lenet.onnx --seed 1     another draw of the weights
   python -m nibble.zoo mlp -o mlp.onnx --batch 128      a fixed batch dimension
   python -m nibble.zoo resnet8 -o r.onnx --classes 100 --input-shape 3,64,64
+  python -m nibble.zoo gpt -o gpt.onnx --classes 96     a vocabulary of 96, sequences of 256
 then:
   nibble-train lenet.onnx --data MNIST_FOLDER --recipe ibm --epochs 4 --out trained
 
@@ -178,7 +213,8 @@ def parser():
                    help="leading dimension of x and logits: a number, or 'symbolic' for a dimension "
                         "named batch that --batch-size binds later (default: symbolic)")
     p.add_argument("--seed", type=int, default=0, help="seed of the initial weights (default: 0)")
-    p.add_argument("--classes", type=int, default=10, help="width of the output (default: 10)")
+    p.add_argument("--classes", type=int,
+                   help="width of the output (default: 10; the vocabulary of a language model: 65)")
     p.add_argument("--input-shape", type=parse_shape, metavar="C,H,W",
                    help="shape of one input, if it is not the network's own")
     p.add_argument("--list", action="store_true", help="list the networks and exit")

@@ -36,6 +36,21 @@ def test_digits_split_has_no_overlap():
     assert sorted(map(bytes, both.astype(np.uint8))) == sorted(map(bytes, original.astype(np.uint8)))
 
 
+def test_text_predicts_the_next_character(tmp_path):
+    """y is x one character further, also from piece to piece; the last tenth is for testing."""
+    path = tmp_path / "t.txt"
+    path.write_text("to be or not to be, " * 50)
+    split = data.text(str(path), 16)
+    assert split.x_train.dtype == np.uint8 and split.x_train.shape == split.y_train.shape == (56, 16)
+    assert split.x_test.shape == (6, 16)
+    flat, answers = split.x_train.reshape(-1), split.y_train.reshape(-1)
+    assert (answers[:-1] == flat[1:]).all()
+    letters = np.array(sorted(set("to be or not to be, ")))
+    assert "".join(letters[flat[:20]]) == "to be or not to be, "
+    with pytest.raises(NibbleError, match="too short"):
+        data.text(str(path), 1000)
+
+
 def test_teacher_is_a_function_of_x():
     """Labels are the teacher's on x: drawn again from the documented stream they are the same."""
     split = data.teacher(train=500, test=100)

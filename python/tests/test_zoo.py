@@ -34,10 +34,13 @@ def test_checker_accepts_the_file(name, tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_runs_elsewhere(name):
-    """An independent runtime computes finite logits [batch, 10] that differ between samples."""
-    x = np.random.RandomState(0).randn(3, *zoo.NETWORKS[name].input_shape).astype(np.float32)
+    """An independent runtime computes finite logits [batch, classes] that differ between samples."""
+    network = zoo.NETWORKS[name]
+    random, shape = np.random.RandomState(0), (3, *network.input_shape)
+    x = random.randint(0, network.classes, shape) if network.tokens else random.randn(*shape).astype(np.float32)
     y = run(zoo.build(name), x)
-    assert y.shape == (3, 10) and np.isfinite(y).all()
+    assert y.shape == (3, *(network.input_shape if network.tokens else ()), network.classes)
+    assert np.isfinite(y).all()
     assert np.abs(y[0] - y[1]).max() > 0
 
 
@@ -85,6 +88,24 @@ def test_shapes_equal_the_benchmarks():
     assert "block1.shortcut.conv.weight" not in shapes
 
 
+def test_gpt_does_not_see_the_future():
+    """A later token changes no earlier logits, an earlier one does change later logits."""
+    x = np.random.RandomState(1).randint(0, 65, (1, 32))
+    other = x.copy()
+    other[0, 20] = (x[0, 20] + 1) % 65
+    one, two = run(zoo.build("gpt-tiny"), x), run(zoo.build("gpt-tiny"), other)
+    assert (one[0, :20] == two[0, :20]).all()
+    assert np.abs(one[0, 21:] - two[0, 21:]).max() > 0
+
+
+def test_gpt_is_the_benchmarks():
+    """gpt: 6 layers of width 384, a context of 256, a vocabulary of 65: 10.8 million weights."""
+    shapes = {n: w.shape for n, w in weights(zoo.build("gpt")).items()}
+    assert shapes["token.weight"] == (65, 384) and shapes["position.weight"] == (1, 256, 384)
+    assert shapes["block6.attention.qkv.weight"] == (384, 1152) and shapes["head.weight"] == (384, 65)
+    assert "block7.norm1.weight" not in shapes
+
+
 def test_batch_is_symbolic_unless_given():
     """The leading dimension is named `batch` by default, and a number on request."""
     def leading(model):
@@ -109,6 +130,7 @@ def test_classes_and_input_shape():
     (["lenet", "-o", "m.onnx", "--input-shape", "64"], "needs a feature map"),
     (["lenet", "-o", "m.onnx", "--classes", "1"], "at least 2 classes"),
     (["lenet", "-o", "m.onnx", "--seed", "-1"], "seed"),
+    (["gpt", "-o", "m.onnx", "--input-shape", "3,8,8"], "reads sequences"),
 ])
 def test_errors_speak(arguments, words, capsys, tmp_path, monkeypatch):
     """A mistake ends in code 1 and one line that says what to change; no file is left."""

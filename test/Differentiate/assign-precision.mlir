@@ -2,6 +2,7 @@
 // RUN: nibble-opt %s --assign-precision=recipe=ibm,keep-float=^head --split-input-file | FileCheck %s
 // RUN: nibble-opt %s --assign-precision=recipe=luq,first-last=int4,shortcuts=float --split-input-file | FileCheck %s --check-prefix=EDGE
 // RUN: nibble-opt %s --assign-precision=recipe=f32 --split-input-file | FileCheck %s --check-prefix=FLOAT
+// RUN: nibble-opt %s --assign-precision=recipe=luq,attention=int4 --split-input-file | FileCheck %s --check-prefix=ATTN
 
 // CHECK: nibble.recipe = "name=ibm,weights=sawb,
 // CHECK-SAME: keep-float=^head"
@@ -55,7 +56,7 @@ module {
     %w = train.read @w : tensor<4x4xf32>
     // CHECK: layer = "in"{{.*}}reason = "first layer"
     %0 = nn.matmul %x, %w {layer = "in"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
-    // CHECK: layer = "scores"{{.*}}precision = #nn.precision<float>, reason = "both operands are activations"
+    // CHECK: layer = "scores"{{.*}}precision = #nn.precision<int8>, reason = "attention product"
     %1 = nn.matmul %0, %x {layer = "scores"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
     // CHECK: layer = "left"{{.*}}precision = #nn.precision<float>, reason = "the weight is the left operand"
     %2 = nn.matmul %w, %1 {layer = "left"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
@@ -72,5 +73,24 @@ module {
     // CHECK: layer = "only"{{.*}}reason = "first and last layer"
     %0 = nn.matmul %x, %w {layer = "only"} : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
     return %0 : tensor<4x4xf32>
+  }
+}
+
+// -----
+
+// Stacks of matrices: four bits on request, where matrices begin at whole blocks of 32 codes.
+module {
+  train.variable @w : tensor<8x8xf32> {role = #train.role<weight>, trainable}
+  func.func @forward(%x: tensor<2x8x8xf32>) -> tensor<2x8x6xf32> {
+    %w = train.read @w : tensor<8x8xf32>
+    %r = nn.reshape %x : (tensor<2x8x8xf32>) -> tensor<16x8xf32>
+    %0 = nn.matmul %r, %w {layer = "in"} : (tensor<16x8xf32>, tensor<8x8xf32>) -> tensor<16x8xf32>
+    %q = nn.reshape %0 : (tensor<16x8xf32>) -> tensor<2x8x8xf32>
+    // ATTN: layer = "whole", precision = #nn.precision<int4>, transpose_b
+    %1 = nn.matmul %q, %x {layer = "whole", transpose_b} : (tensor<2x8x8xf32>, tensor<2x8x8xf32>) -> tensor<2x8x8xf32>
+    %s = nn.slice %x {starts = array<i64: 0, 0, 0>, steps = array<i64: 1, 1, 1>} : (tensor<2x8x8xf32>) -> tensor<2x8x6xf32>
+    // ATTN: layer = "cut"{{.*}}precision = #nn.precision<int8>, reason = "its stacked matrices are no multiples of 32 elements"
+    %2 = nn.matmul %1, %s {layer = "cut"} : (tensor<2x8x8xf32>, tensor<2x8x6xf32>) -> tensor<2x8x6xf32>
+    return %2 : tensor<2x8x6xf32>
   }
 }

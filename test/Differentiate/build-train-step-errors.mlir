@@ -57,11 +57,11 @@ module {
 
 module attributes {nibble.loss = "softmax_cross_entropy"} {
   train.variable @w : tensor<4xf32> {role = #train.role<weight>, trainable}
-  func.func @forward(%x: tensor<2x3x4xf32>) -> tensor<2x3x4xf32> {
+  func.func @forward(%x: tensor<2x3x5x4xf32>) -> tensor<2x3x5x4xf32> {
     %w = train.read @w : tensor<4xf32>
-    %0 = nn.mul %x, %w : (tensor<2x3x4xf32>, tensor<4xf32>) -> tensor<2x3x4xf32>
-    // expected-error @+1 {{cross-entropy takes an output of rows×classes (other dimensions 1), the network's output is 'tensor<2x3x4xf32>'}}
-    return %0 : tensor<2x3x4xf32>
+    %0 = nn.mul %x, %w : (tensor<2x3x5x4xf32>, tensor<4xf32>) -> tensor<2x3x5x4xf32>
+    // expected-error @+1 {{cross-entropy takes an output of rows×classes (other dimensions 1) or of batch×sequence×classes, the network's output is 'tensor<2x3x5x4xf32>'}}
+    return %0 : tensor<2x3x5x4xf32>
   }
 }
 

@@ -18,11 +18,11 @@ module attributes {nibble.loss = "mse"} {
 
 // expected-error @below {{the module names no loss}}
 module {
-  // expected-error @below {{input 0 of @forward is 'tensor<2xi32>', expected a tensor of f32}}
+  // expected-error @below {{input 0 of @forward is 'tensor<2xi64>', expected a tensor of f32, or of i32 (tokens)}}
   // expected-error @below {{input 0 of @forward has no name (nn.name)}}
   // expected-error @below {{the output of @forward has no name (nn.name)}}
-  func.func @forward(%x: tensor<2xi32>) -> tensor<2xi32> {
-    return %x : tensor<2xi32>
+  func.func @forward(%x: tensor<2xi64>) -> tensor<2xi64> {
+    return %x : tensor<2xi64>
   }
 }
 

@@ -5,12 +5,14 @@
 // decides:
 //   1. the recipe multiplies floats                                     float
 //   2. --keep-float matches the layer, its weights or their ONNX names  float
-//   3. the operands are not (activation, weight)                        float
+//   3. both operands are activations (attention)                        --attention
+//      other operands that are not (activation, weight)                 float
 //   4. depthwise convolution (as many groups as channels)               float
 //   5. first layer (a contraction with weights, none before it)         --first-last
 //   6. last layer (none after it)                                       --first-last
 //   7. 1×1 convolution on a shortcut beside a residual path             --shortcuts
 //   8. everything else                                                  int4
+// Of stacks of matrices (rank 3) that are no multiples of 32 elements int4 becomes int8.
 //
 //===----------------------------------------------------------------------===//
 #pragma once

@@ -38,6 +38,8 @@ public:
   int64_t batchSize() const override { return layout.input.getDimSize(0); }
   std::vector<int64_t> inputShape() const override { return layout.input.getShape().vec(); }
   int64_t numClasses() const override { return layout.classes; }
+  int64_t numTokens() const override { return layout.tokens; }
+  int64_t answersPerRow() const override { return layout.answersPerRow(); }
   bool countsAnswers() const override { return layout.countsAnswers; }
   int64_t microBatches() const override { return layout.microBatches; }
   std::vector<int64_t> targetShape() const override;

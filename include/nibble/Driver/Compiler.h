@@ -85,6 +85,8 @@ struct StepLayout {
   /// "", or the file's last operator where it became part of the loss (Softmax, LogSoftmax).
   std::string merged;
   int64_t classes = 0;
+  /// Rows of the table that the input's whole numbers are looked up in; 0: the input is real numbers.
+  int64_t tokens = 0;
   /// Is report slot 1 a count of right answers (labels, binary cross-entropy)?
   bool countsAnswers = false;
   /// Calls of train_step that make one update.
@@ -97,6 +99,8 @@ struct StepLayout {
   /// Report slots; 0 and 1 are loss and right answers.
   std::vector<std::string> trainKeys, evalKeys;
 
+  /// Labels of one sample.
+  int64_t answersPerRow() const { return classes > 0 ? answer.getNumElements() / input.getDimSize(0) : 1; }
   int64_t arenaBytes() const { return std::max(trainArenaBytes, evalArenaBytes); }
 };
 

@@ -25,6 +25,10 @@ public:
   int64_t batchSize() const override { return input.getDimSize(0); }
   std::vector<int64_t> inputShape() const override { return input.getShape().vec(); }
   int64_t numClasses() const override { return classes; }
+  int64_t numTokens() const override { return tokens; }
+  int64_t answersPerRow() const override {
+    return classes > 0 ? answer.getNumElements() / batchSize() : 1;
+  }
   bool countsAnswers() const override { return counts; }
   int64_t microBatches() const override { return micro; }
   std::vector<int64_t> targetShape() const override;
@@ -56,7 +60,7 @@ private:
   uint64_t seed;
   mlir::func::FuncOp trainStep, evalStep;
   mlir::RankedTensorType input, answer;
-  int64_t classes = 0;
+  int64_t classes = 0, tokens = 0;
   bool counts = false;
   int64_t micro = 1;
   reference::Interpreter<float> interpreter;

@@ -35,6 +35,40 @@ def SinkTransposes : Pass<"nn-sink-transposes", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::nibble::nn::NNDialect"];
 }
 
+def RecognizeNorms : Pass<"nn-recognize-norms", "::mlir::func::FuncOp"> {
+  let summary = "Makes one op of a layer normalization that the file spells out";
+  let description = [{
+    Exporters before opset 17 write layer normalization as means, squares and a quotient, and most write root mean square
+    normalization so. As one op it has two passes a row, a gradient of its own, and keeps its input and two numbers a row for the
+    backward part, where the spelled-out form keeps every step.
+
+    Strategy: greedy patterns. d/√(mean(d·d) + ε), or d times the reciprocal of the root, means over the last dimension:
+    - with d = x − mean(x) it is `nn.layer_norm` of x,
+    - with any other d it is `nn.layer_norm` of d with `rms`,
+    both with a scale of ones; a vector that the result alone is multiplied with becomes the scale, then one that is added
+    the shift.
+
+    Before: room 1 after CSE, so that the d's are one value. After: the same function in real numbers; rounding is that of
+    `nn.layer_norm`. Sums over other dimensions, and variances that are computed otherwise, stay as they are.
+
+    Example (test/Import/recognize-norms.mlir):
+    ```mlir
+    %m = nn.reduce_mean %x {axes = array<i64: 2>} : (tensor<2x3x8xf32>) -> tensor<2x3x1xf32>
+    %d = nn.sub %x, %m : (tensor<2x3x8xf32>, tensor<2x3x1xf32>) -> tensor<2x3x8xf32>
+    %s = nn.mul %d, %d : (tensor<2x3x8xf32>, tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+    %v = nn.reduce_mean %s {axes = array<i64: 2>} : (tensor<2x3x8xf32>) -> tensor<2x3x1xf32>
+    %e = nn.add %v, %eps : (tensor<2x3x1xf32>, tensor<f32>) -> tensor<2x3x1xf32>
+    %r = nn.sqrt %e : (tensor<2x3x1xf32>) -> tensor<2x3x1xf32>
+    %n = nn.div %d, %r : (tensor<2x3x8xf32>, tensor<2x3x1xf32>) -> tensor<2x3x8xf32>
+    %a = nn.mul %n, %scale : (tensor<2x3x8xf32>, tensor<8xf32>) -> tensor<2x3x8xf32>
+    %y = nn.add %a, %shift : (tensor<2x3x8xf32>, tensor<8xf32>) -> tensor<2x3x8xf32>
+    // becomes
+    %y, %mean, %rstd = nn.layer_norm %x, %scale, %shift {...} : (...) -> (tensor<2x3x8xf32>, tensor<6xf32>, tensor<6xf32>)
+    ```
+  }];
+  let dependentDialects = ["::nibble::nn::NNDialect", "::mlir::arith::ArithDialect"];
+}
+
 def VerifyGraph : Pass<"verify-graph", "::mlir::ModuleOp"> {
   let summary = "The door of room 1: what every graph that leaves it promises";
   let description = [{

@@ -30,6 +30,8 @@ struct Recipe {
   EdgeLayers firstLast = EdgeLayers::Int8;
   /// 1×1 shortcut convolutions beside a residual path: int8 (default), float or int4.
   EdgeLayers shortcuts = EdgeLayers::Int8;
+  /// Products of two activations (attention's two): int8 (default), float or int4.
+  EdgeLayers attention = EdgeLayers::Int8;
   /// Radix 4 only. Two-phase rounding: dX from the even grid, dW from the odd one; `swapPhases`
   /// exchanges them.
   bool twoPhase = true;
@@ -60,9 +62,9 @@ const std::vector<std::string> &recipeNames();
 std::string describeRecipes();
 
 /// Sets one option from text: key as on the command line without dashes ("activations",
-/// "gradients", "weights", "first-last", "shortcuts", "two-phase", "swap-phases", "gain",
-/// "separate-draws", "grad-scale", "pact-init", "pact-floor", "pact-decay", "keep-float"). Returns
-/// an empty string, or what is wrong and what is accepted.
+/// "gradients", "weights", "first-last", "shortcuts", "attention", "two-phase", "swap-phases",
+/// "gain", "separate-draws", "grad-scale", "pact-init", "pact-floor", "pact-decay", "keep-float").
+/// Returns an empty string, or what is wrong and what is accepted.
 std::string setRecipeOption(Recipe &recipe, const std::string &key, const std::string &value);
 /// Every option as key=value in a fixed order, separated by commas: goes into the module's
 /// attribute `nibble.recipe` and the checkpoint. In values '%', ',', '=', ' ', '{' and '}' are

@@ -34,7 +34,8 @@ struct DataSet {
   DataOrigin origin = DataOrigin::Memory;
   /// [samples, …]; U8 as stored, or F32 (other element types were converted when read).
   Tensor x;
-  /// One class index a sample; empty where `targets` is used.
+  /// Class indices, the same number for each sample (one, or one an element of a sequence); empty
+  /// where `targets` is used.
   std::vector<int32_t> labels;
   /// [samples, …] float32; `bytes` empty where `labels` is used.
   Tensor targets;
@@ -48,9 +49,15 @@ struct DataSet {
   /// C for C×H×W samples, 1 for every other rank.
   int64_t channels() const { return x.shape.size() == 4 ? x.shape[1] : 1; }
   bool hasLabels() const { return !labels.empty(); }
+  int64_t labelsPerSample() const {
+    return size() ? static_cast<int64_t>(labels.size()) / size() : 0;
+  }
 
   /// An error that names the first sample whose label is not in 0 … numClasses − 1.
   Status checkLabels(int64_t numClasses) const;
+  /// An error that names the first sample with a number in x that is not a whole one in 0 …
+  /// numTokens − 1.
+  Status checkTokens(int64_t numTokens) const;
 };
 
 /// What one path holds. An IDX or CIFAR folder may hold both parts, an `.npz` as well.
@@ -62,8 +69,8 @@ struct DataPair {
 /// Reads the data at `path`, whose kind is found from its names: a folder with `*images*idx3*`
 /// files
 /// (`train-…` and `t10k-…`, `-` or `.` before idx3, gz or not), a folder with `data_batch*.bin` and
-/// `test_batch*.bin`, or a file `.npz`, `.csv`, `.bin` or IDX images. Errors say what was expected and
-/// found. /// Of a `.csv` (or .tsv) file `labelColumns` names the columns of the answers.
+/// `test_batch*.bin`, or a file `.npz`, `.csv`, `.bin` or IDX images. Errors say what was expected
+/// and found. /// Of a `.csv` (or .tsv) file `labelColumns` names the columns of the answers.
 Result<DataPair> loadData(const std::string &path, const std::string &labelColumns = "");
 
 /// loadData(dataPath), with the validation part replaced by what `validationPath` holds when that
@@ -113,6 +120,7 @@ private:
   int64_t rows = 0;
   int64_t rowSize = 0;
   int64_t targetSize = 0;
+  int64_t labelsEach = 1;
   /// channels × 256 normalized values of each byte; empty for float samples.
   std::vector<float> byteTable;
   std::vector<float> x;

@@ -44,8 +44,8 @@ struct TensorHealth {
   bool isMeasured() const { return gain == gain && noise == noise; }
 };
 
-/// Health of one quantized layer in one step. The numbers of the layer itself are those of its output
-/// gradient: an underflow of exactly 1 means that no gradient passed.
+/// Health of one quantized layer in one step. The numbers of the layer itself are those of its
+/// output gradient: an underflow of exactly 1 means that no gradient passed.
 struct LayerHealth : TensorHealth {
   LayerHealth() = default;
   LayerHealth(std::string name, float saturation = 0, float underflow = 0, float scale = 1)
@@ -63,8 +63,9 @@ double signalToNoise(const TensorHealth &tensor);
 /// One batch in host memory, layout and sizes as `Step` states them. Borrowed for the call only.
 struct Batch {
   /// batchSize × (inputShape without its leading dimension), row-major float32, ONNX's layout.
+  /// Tokens (numTokens) are whole numbers in float32 too, which has all of them up to 2^24.
   const float *x = nullptr;
-  /// Class indices, one a row, 0 … numClasses − 1; null when the loss takes real targets.
+  /// Class indices, answersPerRow a row, 0 … numClasses − 1; null when the loss takes real targets.
   const int32_t *labels = nullptr;
   /// Real targets, batchSize × (targetShape without its leading dimension), row-major; null when
   /// the loss takes labels.
@@ -77,7 +78,7 @@ struct Batch {
 struct StepResult {
   /// Mean loss of the batch.
   float loss = 0;
-  /// Rows whose largest output is the label's; 0 where there are no labels.
+  /// Labels whose class has the largest output; 0 where there are none.
   int64_t correct = 0;
   StepCode code = StepCode::Ok;
   /// Quantized layers in program order; may be empty. Valid until the next call on the step.
@@ -85,9 +86,10 @@ struct StepResult {
 };
 
 struct EvalResult {
-  /// Sum (not mean) of the losses of the valid rows.
+  /// Sum (not mean) of the losses of the valid rows; that of a sequence is the mean of its
+  /// elements'.
   double lossSum = 0;
-  /// Valid rows whose largest output is the label's.
+  /// Labels of valid rows whose class has the largest output.
   int64_t correct = 0;
 };
 
@@ -114,6 +116,10 @@ public:
   virtual std::vector<int64_t> inputShape() const = 0;
   /// Number of classes, or 0 where the loss takes real targets.
   virtual int64_t numClasses() const = 0;
+  /// Of an input of whole numbers: 0 … numTokens − 1; 0 where the input is real numbers.
+  virtual int64_t numTokens() const { return 0; }
+  /// Labels of one row: 1, or one for each element of a sequence.
+  virtual int64_t answersPerRow() const { return 1; }
   /// Do `correct` and accuracies mean anything? Labels, or the real targets of yes-or-no answers.
   virtual bool countsAnswers() const { return numClasses() > 0; }
   /// Shape of the real targets, the batch dimension first; empty where the loss takes labels.
@@ -122,9 +128,9 @@ public:
   /// Calls of `train` that make one update: gradients of so many batches are averaged.
   virtual int64_t microBatches() const { return 1; }
 
-  /// Makes one update, or with several micro-batches a part of one. `step` is the number of calls made
-  /// before, from 0: the random counter takes it as it is, and Adam's t is that of the update, from 1.
-  /// An error Status means that the step could not run at all.
+  /// Makes one update, or with several micro-batches a part of one. `step` is the number of calls
+  /// made before, from 0: the random counter takes it as it is, and Adam's t is that of the update,
+  /// from 1. An error Status means that the step could not run at all.
   virtual Status train(const Batch &batch, double learningRate, int64_t step,
                        StepResult &result) = 0;
 

@@ -86,7 +86,7 @@ static constexpr int64_t kForkNanoseconds = 4000;
 void Emit::parallel(ArrayRef<Value> sizes, int64_t nanoseconds,
                     function_ref<void(ValueRange)> body) {
   OpBuilder::InsertionGuard guard(b);
-  if (nanoseconds >= 2 * kForkNanoseconds) {
+  if (!oneThread && nanoseconds >= 2 * kForkNanoseconds) {
     SmallVector<Value> lower(sizes.size(), index(0)), step(sizes.size(), index(1));
     auto op = scf::ParallelOp::create(b, loc, lower, SmallVector<Value>(sizes), step);
     b.setInsertionPoint(op.getBody()->getTerminator());
@@ -117,7 +117,7 @@ void Emit::ifThen(Value condition, function_ref<void()> body) {
 
 void Emit::chunks(Value count, int64_t chunk, int64_t nanoseconds,
                   function_ref<void(Value, Value)> body) {
-  if (nanoseconds < 2 * kForkNanoseconds)
+  if (oneThread || nanoseconds < 2 * kForkNanoseconds)
     return body(index(0), count);
   parallel({ceilDiv(count, chunk)}, nanoseconds, [&](ValueRange ivs) {
     Value begin = mul(ivs[0], chunk);
@@ -130,7 +130,24 @@ Value Emit::view(int64_t byteOffset, int64_t elements, Type type) {
   return memref::ViewOp::create(b, loc, memref, scratch, index(byteOffset), ValueRange());
 }
 
+/// Where a `part` begins in its memref; null for whole memrefs.
+static Value offsetOf(Value memref) {
+  auto cast = memref.getDefiningOp<memref::ReinterpretCastOp>();
+  return cast && !cast.getOffsets().empty() ? cast.getOffsets()[0] : Value();
+}
+
+Value Emit::part(Value memref, Value offset, int64_t elements) {
+  auto layout = StridedLayoutAttr::get(b.getContext(), ShapedType::kDynamic, {1});
+  auto type =
+      MemRefType::get({elements}, cast<MemRefType>(memref.getType()).getElementType(), layout);
+  return memref::ReinterpretCastOp::create(b, loc, type, memref, OpFoldResult(offset),
+                                           ArrayRef<OpFoldResult>{b.getIndexAttr(elements)},
+                                           ArrayRef<OpFoldResult>{b.getIndexAttr(1)});
+}
+
 Value Emit::flat(Value memref, int64_t elements) {
+  if (Value offset = offsetOf(memref))
+    return part(memref, offset, elements);
   auto type = cast<MemRefType>(memref.getType());
   auto flatType = MemRefType::get({elements}, type.getElementType());
   return memref::ReinterpretCastOp::create(b, loc, flatType, memref, /*offset=*/int64_t(0),
@@ -139,8 +156,11 @@ Value Emit::flat(Value memref, int64_t elements) {
 
 Value Emit::pointer(Value memref) {
   Value address = memref::ExtractAlignedPointerAsIndexOp::create(b, loc, memref);
-  return LLVM::IntToPtrOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()),
-                                  toI64(address));
+  Value pointer =
+      LLVM::IntToPtrOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()), toI64(address));
+  Value offset = offsetOf(memref);
+  return offset ? at(pointer, offset, cast<MemRefType>(memref.getType()).getElementType())
+                : pointer;
 }
 
 Value Emit::at(Value pointer, Value offset, Type element) {

@@ -46,6 +46,7 @@ struct Emit {
   Location loc;
   const CpuTarget &target;
   Value scratch;
+  bool oneThread = false; // `parallel` and `chunks` make plain loops: threads are further out
 
   Value index(int64_t value);
   Value i64(int64_t value);
@@ -76,6 +77,8 @@ struct Emit {
   Value view(int64_t byteOffset, int64_t elements, Type type);
   /// A dense memref as a 1-d memref of `elements` (which may reach into its padding).
   Value flat(Value memref, int64_t elements);
+  /// The same from element `offset` (an index) on. `flat` and `pointer` of it begin there.
+  Value part(Value memref, Value offset, int64_t elements);
   /// The address of a memref's first element, and of element `offset` (an index) behind a pointer.
   Value pointer(Value memref);
   Value at(Value pointer, Value offset, Type element);

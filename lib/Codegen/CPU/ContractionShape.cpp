@@ -85,7 +85,11 @@ static void readMatMul(Operation *op, Contraction &c) {
   bool transposeA = op->hasAttr("transpose_a"), transposeB = op->hasAttr("transpose_b");
   auto a = cast<RankedTensorType>(op->getOperand(0).getType());
   auto y = cast<RankedTensorType>(op->getResult(0).getType());
-  int64_t m = y.getDimSize(0), n = y.getDimSize(1), k = a.getDimSize(transposeA ? 0 : 1);
+  int64_t m = y.getDimSize(y.getRank() - 2), n = y.getDimSize(y.getRank() - 1),
+          k = nn::matMulLength(a, transposeA);
+  c.matrices = y.getRank() == 3 ? y.getDimSize(0) : 1;
+  c.left.format.elements /= c.matrices;
+  c.right.format.elements /= c.matrices;
   c.isWindow = !transposeA;
   if (c.isWindow) {
     // The rows are images of one pixel, the contraction their channels.

@@ -66,7 +66,10 @@ struct OperandInfo {
   CodeFormat format;
 };
 
+/// Of a stack of matrix products this describes one; operands, result and their formats are those
+/// of one matrix.
 struct Contraction {
+  int64_t matrices = 1;
   OperandInfo left, right;
   int gain = -1;
   bool isWindow = true;

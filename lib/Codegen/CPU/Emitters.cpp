@@ -33,7 +33,8 @@ SmallVector<int64_t> nibble::codegen::scratchParts(Block &body) {
   Operation *op = singleOp(body);
   if (!op || nibble::isContraction(op))
     return {};
-  for (auto parts : {statisticsScratch(op), lossScratch(op), channelScratch(op)})
+  for (auto parts :
+       {statisticsScratch(op), lossScratch(op), channelScratch(op), layerNormScratch(op)})
     if (!parts.empty())
       return parts;
   return {};
@@ -71,7 +72,8 @@ static LogicalResult emitSingle(Group &group, Operation *op, const nibble::CpuTa
   group.e.loc = op->getLoc();
   if (nibble::isContraction(op))
     return emitProduct(group, op, target);
-  for (auto emit : {emitStatistics, emitScale, emitLoss, emitChannel, emitShape, emitReduce, emitPool, emitRandom})
+  for (auto emit : {emitStatistics, emitScale, emitLoss, emitChannel, emitLayerNorm, emitShape,
+                    emitReduce, emitPool, emitRandom})
     if (Emitted done = emit(group, op))
       return *done;
   return op->emitOpError("has no emitter in Codegen/CPU");
@@ -81,7 +83,9 @@ static LogicalResult emitSingle(Group &group, Operation *op, const nibble::CpuTa
 static void copyOthers(Group &group) {
   llvm::DenseMap<Value, Buffer> written;
   for (auto [value, buffer] : group.yielded()) {
-    Buffer from = value.getDefiningOp() && !matchPattern(value, m_Constant()) ? written.lookup(value) : group.in(value);
+    Buffer from = value.getDefiningOp() && !matchPattern(value, m_Constant())
+                      ? written.lookup(value)
+                      : group.in(value);
     if (!from) {
       written[value] = buffer;
       continue;
@@ -90,11 +94,14 @@ static void copyOthers(Group &group) {
     if (buffer.count() == 1 && !isPacked(buffer.element()))
       storeScalar(group.e, loadScalar(group.e, from), buffer);
     else
-      group.e.flat(buffer.count(), kBlock, [&](Value at) { storeBlock(group.e, loadBlock(group.e, from, at), buffer, at); });
+      group.e.flat(buffer.count(), kBlock, [&](Value at) {
+        storeBlock(group.e, loadBlock(group.e, from, at), buffer, at);
+      });
   }
 }
 
-LogicalResult nibble::codegen::emitGroup(plan::GroupOp op, OpBuilder &b, ConstantPool &pool, const nibble::CpuTarget &target) {
+LogicalResult nibble::codegen::emitGroup(plan::GroupOp op, OpBuilder &b, ConstantPool &pool,
+                                         const nibble::CpuTarget &target) {
   Block &body = op.getBody().front();
   Group group(op, b, pool);
   group.parts = scratchParts(body);
@@ -104,7 +111,8 @@ LogicalResult nibble::codegen::emitGroup(plan::GroupOp op, OpBuilder &b, Constan
     return emitElementwise(group);
   Operation *single = singleOp(body);
   if (!single)
-    return op.emitOpError("holds several ops that are not element-wise: a group is one op, or a set of element-wise ops");
+    return op.emitOpError("holds several ops that are not element-wise: a group is one op, or a "
+                          "set of element-wise ops");
   if (failed(emitSingle(group, single, target)))
     return failure();
   copyOthers(group);

@@ -1,8 +1,8 @@
 //===- Emitters.h - one emitter an op, a file a family -------------*- C++ -*-===//
 //
-// An emitter writes, at the group's builder, the loops of one op from its operands' buffers to its results' buffers. What it
-// computes is said by lib/Reference, whose bits it has to give. Scratch: `scratchParts` lists the sizes of the pieces that
-// the emitter takes by number (Group::scratch).
+// An emitter writes, at the group's builder, the loops of one op from its operands' buffers to its
+// results' buffers. What it computes is said by lib/Reference, whose bits it has to give. Scratch:
+// `scratchParts` lists the sizes of the pieces that the emitter takes by number (Group::scratch).
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -18,40 +18,48 @@ bool isElementwiseBody(Block &body);
 SmallVector<int64_t> elementwiseScratch(Block &body);
 LogicalResult emitElementwise(Group &group);
 
-/// A fold (trait FoldLike) in the making: what FlatFold needs, with the operand's block handed in, and what becomes of the
-/// accumulators after the loop.
+/// A fold (trait FoldLike) in the making: what FlatFold needs, with the operand's block handed in,
+/// and what becomes of the accumulators after the loop.
 struct FoldRule {
   SmallVector<Value> init;
   std::function<Value(unsigned i, Value a, Value b)> merge;
-  std::function<SmallVector<Value>(Value block, ValueRange soFar, std::optional<VectorOps::B> mask)> update;
+  std::function<SmallVector<Value>(Value block, ValueRange soFar, std::optional<VectorOps::B> mask)>
+      update;
   std::function<void(ValueRange found)> finish;
 };
 FoldRule foldRule(Group &group, Operation *op); // FlatEmitters.cpp
 /// How many accumulators it has.
 unsigned foldWidth(Operation *op);
 
-// The families. Each emits `op` and returns success, or failure with an error; `nullopt` where it is none of theirs.
+// The families. Each emits `op` and returns success, or failure with an error; `nullopt` where it
+// is none of theirs.
 using Emitted = std::optional<LogicalResult>;
-Emitted emitStatistics(Group &group, Operation *op); // FlatEmitters.cpp: absmax, range, non_finite, sawb_clip, …
-Emitted emitScale(Group &group, Operation *op);      // ScaleEmitters.cpp: scalars from scalars
-Emitted emitLoss(Group &group, Operation *op);       // LossEmitters.cpp: softmax, cross-entropy, mse
-Emitted emitChannel(Group &group, Operation *op);    // ChannelEmitters.cpp: sums per channel, batch norm
-Emitted emitShape(Group &group, Operation *op);      // ShapeEmitters.cpp: moves
-Emitted emitReduce(Group &group, Operation *op);     // ReduceEmitters.cpp: reduce_sum, reduce_mean
-Emitted emitPool(Group &group, Operation *op);       // PoolEmitters.cpp
-Emitted emitRandom(Group &group, Operation *op);     // RandomEmitters.cpp
+Emitted emitStatistics(Group &group,
+                       Operation *op); // FlatEmitters.cpp: absmax, range, non_finite, sawb_clip, …
+Emitted emitScale(Group &group, Operation *op); // ScaleEmitters.cpp: scalars from scalars
+Emitted emitLoss(Group &group, Operation *op);  // LossEmitters.cpp: softmax, cross-entropy, mse
+Emitted emitChannel(Group &group,
+                    Operation *op); // ChannelEmitters.cpp: sums per channel, batch norm
+Emitted emitLayerNorm(Group &group, Operation *op); // LayerNormEmitters.cpp
+Emitted emitShape(Group &group, Operation *op);     // ShapeEmitters.cpp: moves
+Emitted emitReduce(Group &group, Operation *op);    // ReduceEmitters.cpp: reduce_sum, reduce_mean
+Emitted emitPool(Group &group, Operation *op);      // PoolEmitters.cpp
+Emitted emitRandom(Group &group, Operation *op);    // RandomEmitters.cpp
 
 SmallVector<int64_t> statisticsScratch(Operation *op);
 SmallVector<int64_t> lossScratch(Operation *op);
 SmallVector<int64_t> channelScratch(Operation *op);
+SmallVector<int64_t> layerNormScratch(Operation *op);
 
-/// The one op of a body that is no constant, reshape, save or yield; null where there is none, or more than one.
+/// The one op of a body that is no constant, reshape, save or yield; null where there is none, or
+/// more than one.
 Operation *singleOp(Block &body);
 /// Scratch of a body that is no contraction.
 SmallVector<int64_t> scratchParts(Block &body);
 /// Bytes of scratch of any body.
 int64_t scratchBytes(Block &body, const CpuTarget &target);
 /// Code of the group before its op; the caller erases the op.
-LogicalResult emitGroup(plan::GroupOp op, OpBuilder &b, ConstantPool &pool, const CpuTarget &target);
+LogicalResult emitGroup(plan::GroupOp op, OpBuilder &b, ConstantPool &pool,
+                        const CpuTarget &target);
 
 } // namespace nibble::codegen

@@ -1,8 +1,9 @@
 //===- LossEmitters.cpp - softmax, cross-entropy, squared error ---------------===//
 //
-// Formulas of Numerics/Loss.h. A row's maximum does not depend on the order (of the values that compare equal only zeros
-// differ, and exp(x − max) is the same for both), so it is taken in lanes; NaN is skipped there and reaches the sum. Row sums
-// are flat reductions counted from the row's start.
+// Formulas of Numerics/Loss.h. A row's maximum does not depend on the order (of the values that
+// compare equal only zeros differ, and exp(x − max) is the same for both), so it is taken in lanes;
+// NaN is skipped there and reaches the sum. Row sums are flat reductions counted from the row's
+// start.
 //
 //===----------------------------------------------------------------------===//
 #include "Emitters.h"
@@ -64,7 +65,8 @@ static Value foldRow(LoopBuilder &e, const Rows &rows, Value begin, Value init,
 /// Halves a vector with `merge` until one lane is left.
 static Value mergeLanes(LoopBuilder &e, Value vector, function_ref<Value(Value, Value)> merge) {
   for (int64_t distance = kLanes / 2; distance > 0; distance /= 2) {
-    auto low = llvm::to_vector(llvm::seq<int64_t>(0, distance)), high = llvm::to_vector(llvm::seq<int64_t>(distance, 2 * distance));
+    auto low = llvm::to_vector(llvm::seq<int64_t>(0, distance)),
+         high = llvm::to_vector(llvm::seq<int64_t>(distance, 2 * distance));
     vector = merge(e.shuffle(vector, vector, low), e.shuffle(vector, vector, high));
   }
   return e.extract(vector, 0);
@@ -92,8 +94,8 @@ static Row softmaxRow(LoopBuilder &e, const Rows &rows, Value row) {
 }
 
 /// result = f(row, x) for all rows; f also gets the lanes' places in the row.
-static void emitRows(LoopBuilder &e, const Rows &rows, const Buffer &result, function_ref<void(Row &)> prepare,
-                     function_ref<F(Row &, Value, int64_t)> f) {
+static void emitRows(LoopBuilder &e, const Rows &rows, const Buffer &result,
+                     function_ref<void(Row &)> prepare, function_ref<F(Row &, Value, int64_t)> f) {
   e.parallel(rows.count, rows.width * 4, [&](Value index) {
     Row row = softmaxRow(e, rows, index);
     prepare(row);
@@ -109,7 +111,8 @@ static LogicalResult emit(Group &g, nn::SoftmaxOp op) {
   VectorOps o = e.ops(kLanes), s = e.scalarOps();
   F reciprocal;
   emitRows(
-      e, rows, g.out(op.getResult()), [&](Row &row) { reciprocal = o.splat(s.div(s.constF(1), row.sum)); },
+      e, rows, g.out(op.getResult()),
+      [&](Row &row) { reciprocal = o.splat(s.div(s.constF(1), row.sum)); },
       [&](Row &row, Value place, int64_t active) {
         return o.mul(shiftedExp(e, rows, row.max, e.add(row.begin, place), active), reciprocal);
       });
@@ -145,7 +148,8 @@ static LogicalResult emit(Group &g, nn::SoftmaxCrossEntropyGradOp op) {
       [&](Row &row) {
         reciprocal = o.splat(s.div(s.constF(1), row.sum));
         Value index = e.div(row.begin, rows.width);
-        label = o.splat(I{labels.splat ? e.pool.get(e.b, labels.splat) : e.loadScalar(labels.memory, index)});
+        label = o.splat(
+            I{labels.splat ? e.pool.get(e.b, labels.splat) : e.loadScalar(labels.memory, index)});
       },
       [&](Row &row, Value place, int64_t active) {
         F p = o.mul(shiftedExp(e, rows, row.max, e.add(row.begin, place), active), reciprocal);
@@ -155,10 +159,13 @@ static LogicalResult emit(Group &g, nn::SoftmaxCrossEntropyGradOp op) {
   return success();
 }
 
-/// The place of the row's first largest element, by the rule "replaced where x > best": 0 where the first element is NaN.
+/// The place of the row's first largest element, by the rule "replaced where x > best": 0 where the
+/// first element is NaN.
 static I firstMaximum(LoopBuilder &e, const Rows &rows, const Row &row) {
   VectorOps o = e.ops(kLanes), s = e.scalarOps();
-  auto smaller = [&](Value a, Value b) -> Value { return arith::MinSIOp::create(e.b, e.loc, a, b); };
+  auto smaller = [&](Value a, Value b) -> Value {
+    return arith::MinSIOp::create(e.b, e.loc, a, b);
+  };
   I far = o.constI(std::numeric_limits<int32_t>::max());
   F max = o.splat(row.max);
   Value lanes = foldRow(e, rows, row.begin, far.v, [&](Value soFar, F x, Value at, int64_t active) {
@@ -172,14 +179,17 @@ static I firstMaximum(LoopBuilder &e, const Rows &rows, const Row &row) {
   return s.select(generic::isNan(s, first), s.constI(0), I{mergeLanes(e, lanes, smaller)});
 }
 
-/// Terms of a vector of n rows' losses in memory, those from `valid` on (where it is given) left out.
+/// Terms of a vector of n rows' losses in memory, those from `valid` on (where it is given) left
+/// out.
 static Value sumOfRows(Group &g, unsigned part, Value losses, int64_t n, Value valid) {
   LoopBuilder &e = g.e;
   VectorOps o = e.ops(kLanes);
   return flatSums(g, part, n, 1, [&](Value at, int64_t active) {
     F x{e.load(losses, at, kLanes, active)};
     if (valid) // +0 changes no sum: none is ever −0
-      x = o.select(o.ilt(o.iota(), o.splat(I{arith::SubIOp::create(e.b, e.loc, valid, e.toI32(at))})), x, o.constF(0));
+      x = o.select(
+          o.ilt(o.iota(), o.splat(I{arith::SubIOp::create(e.b, e.loc, valid, e.toI32(at))})), x,
+          o.constF(0));
     return SmallVector<Value>{x.v};
   })[0];
 }
@@ -192,9 +202,12 @@ static Value finishLoss(LoopBuilder &e, Value sum, std::optional<int64_t> n) {
   return arith::TruncFOp::create(e.b, e.loc, e.b.getF32Type(), sum);
 }
 
-static Value validOf(Group &g, Value valid) { return valid ? loadScalar(g.e, g.in(valid)) : Value(); }
+static Value validOf(Group &g, Value valid) {
+  return valid ? loadScalar(g.e, g.in(valid)) : Value();
+}
 
-/// Row loss = log(sum) − (x_label − max). A label that names no class is read as a neighbouring one: Runtime has checked them.
+/// Row loss = log(sum) − (x_label − max). A label that names no class is read as a neighbouring
+/// one: Runtime has checked them.
 static LogicalResult emit(Group &g, nn::SoftmaxCrossEntropyOp op) {
   LoopBuilder &e = g.e;
   Rows rows(g.in(op.getLogits()));
@@ -213,8 +226,13 @@ static LogicalResult emit(Group &g, nn::SoftmaxCrossEntropyOp op) {
     e.storeScalar(hit.v, hits, index);
   });
   Value valid = validOf(g, op.getValid());
+  int64_t labelsEach = rows.count / rows.x.shape()[0]; // of a sample
+  if (valid && labelsEach > 1)
+    valid = arith::MulIOp::create(e.b, e.loc, valid, e.i32(labelsEach));
   Value sum = sumOfRows(g, 2, losses, rows.count, valid);
-  storeScalar(e, finishLoss(e, sum, valid ? std::nullopt : std::optional(rows.count)), g.out(op.getLoss()));
+  int64_t divisor = valid ? labelsEach : rows.count;
+  storeScalar(e, finishLoss(e, sum, divisor == 1 ? std::nullopt : std::optional(divisor)),
+              g.out(op.getLoss()));
   Value end = valid ? e.min(e.toIndex(valid), e.index(rows.count)) : e.index(rows.count);
   Value correct = e.loop(e.index(0), end, 1, {e.i32(0)}, [&](Value row, ValueRange soFar) {
     return SmallVector<Value>{s.iadd({soFar[0]}, {e.loadScalar(hits, row)}).v};
@@ -223,7 +241,8 @@ static LogicalResult emit(Group &g, nn::SoftmaxCrossEntropyOp op) {
   return success();
 }
 
-/// Mean of the terms of all elements; with `valid` the sum over the first rows of their means, each rounded.
+/// Mean of the terms of all elements; with `valid` the sum over the first rows of their means, each
+/// rounded.
 static Value elementLoss(Group &g, const Buffer &y, Value valid, Terms terms) {
   LoopBuilder &e = g.e;
   if (!valid)
@@ -231,7 +250,8 @@ static Value elementLoss(Group &g, const Buffer &y, Value valid, Terms terms) {
   int64_t rows = y.shape().empty() ? 1 : y.shape()[0], width = y.count() / rows;
   Value losses = g.scratch(1, e.b.getF32Type(), llvm::alignTo(rows, kBlock));
   e.parallel(rows, width, [&](Value row) {
-    e.storeScalar(finishLoss(e, rowSums(e, e.mul(row, width), width, 1, terms)[0], width), losses, row);
+    e.storeScalar(finishLoss(e, rowSums(e, e.mul(row, width), width, 1, terms)[0], width), losses,
+                  row);
   });
   return finishLoss(e, sumOfRows(g, 0, losses, rows, validOf(g, valid)), std::nullopt);
 }
@@ -261,10 +281,13 @@ static Value rightRows(Group &g, const Buffer &x, const Buffer &target, Value va
   Value end = valid ? e.min(e.toIndex(valid), e.index(rows)) : e.index(rows);
   return e.loop(e.index(0), end, 1, {e.i32(0)}, [&](Value row, ValueRange soFar) {
     Value begin = e.mul(row, width);
-    Value right = e.loop(begin, e.add(begin, width), 1, {s.constB(true).v}, [&](Value at, ValueRange all) {
-      B above = s.lt(s.constF(0), F{loadReal(e, x, at)}), wanted = s.lt(s.constF(0.5), F{loadReal(e, target, at)});
-      return SmallVector<Value>{s.band({all[0]}, s.compare(arith::CmpIPredicate::eq, I{above.v}, I{wanted.v})).v};
-    })[0];
+    Value right =
+        e.loop(begin, e.add(begin, width), 1, {s.constB(true).v}, [&](Value at, ValueRange all) {
+          B above = s.lt(s.constF(0), F{loadReal(e, x, at)}),
+            wanted = s.lt(s.constF(0.5), F{loadReal(e, target, at)});
+          return SmallVector<Value>{
+              s.band({all[0]}, s.compare(arith::CmpIPredicate::eq, I{above.v}, I{wanted.v})).v};
+        })[0];
     return SmallVector<Value>{s.iadd({soFar[0]}, s.select({right}, s.constI(1), s.constI(0))).v};
   })[0];
 }
@@ -275,9 +298,11 @@ static LogicalResult emit(Group &g, nn::BinaryCrossEntropyOp op) {
   Buffer x = g.in(op.getLogits()), target = g.in(op.getTarget());
   VectorOps o = e.ops(kLanes);
   Value loss = elementLoss(g, x, op.getValid(), [&](Value at, int64_t active) {
-    F v{loadReals(e, x, at, kLanes, active)}, t{loadReals(e, target, at, kLanes, active)}, zero = o.constF(0);
+    F v{loadReals(e, x, at, kLanes, active)}, t{loadReals(e, target, at, kLanes, active)},
+        zero = o.constF(0);
     F positive = o.select(o.lt(zero, v), v, zero);
-    F tail = generic::log(o, o.add(o.constF(1), generic::exp(o, generic::neg(o, generic::abs(o, v)))));
+    F tail =
+        generic::log(o, o.add(o.constF(1), generic::exp(o, generic::neg(o, generic::abs(o, v)))));
     return SmallVector<Value>{o.add(o.sub(positive, o.mul(v, t)), tail).v};
   });
   storeScalar(e, loss, g.out(op.getLoss()));
@@ -287,12 +312,14 @@ static LogicalResult emit(Group &g, nn::BinaryCrossEntropyOp op) {
 
 Emitted nibble::codegen::emitLoss(Group &group, Operation *op) {
   return TypeSwitch<Operation *, Emitted>(op)
-      .Case<nn::SoftmaxOp, nn::LogSoftmaxOp, nn::SoftmaxCrossEntropyGradOp>([&](auto typed) -> LogicalResult {
-        if (!group.out(typed.getResult()).memory)
-          return success();
-        return emit(group, typed);
-      })
-      .Case<nn::SoftmaxCrossEntropyOp, nn::MseOp, nn::BinaryCrossEntropyOp>([&](auto typed) { return emit(group, typed); })
+      .Case<nn::SoftmaxOp, nn::LogSoftmaxOp, nn::SoftmaxCrossEntropyGradOp>(
+          [&](auto typed) -> LogicalResult {
+            if (!group.out(typed.getResult()).memory)
+              return success();
+            return emit(group, typed);
+          })
+      .Case<nn::SoftmaxCrossEntropyOp, nn::MseOp, nn::BinaryCrossEntropyOp>(
+          [&](auto typed) { return emit(group, typed); })
       .Default([](Operation *) { return std::nullopt; });
 }
 
@@ -300,13 +327,15 @@ SmallVector<int64_t> nibble::codegen::lossScratch(Operation *op) {
   using Parts = SmallVector<int64_t>;
   return TypeSwitch<Operation *, Parts>(op)
       .Case<nn::SoftmaxCrossEntropyOp>([](nn::SoftmaxCrossEntropyOp loss) {
-        int64_t rows = loss.getLabels().getType().getNumElements(), bytes = llvm::alignTo(rows, kBlock) * 4;
+        int64_t rows = loss.getLabels().getType().getNumElements(),
+                bytes = llvm::alignTo(rows, kBlock) * 4;
         return Parts{bytes, bytes, flatSumsScratch(rows, 1)};
       })
       .Case<nn::MseOp, nn::BinaryCrossEntropyOp>([](Operation *loss) {
         auto type = cast<RankedTensorType>(loss->getOperand(0).getType());
         int64_t rows = type.getRank() ? type.getDimSize(0) : 1;
-        return Parts{flatSumsScratch(type.getNumElements(), 1), static_cast<int64_t>(llvm::alignTo(rows, kBlock)) * 4};
+        return Parts{flatSumsScratch(type.getNumElements(), 1),
+                     static_cast<int64_t>(llvm::alignTo(rows, kBlock)) * 4};
       })
       .Default([](Operation *) { return Parts{}; });
 }

@@ -271,6 +271,58 @@ static LogicalResult emitConcat(Group &g, nn::ConcatOp op) {
   return success();
 }
 
+/// The row of the table that a token names. Runtime has checked the numbers: others are read as the
+/// nearest row.
+static Value rowOf(LoopBuilder &e, const Buffer &tokens, Value place, int64_t rows) {
+  Value token = e.toIndex(e.loadScalar(tokens.memory, place));
+  return e.min(e.max(token, e.index(0)), e.index(rows - 1));
+}
+
+static LogicalResult emitEmbedding(Group &g, nn::EmbeddingOp op) {
+  LoopBuilder &e = g.e;
+  Buffer table = g.in(op.getTable()), tokens = g.in(op.getTokens()), y = g.out(op.getResult());
+  if (!table.memory || !tokens.memory)
+    return op.emitOpError("reads a constant, which has no buffer");
+  int64_t rows = table.shape()[0], width = table.shape()[1];
+  e.parallel(tokens.count(), width, [&](Value place) {
+    Value from = e.mul(rowOf(e, tokens, place, rows), width), to = e.mul(place, width);
+    moveRow(e, table, y.memory, from, to, width, 1, 1);
+  });
+  return success();
+}
+
+/// Columns are split among threads, and each takes the tokens in order: a block of 64 columns at a
+/// time.
+static LogicalResult emitEmbeddingGrad(Group &g, nn::EmbeddingGradOp op) {
+  LoopBuilder &e = g.e;
+  Buffer dy = g.in(op.getDy()), tokens = g.in(op.getTokens()), y = g.out(op.getResult());
+  if (!tokens.memory)
+    return op.emitOpError("reads constant tokens, which have no buffer");
+  int64_t rows = y.shape()[0], width = y.shape()[1];
+  constexpr int64_t kColumns = 64, kVector = 16;
+  Value zero = e.ops(kBlock).constF(0).v;
+  e.flat(y.count(), kBlock, [&](Value at) { e.store(zero, y.memory, at); });
+  auto columns = [&](Value first, int64_t count) {
+    e.loop(e.index(0), e.index(tokens.count()), 1, [&](Value place) {
+      Value from = e.add(e.mul(place, width), first),
+            to = e.add(e.mul(rowOf(e, tokens, place, rows), width), first);
+      for (int64_t c = 0; c < count; c += kVector) {
+        int64_t active = std::min(kVector, count - c);
+        Value sum = e.load(y.memory, e.add(to, c), kVector, active);
+        Value term = loadReals(e, dy, e.add(from, c), kVector, active);
+        e.store(arith::AddFOp::create(e.b, e.loc, sum, term), y.memory, e.add(to, c), active);
+      }
+    });
+  };
+  int64_t whole = width / kColumns;
+  if (whole > 0)
+    e.parallel(whole, tokens.count() * kColumns,
+               [&](Value block) { columns(e.mul(block, kColumns), kColumns); });
+  if (width > whole * kColumns)
+    columns(e.index(whole * kColumns), width - whole * kColumns);
+  return success();
+}
+
 Emitted nibble::codegen::emitShape(Group &group, Operation *op) {
   return TypeSwitch<Operation *, Emitted>(op)
       .Case<nn::TransposeOp, nn::BroadcastOp, nn::SliceOp, nn::UnsliceOp>(
@@ -283,6 +335,13 @@ Emitted nibble::codegen::emitShape(Group &group, Operation *op) {
               return typed.emitOpError("moves a constant, which has no buffer");
             return emit(group, typed, x, memory);
           })
+      .Case<nn::EmbeddingOp>([&](nn::EmbeddingOp embedding) -> LogicalResult {
+        return group.out(embedding.getResult()).memory ? emitEmbedding(group, embedding)
+                                                       : success();
+      })
+      .Case<nn::EmbeddingGradOp>([&](nn::EmbeddingGradOp grad) -> LogicalResult {
+        return group.out(grad.getResult()).memory ? emitEmbeddingGrad(group, grad) : success();
+      })
       .Case<nn::ConcatOp>([&](nn::ConcatOp concat) -> LogicalResult {
         return group.out(concat.getResult()).memory ? emitConcat(group, concat) : success();
       })

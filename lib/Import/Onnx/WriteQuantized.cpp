@@ -1,10 +1,10 @@
 //===- WriteQuantized.cpp - products of codes, as QuantizeLinear writes them -===//
 //
-// Each operand of a quantized product reads a DequantizeLinear. In front of it stands, for a weight,
-// the initializer of its codes (under the weight's own name where nobody else reads the weight), and
-// for a value QuantizeLinear, before that a Clip where one is meant. INT4 and UINT4 need opset 21:
-// an older file is relabelled where no node changed its form in between, else ONNX's converter
-// rewrites it.
+// Each operand of a quantized product reads a DequantizeLinear. In front of it stands, for a
+// weight, the initializer of its codes (under the weight's own name where nobody else reads the
+// weight), and for a value QuantizeLinear, before that a Clip where one is meant. INT4 and UINT4
+// need opset 21: an older file is relabelled where no node changed its form in between, else ONNX's
+// converter rewrites it.
 //
 // Inference multiplies floats then, whose sums round; Nibble's products are exact integers. The two
 // can differ in a code that lies within that rounding of the middle of two levels.
@@ -31,15 +31,30 @@ using Codes = QuantizedOperand::Codes;
 
 static constexpr int64_t kOpset = 21, kIrVersion = 10;
 
-/// The newest opset up to 21 at which nodes of this operator took another form (an attribute became an
-/// input, a default changed); 0: none since opset 7. Extensions of types and new optional inputs are
-/// no change. Source: ONNX's changelog (docs/Changelog.md of 1.23).
+/// The newest opset up to 21 at which nodes of this operator took another form (an attribute became
+/// an input, a default changed); 0: none since opset 7. Extensions of types and new optional inputs
+/// are no change. Source: ONNX's changelog (docs/Changelog.md of 1.23).
 static int64_t formChanged(const std::string &op) {
-  static const std::map<std::string, int64_t> table = {
-      {"Squeeze", 13}, {"Unsqueeze", 13}, {"Softmax", 13}, {"LogSoftmax", 13}, {"Hardmax", 13},
-      {"ReduceSum", 13}, {"Split", 18}, {"Dropout", 12}, {"Clip", 11}, {"Pad", 11}, {"Slice", 10},
-      {"TopK", 11}, {"Upsample", 10}, {"Resize", 13}, {"BatchNormalization", 9}, {"Scan", 9},
-      {"GridSample", 20}, {"DFT", 20}, {"GroupNormalization", 21}, {"OneHot", 11}};
+  static const std::map<std::string, int64_t> table = {{"Squeeze", 13},
+                                                       {"Unsqueeze", 13},
+                                                       {"Softmax", 13},
+                                                       {"LogSoftmax", 13},
+                                                       {"Hardmax", 13},
+                                                       {"ReduceSum", 13},
+                                                       {"Split", 18},
+                                                       {"Dropout", 12},
+                                                       {"Clip", 11},
+                                                       {"Pad", 11},
+                                                       {"Slice", 10},
+                                                       {"TopK", 11},
+                                                       {"Upsample", 10},
+                                                       {"Resize", 13},
+                                                       {"BatchNormalization", 9},
+                                                       {"Scan", 9},
+                                                       {"GridSample", 20},
+                                                       {"DFT", 20},
+                                                       {"GroupNormalization", 21},
+                                                       {"OneHot", 11}};
   if (auto found = table.find(op); found != table.end())
     return found->second;
   return op.rfind("Reduce", 0) == 0 ? 18 : 0;
@@ -92,7 +107,8 @@ static std::string packed(const std::vector<int> &codes, bool halfBytes) {
   return raw;
 }
 
-static TensorProto codeTensor(const std::string &name, Codes codes, const std::vector<int> &numbers) {
+static TensorProto codeTensor(const std::string &name, Codes codes,
+                              const std::vector<int> &numbers) {
   TensorProto tensor;
   tensor.set_name(name);
   tensor.set_data_type(typeOf(codes));
@@ -123,7 +139,8 @@ public:
           constants[node.output(0)] = attribute.mutable_t();
     for (const auto &input : graph.input()) {
       names.insert(input.name());
-      if (!constants.count(input.name()) && input.type().has_tensor_type())
+      if (!constants.count(input.name()) && input.type().has_tensor_type() &&
+          isFloat(static_cast<DataType>(input.type().tensor_type().elem_type()))) // tokens are not
         realType = input.type().tensor_type().elem_type();
     }
     for (const auto &[name, tensor] : constants)
@@ -186,8 +203,7 @@ private:
 
   const std::string &addScale(const std::string &name, const QuantizedOperand &operand,
                               int32_t type) {
-    if (type != TensorProto::FLOAT && type != TensorProto::FLOAT16 &&
-        type != TensorProto::BFLOAT16)
+    if (type != TensorProto::FLOAT && type != TensorProto::FLOAT16 && type != TensorProto::BFLOAT16)
       throw std::runtime_error("QuantizeLinear takes float, half or bfloat16, and '" + name +
                                "' would be " + typeName(static_cast<DataType>(type)));
     TensorProto scale;
@@ -216,12 +232,11 @@ private:
       return done.output;
     const TensorProto &real = *constants.at(root);
     auto given = values.find(root);
-    std::vector<float> elements =
-        given != values.end() ? given->second : decodeTensor(real).floats;
+    std::vector<float> elements = given != values.end() ? given->second : decodeTensor(real).floats;
     std::vector<int> codes(elements.size());
     for (size_t i = 0; i < codes.size(); ++i)
-      codes[i] = nibble::numerics::quantizeNearest(elements[i], 1 / operand.scale, operand.zeroPoint,
-                                           operand.low, operand.high);
+      codes[i] = nibble::numerics::quantizeNearest(elements[i], 1 / operand.scale,
+                                                   operand.zeroPoint, operand.low, operand.high);
     TensorProto tensor = codeTensor(free(root + "/codes"), operand.codes, codes);
     *tensor.mutable_dims() = real.dims();
     done.codes = tensor.name();
@@ -272,7 +287,8 @@ private:
     };
     NodeProto &quantize = insert(&reader, "QuantizeLinear", x, inputs(clipped), codes);
     if (o.zeroPoint == 0) {
-      // Not a zero point of this type: onnxruntime 1.32 looks at it behind a Clip, and fails on 4 bits.
+      // Not a zero point of this type: onnxruntime 1.32 looks at it behind a Clip, and fails on 4
+      // bits.
       auto *type = quantize.add_attribute();
       type->set_name("output_dtype");
       type->set_type(onnx::AttributeProto::INT);

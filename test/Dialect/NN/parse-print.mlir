@@ -2,7 +2,7 @@
 // RUN: nibble-opt %s | nibble-opt | FileCheck %s
 
 // CHECK-LABEL: @contractions
-func.func @contractions(%x: tensor<2x5x4x3xf32>, %w: tensor<6x3x3x3xf32>, %dy: tensor<2x5x4x6xf32>, %a: tensor<4x7xf32>, %b: tensor<9x7xf32>) {
+func.func @contractions(%x: tensor<2x5x4x3xf32>, %w: tensor<6x3x3x3xf32>, %dy: tensor<2x5x4x6xf32>, %a: tensor<4x7xf32>, %b: tensor<9x7xf32>, %q: tensor<3x4x7xf32>, %k: tensor<3x9x7xf32>) {
   // CHECK: nn.conv2d %{{.*}} {dilations = array<i64: 1, 1>, layer = "conv1", pads = array<i64: 1, 1, 1, 1>, strides = array<i64: 1, 1>}
   %0 = nn.conv2d %x, %w {layer = "conv1", strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>} : (tensor<2x5x4x3xf32>, tensor<6x3x3x3xf32>) -> tensor<2x5x4x6xf32>
   // CHECK: nn.conv2d_input_grad {{.*}}product = #nn.product<input_gradient>
@@ -11,6 +11,8 @@ func.func @contractions(%x: tensor<2x5x4x3xf32>, %w: tensor<6x3x3x3xf32>, %dy: t
   %2 = nn.conv2d_weight_grad %x, %dy {layer = "conv1", product = #nn.product<weight_gradient>, strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>} : (tensor<2x5x4x3xf32>, tensor<2x5x4x6xf32>) -> tensor<6x3x3x3xf32>
   // CHECK: nn.matmul {{.*}} {layer = "fc", precision = #nn.precision<float>, reason = "last layer", transpose_b}
   %3 = nn.matmul %a, %b {layer = "fc", precision = #nn.precision<float>, reason = "last layer", transpose_b} : (tensor<4x7xf32>, tensor<9x7xf32>) -> tensor<4x9xf32>
+  // CHECK: nn.matmul {{.*}} {layer = "scores", transpose_b} : (tensor<3x4x7xf32>, tensor<3x9x7xf32>) -> tensor<3x4x9xf32>
+  %4 = nn.matmul %q, %k {layer = "scores", transpose_b} : (tensor<3x4x7xf32>, tensor<3x9x7xf32>) -> tensor<3x4x9xf32>
   return
 }
 
@@ -112,6 +114,14 @@ func.func @norms_and_losses(%x: tensor<4x8xf32>, %c: tensor<8xf32>, %labels: ten
   %2:3 = nn.batch_norm_fold %c, %c, %c, %c {epsilon = 1.0e-5 : f32} : (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>)
   // CHECK: nn.batch_norm_grad
   %3:5 = nn.batch_norm_grad %x, %x, %c, %c, %c : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>)
+  // CHECK: nn.layer_norm %{{.*}}, %{{.*}}, %{{.*}} {epsilon = {{.*}} : f32} : (tensor<4x8xf32>, tensor<8xf32>, tensor<8xf32>) ->
+  %ln:3 = nn.layer_norm %x, %c, %c {epsilon = 1.0e-5 : f32} : (tensor<4x8xf32>, tensor<8xf32>, tensor<8xf32>) -> (tensor<4x8xf32>, tensor<4xf32>, tensor<4xf32>)
+  // CHECK: nn.layer_norm_grad
+  %lg:3 = nn.layer_norm_grad %x, %x, %c, %ln#1, %ln#2 : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xf32>, tensor<4xf32>, tensor<4xf32>) -> (tensor<4x8xf32>, tensor<8xf32>, tensor<8xf32>)
+  // CHECK: nn.embedding %{{.*}}, %{{.*}} : (tensor<4x8xf32>, tensor<4xi32>) -> tensor<4x8xf32>
+  %em = nn.embedding %x, %labels : (tensor<4x8xf32>, tensor<4xi32>) -> tensor<4x8xf32>
+  // CHECK: nn.embedding_grad
+  %eg = nn.embedding_grad %em, %labels : (tensor<4x8xf32>, tensor<4xi32>) -> tensor<9x8xf32>
   // CHECK: nn.softmax %{{.*}} : tensor<4x8xf32>
   %4 = nn.softmax %x : tensor<4x8xf32>
   // CHECK: nn.log_softmax

@@ -49,6 +49,30 @@ func.func @inner(%a: tensor<4x7xf32>, %b: tensor<9x8xf32>) {
 
 // -----
 
+func.func @stacks(%a: tensor<2x4x7xf32>, %b: tensor<3x7x5xf32>) {
+  // expected-error @below {{(layer 'scores') multiplies stacks of 2 and 3 matrices to one of 2}}
+  %0 = nn.matmul %a, %b {layer = "scores"} : (tensor<2x4x7xf32>, tensor<3x7x5xf32>) -> tensor<2x4x5xf32>
+  return
+}
+
+// -----
+
+func.func @layer_norm(%x: tensor<2x4x7xf32>, %g: tensor<7xf32>) {
+  // expected-error @below {{the operand has 8 rows, mean and rstd are 'tensor<4xf32>'}}
+  %0, %1, %2 = nn.layer_norm %x, %g {epsilon = 0.1 : f32} : (tensor<2x4x7xf32>, tensor<7xf32>) -> (tensor<2x4x7xf32>, tensor<4xf32>, tensor<4xf32>)
+  return
+}
+
+// -----
+
+func.func @embedding(%t: tensor<9x7xf32>, %i: tensor<2x3xi32>) {
+  // expected-error @below {{has rows of 7 for tokens 'tensor<2x3xi32>', got 'tensor<2x7xf32>'}}
+  %0 = nn.embedding %t, %i : (tensor<9x7xf32>, tensor<2x3xi32>) -> tensor<2x7xf32>
+  return
+}
+
+// -----
+
 func.func @broadcast(%a: tensor<4x7xf32>, %b: tensor<6xf32>) {
   // expected-error @below {{operands of shapes (4x7) and (6) do not broadcast}}
   %0 = nn.add %a, %b : (tensor<4x7xf32>, tensor<6xf32>) -> tensor<4x7xf32>

@@ -98,6 +98,32 @@ Program matmul(Random &random) {
                attributes, {type({m, n})});
 }
 
+/// The same of stacks: attention.
+Program matmuls(Random &random) {
+  int64_t b = pick(random, 1, 3), m = pick(random, 1, 5), k = pick(random, 1, 6),
+          n = pick(random, 1, 5);
+  bool ta = pick(random, 0, 1), tb = pick(random, 0, 1);
+  std::string attributes = std::string("{layer = \"scores\"") + (ta ? ", transpose_a" : "") +
+                           (tb ? ", transpose_b" : "") + "}";
+  return oneOp("nn.matmul",
+               {{ta ? Shape{b, k, m} : Shape{b, m, k}}, {tb ? Shape{b, n, k} : Shape{b, k, n}}},
+               attributes, {type({b, m, n})});
+}
+
+/// With or without a shift, of rows or of their root mean square.
+Program layerNorm(Random &random, bool hasBias, bool rms) {
+  Shape shape = anyShape(random, pick(random, 1, 4)), rows = {1};
+  shape.back() = pick(random, 2, 20);
+  for (size_t i = 0; i + 1 < shape.size(); ++i)
+    rows[0] *= shape[i];
+  std::vector<Input> inputs = {{shape}, {{shape.back()}}};
+  if (hasBias)
+    inputs.push_back({{shape.back()}});
+  return oneOp("nn.layer_norm", inputs,
+               std::string("{epsilon = 0.01 : f32") + (rms ? ", rms}" : "}"),
+               {type(shape), type(rows), type(rows)});
+}
+
 /// Strides, pads and dilations that fit, and the output's height and width.
 struct Window {
   int64_t kh, kw, oh, ow;
@@ -265,6 +291,7 @@ const std::vector<Case> &nibble::test::cases() {
          return oneOp("nn.select", {{shape, 'm'}, {shape}, {{shape[2]}}}, "", {type(shape)});
        }},
       {"matmul", matmul},
+      {"matmuls", matmuls},
       {"conv2d", [](Random &random) { return conv(random, false); }},
       {"conv2d_input_grad", [](Random &random) { return conv(random, true); }},
       {"max_pool", [](Random &r) { return pool(r, true); }},
@@ -293,6 +320,9 @@ const std::vector<Case> &nibble::test::cases() {
          Shape shape = anyShape(r, pick(r, 2, 4));
          return oneOp("nn.channel_sum", {{shape}}, "", {type({shape.back()})});
        }},
+      {"layer_norm", [](Random &r) { return layerNorm(r, true, false); }},
+      {"layer_norm_without_shift", [](Random &r) { return layerNorm(r, false, false); }},
+      {"rms_norm", [](Random &r) { return layerNorm(r, false, true); }},
       {"softmax",
        [](Random &r) {
          Shape shape = anyShape(r, pick(r, 1, 3));
@@ -304,6 +334,21 @@ const std::vector<Case> &nibble::test::cases() {
          return oneOp("nn.log_softmax", {{shape}}, "", {type(shape)});
        }},
       {"softmax_cross_entropy", crossEntropy},
+      {"softmax_cross_entropy_of_sequences",
+       [](Random &r) {
+         int64_t batch = pick(r, 1, 3), length = pick(r, 1, 4), classes = pick(r, 2, 7);
+         return oneOp("nn.softmax_cross_entropy",
+                      {{{batch, length, classes}}, {{batch, length}, 'l', 0, double(classes)}},
+                      "{}", {"tensor<f32>", "tensor<i32>"});
+       }},
+      {"embedding",
+       [](Random &r) {
+         int64_t rows = pick(r, 1, 5), width = pick(r, 1, 4);
+         Shape tokens = anyShape(r, pick(r, 1, 2)), result = tokens;
+         result.push_back(width);
+         return oneOp("nn.embedding", {{{rows, width}}, {tokens, 'l', 0, double(rows)}}, "",
+                      {type(result)});
+       }},
       {"binary_cross_entropy",
        [](Random &r) {
          Shape shape = anyShape(r, 2);

@@ -52,6 +52,29 @@ TEST(Norm, BatchStats) {
   expectBits(r[5], {0.75f * 0.5f + 0.25f * 1, 1.5f});
 }
 
+// A row by hand: 1, 3, 1, 3 has mean 2, variance 1 and rstd 1/√(1 + 1/4); the root mean square of
+// 3, 3, 3, 3 is 3.
+TEST(Norm, LayerNorm) {
+  std::string x = "tensor<2x4xf32>", v = "tensor<4xf32>", r = "tensor<2xf32>";
+  auto program = [&](const std::string &attributes) {
+    return "func.func @f(%x: " + x + ", %g: " + v + ", %b: " + v + ") -> (" + x + ", " + r + ", " +
+           r + ") {\n  %0, %1, %2 = nn.layer_norm %x, %g, %b {epsilon = 0.25 : f32" + attributes +
+           "} : (" + x + ", " + v + ", " + v + ") -> (" + x + ", " + r + ", " + r +
+           ")\n  return %0, %1, %2 : " + x + ", " + r + ", " + r + "\n}";
+  };
+  TensorF rows = TensorF::real({2, 4}, {1, 3, 1, 3, 3, 3, 3, 3});
+  float s = static_cast<float>(1 / std::sqrt(1.25));
+  auto y = run<float>(program(""), {rows, vec({1, 2, 4, 8}), vec({0, 1, 0, -1})});
+  expectBits(y[0], {-s, std::fma(s, 2.0f, 1.0f), -4 * s, std::fma(s, 8.0f, -1.0f), 0, 1, 0, -1});
+  expectBits(y[1], {2, 3});
+  expectBits(y[2], {s, 2});
+  auto q = run<float>(program(", rms"), {rows, vec({1, 1, 1, 1}), vec({0, 0, 0, 0})});
+  float t = static_cast<float>(1 / std::sqrt(9.25));
+  expectBits(q[1], {0, 0});
+  EXPECT_EQ(q[2].reals[1], t);
+  EXPECT_EQ(q[0].reals[4], 3 * t);
+}
+
 // The running mean is only a pivot: the batch's statistics do not depend on it beyond rounding; a
 // variance is never negative.
 TEST(Norm, PivotDoesNotMatter) {
@@ -212,7 +235,8 @@ TEST(Loss, Mse) {
   expectBits(d[0], {0.5f, 0, 1, 2});
 }
 
-// −t·log σ(x) − (1 − t)·log(1 − σ(x)), stable for large logits; a row is right where every answer is.
+// −t·log σ(x) − (1 − t)·log(1 − σ(x)), stable for large logits; a row is right where every answer
+// is.
 TEST(Loss, BinaryCrossEntropy) {
   TensorF x = TensorF::real({2, 2}, {0, -100, 3, 1}), t = TensorF::real({2, 2}, {0.25f, 0, 1, 0});
   std::string type = "tensor<2x2xf32>";

@@ -29,6 +29,41 @@ TEST(BatchSource, FillsAndPads) {
             (std::vector<float>{5, 5, 6, 6, 7, 7, 5, 5}));
 }
 
+// Law: tokens arrive as the numbers they are, whatever normalization there is, with a label for
+// each; a number that is no token, and another count of labels, name the sample.
+TEST(BatchSource, TokensAndTheirLabels) {
+  FakeStep step;
+  step.input = {2, 3};
+  step.tokens = step.classes = 5;
+  step.answers = 3;
+  DataSet set;
+  set.x.type = DType::U8;
+  set.x.shape = {2, 3};
+  for (int v : {0, 1, 2, 4, 3, 2})
+    set.x.bytes.push_back(static_cast<std::byte>(v));
+  set.labels = {1, 2, 4, 3, 2, 0};
+  Result<Normalization> unit = Normalization::create("unit", set);
+  ASSERT_TRUE(unit);
+  Result<BatchSource> source = BatchSource::create(set, *unit, step);
+  ASSERT_TRUE(source) << source.message();
+  Batch batch = source->fill(std::vector<uint32_t>{1, 0});
+  EXPECT_EQ(std::vector<float>(batch.x, batch.x + 6), (std::vector<float>{4, 3, 2, 0, 1, 2}));
+  EXPECT_EQ(std::vector<int32_t>(batch.labels, batch.labels + 6),
+            (std::vector<int32_t>{3, 2, 0, 1, 2, 4}));
+
+  step.tokens = 4;
+  EXPECT_NE(BatchSource::create(set, *unit, step)
+                .message()
+                .find("sample 1 holds 4, but the network reads tokens: whole numbers from 0 to 3"),
+            std::string::npos);
+  step.tokens = 5;
+  set.labels.resize(2);
+  EXPECT_NE(BatchSource::create(set, *unit, step)
+                .message()
+                .find("y has 1 labels a sample, but the network's loss takes 3"),
+            std::string::npos);
+}
+
 // Law: bytes and the same values as floats give the same batch, bit for bit, channel by channel.
 TEST(BatchSource, BytesEqualFloats) {
   FakeStep step;

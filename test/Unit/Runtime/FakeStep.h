@@ -15,7 +15,7 @@ namespace nibble::test {
 class FakeStep : public runtime::Step {
 public:
   std::vector<int64_t> input = {4, 2};
-  int64_t classes = 10;
+  int64_t classes = 10, tokens = 0, answers = 1;
   std::vector<int64_t> target;
   int64_t micro = 1;
 
@@ -37,6 +37,8 @@ public:
   int64_t microBatches() const override { return micro; }
   std::vector<int64_t> inputShape() const override { return input; }
   int64_t numClasses() const override { return classes; }
+  int64_t numTokens() const override { return tokens; }
+  int64_t answersPerRow() const override { return answers; }
   std::vector<int64_t> targetShape() const override { return target; }
 
   Status train(const runtime::Batch &batch, double rate, int64_t step,

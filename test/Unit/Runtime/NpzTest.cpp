@@ -43,6 +43,16 @@ TEST_P(NpyTypes, ValuesArrive) {
   EXPECT_EQ(pair->train->x.type, isByte ? DType::U8 : DType::F32);
 }
 
+// Law: whole numbers y of N x T are T labels a sample, and targets.
+TEST(Npz, LabelsOfSequences) {
+  Result<DataPair> pair = readArrays(npyFile("<i4", "2, 2", elements<int32_t>({5, 6, 7, 8})),
+                                     npyFile("<i4", "2, 2", elements<int32_t>({6, 7, 8, 9})));
+  ASSERT_TRUE(pair) << pair.message();
+  EXPECT_EQ(pair->train->labels, (std::vector<int32_t>{6, 7, 8, 9}));
+  EXPECT_EQ(pair->train->labelsPerSample(), 2);
+  EXPECT_EQ(floatsOf(pair->train->targets), (std::vector<float>{6, 7, 8, 9}));
+}
+
 std::string swapped(std::string bytes, size_t width) {
   for (size_t i = 0; i < bytes.size(); i += width)
     std::reverse(bytes.begin() + long(i), bytes.begin() + long(i + width));

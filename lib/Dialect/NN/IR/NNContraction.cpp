@@ -82,21 +82,31 @@ ConvShape nn::convShape(Operation *op) {
 
 LogicalResult nn::verifyMatMul(Operation *op, RankedTensorType a, RankedTensorType b, RankedTensorType y, bool transposeA,
                                bool transposeB) {
-  if (a.getRank() != 2 || b.getRank() != 2 || y.getRank() != 2)
-    return error(op) << "takes tensors of rank 2, got ranks " << a.getRank() << ", " << b.getRank() << " and " << y.getRank();
-  int64_t k = a.getDimSize(transposeA ? 0 : 1), kb = b.getDimSize(transposeB ? 1 : 0);
+  int64_t rank = a.getRank();
+  if ((rank != 2 && rank != 3) || b.getRank() != rank || y.getRank() != rank)
+    return error(op) << "takes tensors of rank 2, or all of rank 3, got ranks " << a.getRank() << ", " << b.getRank() << " and "
+                     << y.getRank();
+  if (rank == 3 && (a.getDimSize(0) != b.getDimSize(0) || a.getDimSize(0) != y.getDimSize(0)))
+    return error(op) << "multiplies stacks of " << a.getDimSize(0) << " and " << b.getDimSize(0) << " matrices to one of "
+                     << y.getDimSize(0);
+  auto size = [](RankedTensorType t, bool column) { return t.getDimSize(t.getRank() - 2 + column); };
+  int64_t k = size(a, !transposeA), kb = size(b, transposeB);
   if (k != kb)
     return error(op) << "contracts " << k << " elements of the left operand with " << kb << " of the right";
-  if (y.getDimSize(0) != a.getDimSize(transposeA ? 1 : 0) || y.getDimSize(1) != b.getDimSize(transposeB ? 0 : 1))
-    return error(op) << "result is " << y.getDimSize(0) << "x" << y.getDimSize(1) << " where the operands give "
-                     << a.getDimSize(transposeA ? 1 : 0) << "x" << b.getDimSize(transposeB ? 0 : 1);
+  if (size(y, false) != size(a, transposeA) || size(y, true) != size(b, !transposeB))
+    return error(op) << "result is " << size(y, false) << "x" << size(y, true) << " where the operands give "
+                     << size(a, transposeA) << "x" << size(b, !transposeB);
   return success();
+}
+
+int64_t nn::matMulLength(RankedTensorType a, bool transposeA) {
+  return a.getDimSize(a.getRank() - (transposeA ? 2 : 1));
 }
 
 LogicalResult MatMulOp::verify() {
   return verifyMatMul(*this, getA().getType(), getB().getType(), getResult().getType(), getTransposeA(), getTransposeB());
 }
-int64_t MatMulOp::getContractionLength() { return getA().getType().getDimSize(getTransposeA() ? 0 : 1); }
+int64_t MatMulOp::getContractionLength() { return matMulLength(getA().getType(), getTransposeA()); }
 int64_t MatMulOp::getMultiplyAdds() { return getResult().getType().getNumElements() * getContractionLength(); }
 
 LogicalResult Conv2DOp::verify() {

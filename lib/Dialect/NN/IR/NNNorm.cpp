@@ -41,8 +41,35 @@ LogicalResult BatchNormGradOp::verify() {
   return verifyChannels(*this, getX(), vectors);
 }
 
+/// `scale` has an element for each of a row of `x`, `mean` and `rstd` one for each row.
+static LogicalResult verifyRowNorm(Operation *op, RankedTensorType x, ValueRange vectors, Value mean, Value rstd) {
+  if (x.getRank() < 1)
+    return op->emitOpError("normalizes rows, the operand has rank 0");
+  int64_t length = x.getDimSize(x.getRank() - 1), rows = x.getNumElements() / std::max<int64_t>(length, 1);
+  for (Value vector : vectors)
+    if (auto v = cast<RankedTensorType>(vector.getType()); v.getRank() != 1 || v.getDimSize(0) != length)
+      return op->emitOpError() << "the operand has rows of " << length << " elements, a vector is " << v;
+  for (Value vector : {mean, rstd})
+    if (auto v = cast<RankedTensorType>(vector.getType()); v.getRank() != 1 || v.getDimSize(0) != rows)
+      return op->emitOpError() << "the operand has " << rows << " rows, mean and rstd are " << v;
+  return success();
+}
+LogicalResult LayerNormOp::verify() {
+  if (getX().getType() != getResult().getType())
+    return emitOpError("operand and result have different types");
+  SmallVector<Value> vectors{getScale()};
+  if (getBias())
+    vectors.push_back(getBias());
+  return verifyRowNorm(*this, getX().getType(), vectors, getMean(), getRstd());
+}
+LogicalResult LayerNormGradOp::verify() {
+  if (getX().getType() != getDy().getType() || getDx().getType() != getX().getType())
+    return emitOpError("value, gradient and result have different types");
+  return verifyRowNorm(*this, getX().getType(), {getScale(), getDscale(), getDbias()}, getMean(), getRstd());
+}
+
 static LogicalResult verifyRows(Operation *op, RankedTensorType logits, RankedTensorType labels) {
-  if (logits.getRank() != 2 || labels.getRank() != 1 || logits.getDimSize(0) != labels.getDimSize(0))
+  if (logits.getRank() < 2 || logits.getShape().drop_back() != labels.getShape())
     return op->emitOpError() << "takes rows of logits and one label a row, got " << logits << " and " << labels;
   return success();
 }

@@ -116,6 +116,22 @@ OpFoldResult BroadcastOp::fold(FoldAdaptor adaptor) {
   return {};
 }
 
+/// One row of a table of `rows` for each token.
+static LogicalResult verifyEmbedding(Operation *op, RankedTensorType table, RankedTensorType tokens, RankedTensorType rows) {
+  if (table.getRank() != 2)
+    return op->emitOpError() << "has a table of rows, rank 2, got " << table;
+  if (rows.getRank() != tokens.getRank() + 1 || rows.getShape().drop_back() != tokens.getShape() ||
+      rows.getShape().back() != table.getDimSize(1))
+    return op->emitOpError() << "has rows of " << table.getDimSize(1) << " for tokens " << tokens << ", got " << rows;
+  return success();
+}
+LogicalResult EmbeddingOp::verify() {
+  return verifyEmbedding(*this, getTable().getType(), getTokens().getType(), getResult().getType());
+}
+LogicalResult EmbeddingGradOp::verify() {
+  return verifyEmbedding(*this, getResult().getType(), getTokens().getType(), getDy().getType());
+}
+
 //===----------------------------------------------------------------------===//
 // Concat, slice
 //===----------------------------------------------------------------------===//

@@ -38,7 +38,7 @@ LogicalResult Conv2DWeightGradOp::verify() {
   return nn::verifyConv(*this, tensorType(getLeft()), tensorType(getResult()), tensorType(getRight()));
 }
 
-int64_t MatMulOp::getContractionLength() { return tensorType(getLeft()).getDimSize(getTransposeA() ? 0 : 1); }
+int64_t MatMulOp::getContractionLength() { return nn::matMulLength(tensorType(getLeft()), getTransposeA()); }
 int64_t MatMulOp::getMultiplyAdds() { return getResult().getType().getNumElements() * getContractionLength(); }
 
 static int64_t multiplyAdds(Operation *op) {

@@ -38,8 +38,10 @@ mlir::LogicalResult verifyConv(mlir::Operation *op, mlir::RankedTensorType x, ml
                                mlir::RankedTensorType y);
 /// Shape of a convolution op or of one of its gradients, in nn or q4 (reads the attributes strides, pads, dilations, groups).
 ConvShape convShape(mlir::Operation *op);
-/// Checks an (M×K)·(K×N) product with transposes.
+/// Checks an (M×K)·(K×N) product with transposes, or a stack of them.
 mlir::LogicalResult verifyMatMul(mlir::Operation *op, mlir::RankedTensorType a, mlir::RankedTensorType b,
                                  mlir::RankedTensorType y, bool transposeA, bool transposeB);
+/// K of that product.
+int64_t matMulLength(mlir::RankedTensorType a, bool transposeA);
 
 } // namespace nibble::nn

@@ -13,13 +13,16 @@ class NN_Contraction<string mnemonic> : NN_Op<mnemonic, [DeclareOpInterfaceMetho
 }
 
 def NN_MatMulOp : NN_Contraction<"matmul"> {
-  let summary = "Matrix product of two rank-2 tensors";
+  let summary = "Matrix product of two matrices, or of each pair of two stacks of matrices";
   let description = [{
     `result[m, n] = sum over k of a[m, k] · b[k, n]`, where `transpose_a` says that `a` is stored (k, m) and
     `transpose_b` that `b` is stored (n, k). In float: one accumulator an output, from +0, k ascending, each term an
-    fma (numerics.md, section 5). Layers over more leading dimensions are reshaped to rank 2 by the importer.
+    fma (numerics.md, section 5). With rank 3 the first dimension counts matrices, as many in `a` as in `b`, and each
+    pair has its product: attention. Leading dimensions of one operand alone are rows: the importer reshapes
+    them to rank 2; it repeats a matrix that the other operand has a stack for.
     ```mlir
     %y = nn.matmul %x, %w {layer = "fc1", transpose_b} : (tensor<128x64xf32>, tensor<10x64xf32>) -> tensor<128x10xf32>
+    %s = nn.matmul %q, %k {layer = "scores", transpose_b} : (tensor<12x256x64xf32>, tensor<12x256x64xf32>) -> tensor<12x256x256xf32>
     ```
   }];
   let arguments = !con((ins RealTensor:$a, RealTensor:$b, UnitAttr:$transpose_a, UnitAttr:$transpose_b), tags);

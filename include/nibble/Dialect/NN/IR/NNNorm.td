@@ -45,6 +45,31 @@ def NN_BatchNormGradOp : NN_Op<"batch_norm_grad"> {
   let results = (outs RealTensor:$k1, RealTensor:$k2, RealTensor:$k3, RealTensor:$dscale, RealTensor:$dbias);
   let hasVerifier = 1;
 }
+def NN_LayerNormOp : NN_Op<"layer_norm"> {
+  let summary = "Normalizes each row (last dimension), then scales and shifts it";
+  let description = [{
+    Two passes a row: mean = Σx/n, variance = Σ(x − mean)²/n, flat order counted from the row's start;
+    rstd = 1/√(variance + ε); x̂ = (x − mean)·rstd, y = fma(x̂, scale, bias), or x̂·scale without `bias`
+    (Numerics/LayerNorm.h). `rms`: mean is 0 (root mean square normalization). `mean` and `rstd` have one element a row.
+    ```mlir
+    %y, %mean, %rstd = nn.layer_norm %x, %scale, %bias {epsilon = 9.99999974E-6 : f32}
+        : (tensor<8x256x384xf32>, tensor<384xf32>, tensor<384xf32>) -> (tensor<8x256x384xf32>, tensor<2048xf32>, tensor<2048xf32>)
+    ```
+  }];
+  let arguments = (ins RealTensor:$x, RealTensor:$scale, Optional<RealTensor>:$bias, F32Attr:$epsilon, UnitAttr:$rms);
+  let results = (outs RealTensor:$result, RealTensor:$mean, RealTensor:$rstd);
+  let hasVerifier = 1;
+}
+def NN_LayerNormGradOp : NN_Op<"layer_norm_grad"> {
+  let summary = "Gradients of layer norm: of the rows, of the scale and of the shift";
+  let description = [{
+    g = dy·scale, x̂ = (x − mean)·rstd; S₁ = Σg, S₂ = Σg·x̂ over the row in the flat order, k₁ = S₁/n, k₂ = S₂/n (f64, rounded once);
+    dx = (fma(x̂, −k₂, g) − k₁)·rstd. `rms`: k₁ is 0. dscale = Σdy·x̂ and dbias = Σdy in the per-channel order.
+  }];
+  let arguments = (ins RealTensor:$dy, RealTensor:$x, RealTensor:$scale, RealTensor:$mean, RealTensor:$rstd, UnitAttr:$rms);
+  let results = (outs RealTensor:$dx, RealTensor:$dscale, RealTensor:$dbias);
+  let hasVerifier = 1;
+}
 class NN_SoftmaxLike<string mnemonic, string text> : NN_Op<mnemonic, [SameOperandsAndResultType]> {
   let summary = text;
   let description = [{
@@ -64,6 +89,8 @@ def NN_SoftmaxCrossEntropyOp : NN_Op<"softmax_cross_entropy"> {
     logits: rows×classes, labels: rows (i32). Row loss = log(sum) − (x_label − max); `loss` is the flat sum of the rows'
     losses in f64 divided by rows, rounded once. `correct` counts rows whose first maximum is the label.
     `valid` (rank 0, optional) limits both to the first rows (evaluation of a partial batch): then `loss` is the *sum*, rounded once.
+    With more leading dimensions (batch×sequence×classes, labels batch×sequence) each label is a row; `valid` counts the first
+    dimension, and then `loss` is the sum divided by the labels of one such sample (in f64, before it is rounded).
   }];
   let arguments = (ins RealTensor:$logits, LabelTensor:$labels, Optional<LabelTensor>:$valid);
   let results = (outs RealTensor:$loss, LabelTensor:$correct);

@@ -22,6 +22,23 @@ def NN_BroadcastOp : NN_Op<"broadcast"> {
   let results = (outs RealTensor:$result);
   let hasVerifier = 1; let hasFolder = 1;
 }
+def NN_EmbeddingOp : NN_Op<"embedding"> {
+  let summary = "Rows of a table, by their numbers";
+  let description = [{
+    table: V×D, tokens: whole numbers 0 … V − 1 of any shape; result: that shape and D behind it. Runtime has checked the numbers;
+    the interpreter refuses others, and compiled code reads the nearest row.
+  }];
+  let arguments = (ins RealTensor:$table, LabelTensor:$tokens);
+  let results = (outs RealTensor:$result);
+  let hasVerifier = 1;
+}
+def NN_EmbeddingGradOp : NN_Op<"embedding_grad"> {
+  let summary = "Gradient of an embedding's table: each row the sum of dy over the tokens that name it";
+  let description = [{ One f32 accumulator an element from +0, tokens in ascending flat order. Rows that no token names are +0. }];
+  let arguments = (ins RealTensor:$dy, LabelTensor:$tokens);
+  let results = (outs RealTensor:$result);
+  let hasVerifier = 1;
+}
 def NN_ConcatOp : NN_Op<"concat"> {
   let summary = "Joins tensors along one axis";
   let arguments = (ins Variadic<RealTensor>:$parts, I64Attr:$axis);
