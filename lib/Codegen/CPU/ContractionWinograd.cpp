@@ -3,9 +3,9 @@
 // F(2x2, 3x3): of a tile of 4x4 pixels d and a filter g, the 2x2 results are
 // A'[(G g G') * (B' d B)]A, sixteen products instead of thirty-six. With 2G for G everything is an
 // integer: |2G g 2G'| <= 9·|g| and |B' d B| <= 4·|d|. Codes of four bits stay within bytes (72, and
-// -30 to 60 of nibbles 0 ... 15: quads), codes of radix 4 within 16 bits (16384: pairs). The results
-// come out four times too large and are divided exactly. So the bits are those of the direct
-// product.
+// -30 to 60 of nibbles 0 ... 15: quads), codes of radix 4 within 16 bits (16384: pairs). The
+// results come out four times too large and are divided exactly. So the bits are those of the
+// direct product.
 //
 //===----------------------------------------------------------------------===//
 #include "ContractionPlans.h"
@@ -37,8 +37,8 @@ static bool suits(const WindowAxis &a) {
 static const DotUnit *chooseUnit(const CodeFormat &left, const CodeFormat &right,
                                  const CpuTarget &target) {
   const DotUnit &direct = dotUnit(target, left, right);
-  bool bytes = left.kind == CodeFormat::Int4 && right.kind == CodeFormat::Int4 &&
-               !right.hasZeroPoint;
+  bool bytes =
+      left.kind == CodeFormat::Int4 && right.kind == CodeFormat::Int4 && !right.hasZeroPoint;
   bool words = 4 * left.magnitude <= 32767 && 9 * right.magnitude <= 32767;
   return (direct.tuple == 4 ? bytes : words) ? &direct : nullptr;
 }
@@ -149,12 +149,13 @@ struct Winograd {
   Type element = plan.product.unit->element(e.b);
   Type i32 = e.b.getI32Type(), i64 = e.b.getI64Type();
   int64_t channels = w.inChannels, results = w.outChannels, columns = plan.columns();
-  int64_t columnTiles = results / columns, lanes = plan.product.unit->lanes(), tiles = plan.tilesHigh * plan.tilesWide;
+  int64_t columnTiles = results / columns, lanes = plan.product.unit->lanes(),
+          tiles = plan.tilesHigh * plan.tilesWide;
   Value values = e.view(plan.values, plan.blocks * kPositions * kTiles * channels, element);
   Value sums = e.view(plan.sums, plan.blocks * kPositions * kTiles * columns, i32);
   Value padded = e.view(plan.imagesPadded, plan.group *plan.paddedImage(), element);
   Value panel = e.view(plan.panel, plan.weights.elements(), element);
-  Value starts = plan.quads() ? e.view(plan.product.starts, kPositions * results, i32) : Value();
+  Value starts = plan.quads() ? e.view(plan.product.starts, kPositions *results, i32) : Value();
 
   /// Elements of a vector that a transform of `n` neighbours takes.
   int64_t width(int64_t n) {
@@ -242,8 +243,8 @@ struct Winograd {
 
   void emitImages(Value first, Value count) {
     if (contraction::decodesMaps(plan.pad))
-      return decodeMaps(e, c.left.format, plan.imageForm(), plan.pad, buffers.left, buffers.leftZero, first,
-                        count, padded);
+      return decodeMaps(e, c.left.format, plan.imageForm(), plan.pad, buffers.left,
+                        buffers.leftZero, first, count, padded);
     Value flat = e.view(plan.imagesFlat, decodedElements(plan.group * w.inImage()), element);
     Value begin = e.mul(first, w.inImage());
     decode(e, c.left.format, plan.imageForm(), buffers.left, buffers.leftZero, begin,
