@@ -116,15 +116,18 @@ Window window(Random &random, int64_t h, int64_t w, bool isPool) {
   return {kh, kw, oh, ow, attributes + (isPool ? ", kernel = " + list({kh, kw}) : "")};
 }
 
-Program conv(Random &random) {
+/// A convolution, or (transposed) the layer that its input gradient is.
+Program conv(Random &random, bool isTransposed) {
   int64_t n = pick(random, 1, 2), h = pick(random, 5, 7), w = pick(random, 5, 7),
           groups = pick(random, 1, 2);
   int64_t c = groups * pick(random, 1, 2), o = groups * pick(random, 1, 2);
   Window win = window(random, h, w, false);
-  return oneOp("nn.conv2d", {{{n, h, w, c}}, {{o, win.kh, win.kw, c / groups}}},
+  Shape image = {n, h, w, c}, output = {n, win.oh, win.ow, o};
+  return oneOp(isTransposed ? "nn.conv2d_input_grad" : "nn.conv2d",
+               {{isTransposed ? output : image}, {{o, win.kh, win.kw, c / groups}}},
                "{layer = \"conv\", " + win.attributes + ", groups = " + std::to_string(groups) +
                    "}",
-               {type({n, win.oh, win.ow, o})});
+               {type(isTransposed ? image : output)});
 }
 
 Program pool(Random &random, bool isMax) {
@@ -262,7 +265,8 @@ const std::vector<Case> &nibble::test::cases() {
          return oneOp("nn.select", {{shape, 'm'}, {shape}, {{shape[2]}}}, "", {type(shape)});
        }},
       {"matmul", matmul},
-      {"conv2d", conv},
+      {"conv2d", [](Random &random) { return conv(random, false); }},
+      {"conv2d_input_grad", [](Random &random) { return conv(random, true); }},
       {"max_pool", [](Random &r) { return pool(r, true); }},
       {"avg_pool", [](Random &r) { return pool(r, false); }},
       {"reshape",
