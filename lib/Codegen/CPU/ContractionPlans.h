@@ -56,8 +56,9 @@ WindowCodesPlan planWindowCodes(const Contraction &c, const CpuTarget &target);
 void emitWindowCodes(Emit &e, const Contraction &c, const WindowCodesPlan &plan,
                      const Buffers &buffers);
 
-/// WindowProduct of four-bit codes with 3x3 taps at stride 1, by exact Winograd: tiles of 2x2
-/// results, a product for each of sixteen positions of a transformed tile, 32 tiles at a time.
+/// WindowProduct of codes with 3x3 taps at stride 1, by exact Winograd: tiles of 2x2 results, a
+/// product for each of sixteen positions of a transformed tile, 32 tiles at a time. Transformed
+/// numbers are bytes (of four-bit codes, where the target has quads) or 16-bit integers.
 struct WinogradPlan {
   WindowProduct w;
   CodeProduct product;
@@ -68,6 +69,10 @@ struct WinogradPlan {
   int64_t weightsFlat, transformed, panel, imagesFlat, imagesPadded, values, sums;
   ScratchLayout scratch;
 
+  bool quads() const { return product.unit->tuple == 4; }
+  Form imageForm() const { return quads() ? Form::U8 : Form::S16; }
+  Form weightForm() const { return quads() ? Form::S8 : Form::S16; }
+  int64_t columns() const { return product.tileColumns; }
   int64_t paddedImage() const { return pad.paddedHeight * pad.paddedWidth * w.inChannels; }
   int64_t transformedElements() const {
     return 16 * w.inChannels * w.outChannels + weights.slack();

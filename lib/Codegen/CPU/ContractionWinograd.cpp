@@ -2,9 +2,10 @@
 //
 // F(2x2, 3x3): of a tile of 4x4 pixels d and a filter g, the 2x2 results are
 // A'[(G g G') * (B' d B)]A, sixteen products instead of thirty-six. With 2G for G everything is an
-// integer: codes of four bits stay within bytes (|2G g 2G'| <= 72, B' d B of nibbles 0 ... 15 from
-// -30 to 60), the results come out four times too large and are divided exactly. So the bits are
-// those of the direct product.
+// integer: |2G g 2G'| <= 9·|g| and |B' d B| <= 4·|d|. Codes of four bits stay within bytes (72, and
+// -30 to 60 of nibbles 0 ... 15: quads), codes of radix 4 within 16 bits (16384: pairs). The
+// results come out four times too large and are divided exactly. So the bits are those of the
+// direct product.
 //
 //===----------------------------------------------------------------------===//
 #include "ContractionPlans.h"
@@ -18,7 +19,7 @@ using namespace nibble;
 using namespace nibble::contraction;
 
 /// Results of one window of a transform: 4 x 4 positions.
-static constexpr int64_t kPositions = 16, kTiles = 32, kColumns = 32;
+static constexpr int64_t kPositions = 16, kTiles = 32, kChannels = 32;
 /// What an unsigned element of B' d B is more than that of the nibbles, but for position (1, 1),
 /// whose elements are sums of four nibbles.
 static constexpr int64_t kExcess = 64, kSumPosition = 5;
@@ -31,21 +32,28 @@ static bool suits(const WindowAxis &a) {
   return a.taps == 3 && a.inStep == 1 && a.inTapStep == 1 && a.outStep == 1 && a.outFirst == 0;
 }
 
+/// The unit that multiplies transformed numbers; null where none gains. Quads for codes of four
+/// bits; pairs where the direct product takes pairs too and the transformed numbers fit 16 bits.
+static const DotUnit *chooseUnit(const CodeFormat &left, const CodeFormat &right,
+                                 const CpuTarget &target) {
+  const DotUnit &direct = dotUnit(target, left, right);
+  bool bytes =
+      left.kind == CodeFormat::Int4 && right.kind == CodeFormat::Int4 && !right.hasZeroPoint;
+  bool words = 4 * left.magnitude <= 32767 && 9 * right.magnitude <= 32767;
+  return (direct.tuple == 4 ? bytes : words) ? &direct : nullptr;
+}
+
 /// Is the product of this kind, exact in 32 bits, and large enough to gain by it?
-static bool suits(const Contraction &c, const WindowProduct &w, const CpuTarget &target) {
+static bool suits(const Contraction &c, const WindowProduct &w, const DotUnit *unit) {
   // From measurements: transforms of the pixels pay from these channels on, those of the weights
   // from these pixels on.
   constexpr int64_t kLeastChannels = 64, kLeastPixels = 256;
-  const DotUnit *unit = dotUnit(target, 4);
-  if (!unit || unit->lanes() * unit->vectors != kColumns || w.classes.size() != 1 || w.groups != 1)
-    return false;
-  if (c.left.format.kind != CodeFormat::Int4 || c.right.format.kind != CodeFormat::Int4 ||
-      c.right.format.hasZeroPoint)
+  if (!unit || w.classes.size() != 1 || w.groups != 1)
     return false;
   int64_t terms = 4 * 9 * w.inChannels;
   const WindowAxis &h = w.classes[0].h, &x = w.classes[0].w;
   return suits(h) && suits(x) && w.images * h.pixels * x.pixels >= kLeastPixels &&
-         w.inChannels % kColumns == 0 && w.outChannels % kColumns == 0 &&
+         w.inChannels % kChannels == 0 && w.outChannels % kChannels == 0 &&
          w.inChannels >= kLeastChannels && w.outChannels >= kLeastChannels &&
          terms <= exactTerms(c.left.format.magnitude, c.right.format.magnitude);
 }
@@ -58,18 +66,18 @@ static void padAxis(const WindowAxis &a, int64_t size, int64_t tiles, int64_t &b
   padded = std::max(border + size, first + 2 * tiles + 2);
 }
 
-/// Columns of all positions: [position][tile][tuple][32][4].
+/// Columns of all positions: [position][tile][tuple][columns][terms].
 static void planPanel(WinogradPlan &plan) {
   const WindowProduct &w = plan.w;
   PackSpec &k = plan.weights;
   bool termsInside = w.weightTerm == 1;
   int64_t inner = termsInside ? w.inChannels : w.outChannels;
-  k.tuple = 4, k.tuples = w.inChannels / 4;
+  k.tuple = plan.product.unit->tuple, k.tuples = plan.product.tuples;
   k.columnStride = termsInside ? inner : 1;
-  k.tileColumns = kColumns, k.blockColumns = w.outChannels;
+  k.tileColumns = plan.columns(), k.blockColumns = w.outChannels;
   k.tiles.base = {0, 0};
   k.tiles.append(kPositions, {w.inChannels * w.outChannels, 0});
-  k.tiles.append(w.outChannels / kColumns, {kColumns * k.columnStride, kColumns});
+  k.tiles.append(w.outChannels / k.tileColumns, {k.tileColumns * k.columnStride, k.tileColumns});
   k.segments.base = {0, 0};
   k.terms.base = {0};
   k.terms.append(w.inChannels, {termsInside ? 1 : inner});
@@ -84,8 +92,10 @@ std::optional<WinogradPlan> contraction::planWinograd(const Contraction &c,
   WindowProduct &w = plan.w;
   for (auto &axes : w.classes)
     axes = {axes.h.ascending(), axes.w.ascending()};
-  if (!suits(c, w, target))
+  const DotUnit *unit = chooseUnit(c.left.format, c.right.format, target);
+  if (!suits(c, w, unit))
     return std::nullopt;
+  int64_t bytes = unit->elementBytes();
   const WindowAxis &h = w.classes[0].h, &x = w.classes[0].w;
   plan.tilesHigh = llvm::divideCeil(h.pixels, 2), plan.tilesWide = llvm::divideCeil(x.pixels, 2);
   PadSpec &pad = plan.pad;
@@ -94,31 +104,31 @@ std::optional<WinogradPlan> contraction::planWinograd(const Contraction &c,
   padAxis(x, w.inWidth, plan.tilesWide, pad.left, plan.firstColumn, pad.paddedWidth);
 
   int64_t tiles = plan.tilesHigh * plan.tilesWide;
-  int64_t imageBytes =
-      plan.paddedImage() + w.inImage() + tiles * kPositions * (w.inChannels + 4 * kColumns);
-  plan.group = std::clamp<int64_t>(kGroupBytes / imageBytes, 1, w.images);
-  plan.blocks = llvm::divideCeil(plan.group * tiles, kTiles);
-
   CodeProduct &p = plan.product;
-  p.unit = dotUnit(target, 4);
-  p.start = Start::Columns;
+  p.unit = unit;
+  p.start = plan.quads() ? Start::Columns : Start::Zero;
   chooseTile(p, w.outChannels);
-  p.tuples = w.inChannels / 4;
-  p.aStep = 4, p.bStep = p.tupleElements();
+  p.tuples = w.inChannels / unit->tuple;
+  p.aStep = unit->tuple, p.bStep = p.tupleElements();
   p.rows.base = {0, 0};
-  p.rows.append(kTiles, {w.inChannels, kColumns});
+  p.rows.append(kTiles, {w.inChannels, plan.columns()});
   p.segments.base = {0, 0};
   planPanel(plan);
 
+  int64_t imageBytes = bytes * (plan.paddedImage() + w.inImage()) +
+                       tiles * kPositions * (bytes * w.inChannels + 4 * plan.columns());
+  plan.group = std::clamp<int64_t>(kGroupBytes / imageBytes, 1, w.images);
+  plan.blocks = llvm::divideCeil(plan.group * tiles, kTiles);
+
   ScratchLayout &scratch = plan.scratch;
-  reserveTables(p, scratch, kPositions * w.outChannels);
-  plan.weightsFlat = scratch.reserve(decodedElements(w.weightElements));
-  plan.transformed = scratch.reserve(plan.transformedElements());
-  plan.panel = scratch.reserve(plan.weights.elements());
-  plan.imagesFlat = scratch.reserve(decodedElements(plan.group * w.inImage()));
-  plan.imagesPadded = scratch.reserve(plan.group * plan.paddedImage());
-  plan.values = scratch.reserve(plan.blocks * kPositions * kTiles * w.inChannels);
-  plan.sums = scratch.reserve(4 * plan.blocks * kPositions * kTiles * kColumns);
+  reserveTables(p, scratch, plan.quads() ? kPositions * w.outChannels : 0);
+  plan.weightsFlat = scratch.reserve(bytes * decodedElements(w.weightElements));
+  plan.transformed = scratch.reserve(bytes * plan.transformedElements());
+  plan.panel = scratch.reserve(bytes * plan.weights.elements());
+  plan.imagesFlat = scratch.reserve(bytes * decodedElements(plan.group * w.inImage()));
+  plan.imagesPadded = scratch.reserve(bytes * plan.group * plan.paddedImage());
+  plan.values = scratch.reserve(bytes * plan.blocks * kPositions * kTiles * w.inChannels);
+  plan.sums = scratch.reserve(4 * plan.blocks * kPositions * kTiles * plan.columns());
   return plan;
 }
 
@@ -136,14 +146,22 @@ struct Winograd {
   const Buffers &buffers;
   const WindowProduct &w = plan.w;
   const WindowAxis &h = w.classes[0].h, &x = w.classes[0].w;
-  Type i8 = e.b.getI8Type(), i32 = e.b.getI32Type(), i64 = e.b.getI64Type();
-  int64_t channels = w.inChannels, results = w.outChannels;
-  int64_t columnTiles = results / kColumns, tiles = plan.tilesHigh * plan.tilesWide;
-  Value values = e.view(plan.values, plan.blocks * kPositions * kTiles * channels, i8);
-  Value sums = e.view(plan.sums, plan.blocks * kPositions * kTiles * kColumns, i32);
-  Value padded = e.view(plan.imagesPadded, plan.group *plan.paddedImage(), i8);
-  Value panel = e.view(plan.panel, plan.weights.elements(), i8);
-  Value starts = e.view(plan.product.starts, kPositions *results, i32);
+  Type element = plan.product.unit->element(e.b);
+  Type i32 = e.b.getI32Type(), i64 = e.b.getI64Type();
+  int64_t channels = w.inChannels, results = w.outChannels, columns = plan.columns();
+  int64_t columnTiles = results / columns, lanes = plan.product.unit->lanes(),
+          tiles = plan.tilesHigh * plan.tilesWide;
+  Value values = e.view(plan.values, plan.blocks * kPositions * kTiles * channels, element);
+  Value sums = e.view(plan.sums, plan.blocks * kPositions * kTiles * columns, i32);
+  Value padded = e.view(plan.imagesPadded, plan.group *plan.paddedImage(), element);
+  Value panel = e.view(plan.panel, plan.weights.elements(), element);
+  Value starts = plan.quads() ? e.view(plan.product.starts, kPositions *results, i32) : Value();
+
+  /// Elements of a vector that a transform of `n` neighbours takes.
+  int64_t width(int64_t n) {
+    int64_t most = e.target.vectorBits / (8 * plan.product.unit->elementBytes());
+    return std::min<int64_t>(most, n % 64 == 0 ? 64 : 32);
+  }
 
   /// Applies `line` to the columns and then to the rows of an n x n matrix of vectors.
   Vectors bothWays(const Vectors &in, int64_t n, function_ref<Vectors(ArrayRef<Value>)> line) {
@@ -181,9 +199,10 @@ struct Winograd {
   /// [position][outer][inner], outer and inner as in memory.
   void transformWeights(Value flat, Value transformed) {
     int64_t inner = w.weightTerm == 1 ? channels : results, outer = channels * results / inner;
-    auto type = vectorOf(flat, 32);
+    int64_t step = std::min<int64_t>(width(inner), 32);
+    auto type = vectorOf(flat, step);
     e.parallel({e.index(outer)}, w.weightElements / 16, [&](ValueRange ids) {
-      e.loop(e.index(0), e.index(inner), 32, [&](Value i) {
+      e.loop(e.index(0), e.index(inner), step, [&](Value i) {
         Vectors g;
         for (int64_t th = 0; th < 3; ++th)
           for (int64_t tw = 0; tw < 3; ++tw) {
@@ -200,12 +219,17 @@ struct Winograd {
   }
 
   void emitWeights() {
-    Value flat = e.view(plan.weightsFlat, decodedElements(w.weightElements), i8);
-    Value transformed = e.view(plan.transformed, plan.transformedElements(), i8);
-    decode(e, c.right.format, Form::S8, buffers.right, Value(), e.index(0),
+    Value flat = e.view(plan.weightsFlat, decodedElements(w.weightElements), element);
+    Value transformed = e.view(plan.transformed, plan.transformedElements(), element);
+    decode(e, c.right.format, plan.weightForm(), buffers.right, buffers.rightZero, e.index(0),
            e.index(w.weightElements), flat);
     transformWeights(flat, transformed);
     pack(e, plan.weights, transformed, e.index(0), e.index(1), e.index(channels), panel);
+    if (plan.quads())
+      emitStarts();
+  }
+
+  void emitStarts() {
     Value excess = arith::ConstantIntOp::create(e.b, e.loc, i32, kExcess);
     Value nibble = decodedOffset(e, c.left.format, buffers.leftZero);
     Value ofSum = e.add(e.add(nibble, nibble), e.add(nibble, nibble));
@@ -219,11 +243,11 @@ struct Winograd {
 
   void emitImages(Value first, Value count) {
     if (contraction::decodesMaps(plan.pad))
-      return decodeMaps(e, c.left.format, Form::U8, plan.pad, buffers.left, buffers.leftZero, first,
-                        count, padded);
-    Value flat = e.view(plan.imagesFlat, decodedElements(plan.group * w.inImage()), i8);
+      return decodeMaps(e, c.left.format, plan.imageForm(), plan.pad, buffers.left,
+                        buffers.leftZero, first, count, padded);
+    Value flat = e.view(plan.imagesFlat, decodedElements(plan.group * w.inImage()), element);
     Value begin = e.mul(first, w.inImage());
-    decode(e, c.left.format, Form::U8, buffers.left, buffers.leftZero, begin,
+    decode(e, c.left.format, plan.imageForm(), buffers.left, buffers.leftZero, begin,
            e.mul(count, w.inImage()), flat);
     pad(e, plan.pad, flat, e.rem(begin, 32), count, padded);
   }
@@ -242,10 +266,10 @@ struct Winograd {
     Value pixel = e.add(e.add(e.mul(row, plan.pad.paddedWidth), e.mul(tx, 2)), plan.firstColumn);
     Value from = e.mul(pixel, channels);
     Value to = e.mul(e.add(e.mul(block, kPositions * kTiles), r), channels);
-    int64_t width = channels % 64 == 0 ? 64 : 32;
-    auto type = vectorOf(padded, width);
+    int64_t step = width(channels);
+    auto type = vectorOf(padded, step);
     Value excess = e.splat(type, kExcess);
-    e.loop(e.index(0), e.index(channels), width, [&](Value i) {
+    e.loop(e.index(0), e.index(channels), step, [&](Value i) {
       Vectors d;
       for (int64_t y = 0; y < 4; ++y)
         for (int64_t xx = 0; xx < 4; ++xx) {
@@ -255,7 +279,7 @@ struct Winograd {
       Vectors v = bothWays(d, 4, [&](ArrayRef<Value> line) { return inputLine(line); });
       for (int64_t position = 0; position < kPositions; ++position) {
         Value value = v[position];
-        if (position != kSumPosition)
+        if (plan.quads() && position != kSumPosition)
           value = e.add(value, excess);
         storeVector(e, value, values, e.add(e.add(to, i), position * kTiles * channels));
       }
@@ -269,23 +293,23 @@ struct Winograd {
       Value tile = e.add(e.mul(position, columnTiles), columnTile);
       const CodeProduct &p = plan.product;
       CodeCall call;
-      call.a = e.at(e.pointer(values), e.mul(number, kTiles * channels), i8);
-      call.b = e.at(e.pointer(panel), e.mul(tile, plan.weights.tileElements()), i8);
+      call.a = e.at(e.pointer(values), e.mul(number, kTiles * channels), element);
+      call.b = e.at(e.pointer(panel), e.mul(tile, plan.weights.tileElements()), element);
       call.rowTable = e.pointer(e.view(p.rowTable, 2, i64));
       call.segTable = e.pointer(e.view(p.segTable, 2, i64));
-      call.start = e.at(e.pointer(starts), e.mul(tile, kColumns), i32);
-      call.out = e.at(e.pointer(sums), e.mul(number, kTiles * kColumns), i32);
+      call.start = starts ? e.at(e.pointer(starts), e.mul(tile, columns), i32) : call.a;
+      call.out = e.at(e.pointer(sums), e.mul(number, kTiles * columns), i32);
       call.rowBegin = e.i64(0), call.rowEnd = e.toI64(count);
       call.segBegin = e.i64(0), call.segEnd = e.i64(1);
       call.tuples = e.i64(p.tuples), call.aStep = e.i64(p.aStep), call.bStep = e.i64(p.bStep);
-      call.columns = e.i64(kColumns), call.scale = buffers.scale;
+      call.columns = e.i64(columns), call.scale = buffers.scale;
       callCodeKernel(e, {p.unit, p.unit->vectors, p.start, Epilogue::StoreI32}, call);
     });
   }
 
   /// One of the four pixels of a tile, if it is inside.
   void storePixel(Value sum, Value out, Value n, Value y, Value xx, Value column) {
-    auto type = VectorType::get({16}, e.b.getF32Type());
+    auto type = VectorType::get({lanes}, e.b.getF32Type());
     auto put = [&] {
       Value quarter =
           arith::ShRSIOp::create(e.b, e.loc, sum, e.splat(cast<VectorType>(sum.getType()), 2));
@@ -309,16 +333,16 @@ struct Winograd {
   void transformOutput(Value block, Value r, Value tile, Value first, Value columnTile, Value out) {
     auto [n, ty, tx] = place(tile);
     Value image = e.add(n, first);
-    Value from = e.mul(e.add(e.mul(block, kPositions * kTiles), r), kColumns);
-    for (int64_t half = 0; half < kColumns; half += 16) {
+    Value from = e.mul(e.add(e.mul(block, kPositions * kTiles), r), columns);
+    for (int64_t part = 0; part < columns; part += lanes) {
       Vectors m;
       for (int64_t position = 0; position < kPositions; ++position)
-        m.push_back(loadVector(e, vectorOf(sums, 16), sums,
-                               e.add(from, position * kTiles * kColumns + half)));
+        m.push_back(loadVector(e, vectorOf(sums, lanes), sums,
+                               e.add(from, position * kTiles * columns + part)));
       Vectors y = bothWays(m, 4, [&](ArrayRef<Value> line) { return outputLine(line); });
       for (int64_t i = 0; i < 4; ++i)
         storePixel(y[i], out, image, e.add(e.mul(ty, 2), i / 2), e.add(e.mul(tx, 2), i % 2),
-                   e.add(e.mul(columnTile, kColumns), half));
+                   e.add(e.mul(columnTile, columns), part));
     }
   }
 
@@ -338,7 +362,7 @@ struct Winograd {
     emitTables(e, plan.product);
     emitWeights();
     int64_t elements = plan.group * plan.paddedImage();
-    fill(e, padded, elements, zeroElement(e, c.left.format, Form::U8, buffers.leftZero));
+    fill(e, padded, elements, zeroElement(e, c.left.format, plan.imageForm(), buffers.leftZero));
     Value out = e.flat(buffers.output, llvm::alignTo(w.images * w.outImage(), 32));
     int64_t multiplyAdds = plan.group * tiles * kPositions * channels * results;
     e.loop(e.index(0), e.index(w.images), plan.group, [&](Value first) {

@@ -153,21 +153,36 @@ TEST_P(Contraction, WholeBlocks) {
   checkCases(cases, GetParam());
 }
 
-/// 3x3 windows at stride 1 by exact Winograd, with even and odd sizes and any border, also at the
-/// largest transformed numbers: the bits of the naive loops. (Other targets take them directly.)
+/// 3x3 windows at stride 1 by exact Winograd, in bytes or 16 bits, with even and odd sizes and any
+/// border, also at the largest transformed numbers: the bits of the naive loops.
 TEST_P(Contraction, Winograd) {
   using V = std::vector<int64_t>;
   std::vector<Case> cases;
-  for (auto op : {Case::Forward, Case::InputGrad})
-    for (Kind left : {Kind::Int4Zero, Kind::Int4}) {
-      cases.push_back(
-          conv(op, left, Kind::Int4, V{3, 10, 9, 96}, 128, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}));
-      cases.push_back(
-          conv(op, left, Kind::Int4, V{5, 7, 8, 128}, 64, V{3, 3}, V{1, 1}, V{2, 0, 1, 3}));
-      cases.push_back(conv(op, left, Kind::Int4, V{2, 14, 15, 64}, 96, V{3, 3}));
-    }
+  auto add = [&](auto op, Kind left, Kind right, bool all) {
+    cases.push_back(conv(op, left, right, V{5, 7, 8, 128}, 64, V{3, 3}, V{1, 1}, V{2, 0, 1, 3}));
+    if (!all)
+      return;
+    cases.push_back(conv(op, left, right, V{3, 10, 9, 96}, 128, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}));
+    cases.push_back(conv(op, left, right, V{2, 14, 15, 64}, 96, V{3, 3}));
+  };
+  add(Case::Forward, Kind::Int4Zero, Kind::Int4, true);
+  add(Case::InputGrad, Kind::Int4, Kind::Int4, true);
+  add(Case::InputGrad, Kind::Log4, Kind::Int4, true);
+  add(Case::Forward, Kind::Log4, Kind::Int4Zero, false);
+  add(Case::InputGrad, Kind::Log2, Kind::Int8, false);
   checkCases(cases, GetParam());
   checkCases(cases, GetParam(), /*threads=*/false, {Case::Largest, Case::Smallest, Case::Either});
+}
+
+/// Sums that are four times too large must fit 32 bits: 36·1792·4096·8 does (codes without a zero
+/// point are taken to reach 8). 36·2112·4096·7 does not, and goes the direct way.
+TEST_P(Contraction, LargestWinograd) {
+  using V = std::vector<int64_t>;
+  std::vector<Case> cases;
+  for (int64_t channels : {1792, 2112})
+    cases.push_back(conv(Case::InputGrad, Kind::Log4, Kind::Int4, V{4, 8, 8, 64}, channels, V{3, 3},
+                         V{1, 1}, V{1, 1, 1, 1}));
+  checkCases(cases, GetParam(), /*threads=*/false, {Case::Largest});
 }
 
 /// Formats at their largest sums, and bytes around the last length that 32 bits hold. (With one
