@@ -147,13 +147,14 @@ private:
     groupOf[op] = target;
     sequence.push_back({op, target});
     direct.reset(target);
+    direct |= needs;
+    bool isMore = direct.test(group.dependsOn); // whether any bit is new
     group.dependsOn |= direct;
-    group.dependsOn |= needs;
-    if (isNew) // nobody depends on it yet
+    if (isNew || !isMore) // nobody depends on it yet, or who does needs all of this already
       return;
     for (Group &other : groups)
       if (other.dependsOn.test(target))
-        other.dependsOn |= group.dependsOn;
+        other.dependsOn |= direct;
   }
 
   int segment = 0;
