@@ -18,7 +18,7 @@ using namespace nibble;
 using namespace nibble::importer;
 
 /// Steps of time that one file may have in all: each becomes ops of its own.
-static constexpr int64_t kMostSteps = 1024;
+static constexpr int64_t kMostSteps = 512;
 
 namespace {
 
@@ -76,10 +76,12 @@ private:
         n.integer("hidden_size", s.hidden) != s.hidden)
       return n.error("has weights " + shapeText(w) + " and " + shapeText(r) + " that do not fit the input " + shapeText(x) + ", " +
                      Twine(s.directions) + " direction(s) and " + Twine(s.gates) + " gate(s)");
+    if (failed(n.check({s.steps * s.batch, s.gates * s.hidden}))) // all gates of the sequence
+      return failure();
     n.importer.recurrentSteps += s.steps * s.directions;
     if (n.importer.recurrentSteps > kMostSteps)
       return n.error("makes " + Twine(n.importer.recurrentSteps) + " steps of time in all, and each becomes code of its own",
-                     "cut the sequences to fewer than " + std::to_string(kMostSteps) + " steps, with --shape");
+                     "cut the sequences, with --shape: a file may have " + std::to_string(kMostSteps) + " in all");
     return success();
   }
 

@@ -74,16 +74,16 @@ static std::optional<Shape> factorsOf(NodeContext &n, const Shape &from, size_t 
 
 /// Every element `factor` times along each dimension.
 static LogicalResult repeat(NodeContext &n, const Shape &from, const Shape &factors) {
+  Value x = n.value(0); // checks the shape of a constant, too
+  if (!x)
+    return failure();
   Shape apart, repeated, whole;
   for (size_t d = 0; d < from.size(); ++d) {
     apart.insert(apart.end(), {from[d], 1});
     repeated.insert(repeated.end(), {from[d], factors[d]});
     whole.push_back(from[d] * factors[d]);
   }
-  if (failed(n.check(whole)))
-    return failure();
-  Value x = n.value(0);
-  if (!x)
+  if (failed(n.check(whole)) || failed(n.check(repeated)))
     return failure();
   Value spread = nn::BroadcastOp::create(n.b(), n.loc(), n.type(repeated), n.reshape(x, apart));
   n.set(0, n.reshape(spread, whole));

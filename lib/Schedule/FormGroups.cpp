@@ -28,7 +28,8 @@ struct Group {
   bool elementwise = false;
   int64_t elements = 0;
   int segment = 0;
-  llvm::BitVector dependsOn; // groups that this one needs, directly or not
+  llvm::BitVector dependsOn;   // groups that this one needs, directly or not
+  SmallVector<size_t> readers; // groups that need this one directly, some more than once
 };
 
 /// Ops that stay between the groups: they move no tensor elements of their own.
@@ -63,17 +64,20 @@ public:
       return std::tie(groups[a].segment, last[a]) > std::tie(groups[b].segment, last[b]);
     };
     std::priority_queue<size_t, std::vector<size_t>, decltype(later)> ready(later);
+    for (const Group &group : groups)
+      for (size_t reader : group.readers)
+        ++missing[reader];
     for (size_t g = 0; g < groups.size(); ++g)
-      if ((missing[g] = groups[g].dependsOn.count()) == 0)
+      if (missing[g] == 0)
         ready.push(g);
     SmallVector<size_t> result;
     while (!ready.empty()) {
       size_t g = ready.top();
       ready.pop();
       result.push_back(g);
-      for (size_t other = 0; other < groups.size(); ++other)
-        if (groups[other].dependsOn.test(g) && --missing[other] == 0)
-          ready.push(other);
+      for (size_t reader : groups[g].readers)
+        if (--missing[reader] == 0)
+          ready.push(reader);
     }
     return result;
   }
@@ -95,7 +99,7 @@ private:
     if (elementwise)
       target = partner(op, direct, needs, elements);
     if (target == groups.size()) {
-      groups.push_back({{}, elementwise, elements, segment, {}});
+      groups.push_back({{}, elementwise, elements, segment, {}, {}});
       // Room to spare: with every new group all would grow, in quadratic time.
       if (groups.size() > capacity) {
         capacity = std::max<size_t>(2 * capacity, 64);
@@ -147,13 +151,16 @@ private:
     groupOf[op] = target;
     sequence.push_back({op, target});
     direct.reset(target);
+    for (size_t needed : direct.set_bits())
+      groups[needed].readers.push_back(target);
+    direct |= needs;
+    bool isMore = direct.test(group.dependsOn); // whether any bit is new
     group.dependsOn |= direct;
-    group.dependsOn |= needs;
-    if (isNew) // nobody depends on it yet
+    if (isNew || !isMore) // nobody depends on it yet, or who does needs all of this already
       return;
     for (Group &other : groups)
       if (other.dependsOn.test(target))
-        other.dependsOn |= group.dependsOn;
+        other.dependsOn |= direct;
   }
 
   int segment = 0;

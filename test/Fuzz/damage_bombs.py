@@ -52,6 +52,25 @@ def shared_weight(rng, model):
     return f"{count} MatMul with one weight"
 
 
+def long_sequence(rng, model):
+    """A recurrent node becomes code for each step of time."""
+    steps, op = rng.choice([30, 100, 513, 1 << 30]), rng.choice(["RNN", "GRU", "LSTM"])
+    layers, rows = rng.choice([1, 2, 20]), {"RNN": 1, "GRU": 3, "LSTM": 4}[op] * 4
+    constants(model, inputs=np.ones((1, rows, 4), np.float32) / 8, states=np.ones((1, rows, 4), np.float32) / 8, axis=np.array([1]))
+    for info, dims in ((model.graph.input[0], (steps, 1, 4)), (model.graph.output[0], (1, 4))):
+        info.type.tensor_type.shape.Clear()
+        for dim in dims:
+            info.type.tensor_type.shape.dim.add().dim_value = dim
+    del model.graph.node[:]
+    for i in range(layers):
+        model.graph.node.add().CopyFrom(helper.make_node(op, [f"s{i}" if i else model.graph.input[0].name, "inputs", "states"], [f"all{i}", f"end{i}"],
+                                                         f"{op}{i}", hidden_size=4))
+        last = i == layers - 1
+        model.graph.node.add().CopyFrom(helper.make_node("Squeeze", [f"{'end' if last else 'all'}{i}", "axis"],
+                                                         [model.graph.output[0].name if last else f"s{i + 1}"], f"squeeze{i}"))
+    return f"{layers} {op} of {steps} steps"
+
+
 def shared_statistics(rng, model):
     """Hundreds of normalizations that share every weight."""
     count = rng.choice([50, 500])
@@ -238,6 +257,6 @@ def external_attribute(rng, model):
 # What a reader must refuse, whatever else is in the file: they would show bytes from outside the folder.
 ESCAPES = {"external_escape"}
 
-WAYS = [deep_chain, same_names, shared_weight, shared_statistics, fan, function_bomb, folding_bomb, many_dimensions,
+WAYS = [deep_chain, same_names, shared_weight, long_sequence, shared_statistics, fan, function_bomb, folding_bomb, many_dimensions,
         empty_and_huge, nested_if, long_attribute, quantized_chain, external_escape, external_numbers,
         external_attribute]

@@ -4,6 +4,7 @@ A case is a folder or a file. Each way takes (rng, files), files a dictionary of
 pipe), changes it and says what it did.
 """
 
+import copy
 import gzip
 import io
 import json
@@ -310,7 +311,7 @@ def json_damage(rng, value):
     for _ in range(rng.choice([1, 1, 2])):
         path = rng.choice([p for p in places(value) if p] or [()])
         if path:
-            put(value, path, rng.choice(ODD_JSON + [KeyError] * 4))
+            put(value, path, copy.deepcopy(rng.choice(ODD_JSON + [KeyError] * 4)))  # a copy: it may be changed, too
     return path
 
 

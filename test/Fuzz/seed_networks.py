@@ -184,7 +184,16 @@ g (float[N,8] x) => (float[N,4] y) {
   zero = Mod(four, two)
   more = Add(rest, zero)
   same = Equal(more, two)
-  picked = Where(same, two, four)
+  less = Less(rest, two)
+  notmore = LessOrEqual(rest, two)
+  greater = Greater(rest, two)
+  notless = GreaterOrEqual(rest, two)
+  both = And(less, notless)
+  either = Or(both, greater)
+  other = Not(either)
+  some = Or(other, notmore)
+  decided = And(some, same)
+  picked = Where(decided, two, four)
   whole = Div(four, two)
   c4 = ConstantOfShape<value = int64[1] {4}>(one)
   t = Concat<axis = 0>(n1, c4, whole)
@@ -196,6 +205,9 @@ g (float[N,8] x) => (float[N,4] y) {
   r1 = Constant<value_float = 1.0>()
   range = Range(r0, r4, r1)
   p = ReduceSum(range)
+  least = ReduceMin(range)
+  product = ReduceProd(range)
+  like = CastLike(product, least)
   bound = ReduceMax(range)
   f = Floor(range)
   g0 = Ceil(f)
@@ -204,6 +216,20 @@ g (float[N,8] x) => (float[N,4] y) {
   flat = Flatten(d)
   y = Gemm<transB = 1>(flat, w)
 }
+""",
+    "upsampled": """
+fill w1 2x3x1x1
+fill w2 4x32
+OPSET9
+g (float[N,3,2,4] x) => (float[N,4] y) {
+  times = Constant<value = float[4] {1.0,1.0,2.0,1.0}>()
+  a = Conv(x, w1)
+  b = Upsample<mode = "nearest">(a, times)
+  c = Flatten(b)
+  d = Gemm<transB = 1>(c, w2, b2)
+  y = LogSoftmax(d)
+}
+fill b2 4
 """,
     "old": """
 fill w 4x8
@@ -219,6 +245,57 @@ g (float[N,8] x) => (float[N,4] y) {
   y = Softmax(h)
 }
 fill wt 8x4
+""",
+    "recurrent": """
+fill w1 2x16x3
+fill r1 2x16x4
+fill b1 2x32
+fill h1 2x1x4
+fill w2 1x12x8
+fill r2 1x12x4
+fill b2 1x24
+fill w3 1x4x4
+fill r3 1x4x4
+fill w 4x4
+OPSET18
+g (float[1,3,3] x) => (float[1,4] y) {
+  time = Transpose<perm = [1,0,2]>(x)
+  l, lh, lc = LSTM<hidden_size = 4, direction = "bidirectional">(time, w1, r1, b1, , h1)
+  turned = Transpose<perm = [0,2,1,3]>(l)
+  rows = Constant<value_ints = [0,0,-1]>()
+  a = Reshape(turned, rows)
+  u, uh = GRU<hidden_size = 4, linear_before_reset = 1>(a, w2, r2, b2)
+  one = Constant<value_ints = [1]>()
+  b = Squeeze(u, one)
+  n, nh = RNN<hidden_size = 4, direction = "reverse", activations = ["Relu"]>(b, w3, r3)
+  last = Squeeze(nh, zero)
+  y = Gemm<transB = 1>(last, w)
+}
+fill zero 1 int64
+""",
+    "vision": """
+fill w1 8x3x3x3
+fill scale 8
+fill shift 8
+fill slope 8x1x1
+fill w2 2x2x3x3
+fill b2 4
+fill w3 4x16
+OPSET21
+g (float[N,3,4,4] x) => (float[N,4] y) {
+  a = Conv<pads = [1,1,1,1]>(x, w1)
+  b = InstanceNormalization<epsilon = 0.001>(a, scale, shift)
+  c = PRelu(b, slope)
+  d = GroupNormalization<num_groups = 2>(c, scale, shift)
+  e = DepthToSpace<blocksize = 2, mode = "CRD">(d)
+  f = ConvTranspose<group = 2, strides = [2,2], pads = [1,1,0,1], output_padding = [0,1]>(e, w2, b2)
+  times = Constant<value_floats = [1.0,1.0,1.0,2.0]>()
+  h = Resize<mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor">(f, , times)
+  i = SpaceToDepth<blocksize = 2>(h)
+  j = GlobalAveragePool(i)
+  flat = Flatten(j)
+  y = Gemm<transB = 1>(flat, w3)
+}
 """,
     "quantized": """
 fill codes 4x8 int8

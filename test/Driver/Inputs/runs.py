@@ -155,6 +155,24 @@ def disk():
     equal("plain", "disk/run", "last.safetensors", "best.safetensors", "model.onnx")
 
 
+def readonly():
+    """A folder that cannot be written to: a word before anything is computed, and what is in it stays as it is."""
+    os.mkdir("fixed")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", "fixed"], check=True)
+    run("--epochs", "1", "--out", "fixed/run", "--schedule", "constant")
+    before = {path: path.read_bytes() for path in pathlib.Path("fixed").rglob("*") if path.is_file()}
+    subprocess.run(["mount", "-o", "remount,ro", "fixed"], check=True)
+    for options in (["--out", "fixed/run", "--resume"], ["--out", "fixed/run", "--overwrite"], ["--out", "fixed/new"],
+                    ["--out", "elsewhere", "--log", "fixed/log.jsonl"]):
+        words = run("--epochs", "2", "--schedule", "constant", *options, expect=1)
+        check(words.count("Read-only file system") == 1 and "fixed/" in words and "epoch" not in words, words)
+        check(before == {path: path.read_bytes() for path in pathlib.Path("fixed").rglob("*") if path.is_file()}, "files changed")
+    run("--eval-only", "--checkpoint", "fixed/run/last.safetensors")
+    subprocess.run(["mount", "-o", "remount,rw", "fixed"], check=True)
+    run("--epochs", "2", "--out", "fixed/run", "--schedule", "constant", "--resume")
+    print("read-only folder: refused, then resumed")
+
+
 if __name__ == "__main__":
     os.chdir(sys.argv[2])
-    {"sweep": sweep, "dropout": dropout, "signals": signals, "disk": disk}[sys.argv[1]]()
+    {"sweep": sweep, "dropout": dropout, "signals": signals, "disk": disk, "readonly": readonly}[sys.argv[1]]()
