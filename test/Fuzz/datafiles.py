@@ -84,7 +84,7 @@ class Hash:
 
 
 def checksum(metadata, tensors):
-    """Of metadata but the checksum, and of (name, type, shape, bytes) in the order of the file."""
+    """Of metadata but the checksum, and of (name, type, shape, bytes), sorted by name."""
     h = Hash()
     for key, value in sorted((k.encode(), v.encode()) for k, v in metadata.items()):
         if key != b"checksum":
@@ -122,7 +122,7 @@ def with_checksum(table, data):
     try:
         tensors = [(name, e["dtype"], e["shape"], data[e["data_offsets"][0]:e["data_offsets"][1]])
                    for name, e in table.items() if name != "__metadata__"]
-        tensors.sort(key=lambda t: table[t[0]]["data_offsets"])
+        tensors.sort(key=lambda t: t[0].encode())
         table["__metadata__"]["checksum"] = checksum(table["__metadata__"], tensors)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         pass
