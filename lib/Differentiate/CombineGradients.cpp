@@ -143,7 +143,7 @@ static Value oneConcat(nn::AddOp root, ArrayRef<Value> terms) {
     axis = along;
     parts.push_back(part);
   }
-  llvm::stable_sort(parts, [&](nn::UnsliceOp a, nn::UnsliceOp b) { return a.getStarts()[*axis] < b.getStarts()[*axis]; });
+  llvm::sort(parts, [&](nn::UnsliceOp a, nn::UnsliceOp b) { return a.getStarts()[*axis] < b.getStarts()[*axis]; });
   int64_t next = 0;
   for (nn::UnsliceOp part : parts) {
     if (part.getStarts()[*axis] != next)

@@ -152,6 +152,18 @@ class Graph:
         shift = self.weight(name + ".bias", np.zeros(outputs, np.float32))
         return self.node("Add", [y.name, shift], y.shape, name + ".add")
 
+    def lstm(self, x, hidden, name):
+        """One layer of LSTM over the sequence, gates in ONNX's order (i, o, f, c): [N, T, in] -> [N, T, hidden]."""
+        time, inputs = x.shape
+        weights = [self.weight(f"{name}.{part}", self.init.uniform(shape, hidden))
+                   for part, shape in (("weight_ih", (1, 4 * hidden, inputs)), ("weight_hh", (1, 4 * hidden, hidden)),
+                                       ("bias", (1, 8 * hidden)))]
+        turned = self.node("Transpose", [x.name], (time, inputs), name + ".in", perm=[1, 0, 2])
+        y = self.node("LSTM", [turned.name, *weights], (time, 1, hidden), name, hidden_size=hidden)
+        axes = self.constant(name + ".axes", np.array([1], np.int64))
+        y = self.node("Squeeze", [y.name, axes], (time, hidden), name + ".squeezed")
+        return self.node("Transpose", [y.name], (time, hidden), name + ".back", perm=[1, 0, 2])
+
     def heads(self, x, heads, name):
         """[N, T, width] -> [N, heads, T, width / heads]."""
         time, width = x.shape

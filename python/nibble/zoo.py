@@ -102,6 +102,18 @@ def transformer(layers, width, heads):
     return build
 
 
+def word_lstm(width, layers):
+    """An embedding, layers of LSTM, a linear layer over the vocabulary."""
+    def build(g, classes):
+        x = g.embedding(g.x, classes, width, "token", 1.0)
+        for i in range(1, layers + 1):
+            x = g.lstm(x, width, f"lstm{i}")
+        return g.dense(x, classes, "head", 1 / math.sqrt(3 * width))
+
+    build.__doc__ = f"LSTM language model: {layers} layers of width {width}; --classes is the vocabulary."
+    return build
+
+
 @dataclass(frozen=True)
 class Network:
     build: Callable
@@ -120,6 +132,7 @@ UNIFORM = "PyTorch's defaults: U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights an
 UNIFORM_NORM = UNIFORM + "; batch norm 1, 0 (mean 0, variance 1)"
 
 GPT2 = "GPT-2's: N(0, 0.02), what adds to the residual path divided by sqrt(2 layers); biases 0, norms 1 and 0"
+LSTM = "embedding N(0, 1), LSTM U(-1/sqrt(hidden), 1/sqrt(hidden)), head N(0, 1/(3 width)), its bias 0"
 TEXT = "text as tokens (nibble.data text)"
 
 NETWORKS = {
@@ -131,6 +144,8 @@ NETWORKS = {
     "resnet8": Network(resnet8, (3, 32, 32), UNIFORM_NORM, "CIFAR-10 (binary folder)"),
     "resnet18": Network(resnet18, (3, 32, 32), UNIFORM_NORM, "CIFAR-10 (binary folder)"),
     "gpt": Network(transformer(6, 384, 6), (256,), GPT2, TEXT, classes=65, tokens=True),
+    "lstm": Network(word_lstm(650, 2), (35,), LSTM, TEXT, classes=10000, tokens=True),
+    "lstm-tiny": Network(word_lstm(64, 1), (32,), LSTM, TEXT, classes=65, tokens=True),
     "gpt-tiny": Network(transformer(2, 64, 4), (32,), GPT2, TEXT, classes=65, tokens=True),
 }
 

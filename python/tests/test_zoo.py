@@ -106,6 +106,13 @@ def test_gpt_is_the_benchmarks():
     assert "block7.norm1.weight" not in shapes
 
 
+def test_lstm_is_the_benchmarks():
+    """lstm: two layers of width 650, 35 steps of time, a vocabulary of 10,000."""
+    shapes = {n: w.shape for n, w in weights(zoo.build("lstm")).items()}
+    assert shapes["token.weight"] == (10000, 650) and shapes["head.weight"] == (650, 10000)
+    assert shapes["lstm2.weight_ih"] == (1, 2600, 650) == shapes["lstm2.weight_hh"] and "lstm3.bias" not in shapes
+
+
 def test_batch_is_symbolic_unless_given():
     """The leading dimension is named `batch` by default, and a number on request."""
     def leading(model):
