@@ -63,7 +63,7 @@ private:
         continue;
       auto bound = bounds.find(variable.getSymNameAttr());
       parameters.push_back(
-          {variable, bound == bounds.end() ? read->second.getResult() : bound->second, {}, {}});
+          {variable, bound == bounds.end() ? read->second.getResult() : bound->second, {}, {}, {}});
     }
   }
 
