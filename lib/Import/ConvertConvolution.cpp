@@ -133,7 +133,7 @@ static Value addBias(NodeContext &n, Value y, int64_t outputs) {
   return bias ? n.binary<nn::AddOp>(y, bias) : Value();
 }
 
-static LogicalResult convertConv(NodeContext &n) {
+LogicalResult nibble::importer::checkConvolution(NodeContext &n) {
   if (!n.has(0) || !n.has(1))
     return n.error("takes an input and a weight");
   Shape x = n.shape(0), w = n.shape(1);
@@ -141,8 +141,13 @@ static LogicalResult convertConv(NodeContext &n) {
     return n.error("has an input of shape " + shapeText(x) + " and a weight of shape " +
                        shapeText(w),
                    "1-d and 2-d convolutions are imported");
-  if (failed(n.check(x)) || failed(n.check(w)))
+  return success(succeeded(n.check(x)) && succeeded(n.check(w)));
+}
+
+static LogicalResult convertConv(NodeContext &n) {
+  if (failed(checkConvolution(n)))
     return failure();
+  Shape x = n.shape(0), w = n.shape(1);
   int64_t groups = n.integer("group", 1);
   if (groups < 1 || groups > x[1] || w[1] * groups != x[1] || w[0] % groups != 0)
     return n.error("its weight " + shapeText(w) + " in " + Twine(groups) +

@@ -25,6 +25,20 @@ static Value operandOf(NodeContext &n, size_t i, const Shape &shape, bool &trans
   return n.importer.parameter(n, constant, train::Role::Weight, extra);
 }
 
+/// The product op of the node, whose operands are there.
+static Value build(NodeContext &n, const Shape &shape, Value left, Value right, bool transposeA,
+                   bool transposeB) {
+  auto &builder = n.b();
+  SmallVector<NamedAttribute> attributes{
+      builder.getNamedAttr("layer", builder.getStringAttr(n.layerName(n.constant(1) ? 1 : 0)))};
+  if (transposeA)
+    attributes.push_back(builder.getNamedAttr("transpose_a", builder.getUnitAttr()));
+  if (transposeB)
+    attributes.push_back(builder.getNamedAttr("transpose_b", builder.getUnitAttr()));
+  return nn::MatMulOp::create(builder, n.loc(), TypeRange{n.type(shape)}, ValueRange{left, right},
+                              attributes);
+}
+
 /// a (m x k, transposed: k x m) times b (k x n); null where it was reported.
 static Value product(NodeContext &n, const Shape &a, const Shape &b, bool transposeA,
                      bool transposeB) {
@@ -40,15 +54,7 @@ static Value product(NodeContext &n, const Shape &a, const Shape &b, bool transp
         right = left ? operandOf(n, 1, b, transposeB) : Value();
   if (!right)
     return {};
-  auto &builder = n.b();
-  SmallVector<NamedAttribute> attributes{
-      builder.getNamedAttr("layer", builder.getStringAttr(n.layerName(n.constant(1) ? 1 : 0)))};
-  if (transposeA)
-    attributes.push_back(builder.getNamedAttr("transpose_a", builder.getUnitAttr()));
-  if (transposeB)
-    attributes.push_back(builder.getNamedAttr("transpose_b", builder.getUnitAttr()));
-  return nn::MatMulOp::create(builder, n.loc(), TypeRange{n.type({m, columns})},
-                              ValueRange{left, right}, attributes);
+  return build(n, {m, columns}, left, right, transposeA, transposeB);
 }
 
 /// + beta C. A vector along the columns is the bias, any other shape an ordinary addend.
@@ -155,16 +161,7 @@ static LogicalResult convertStacks(NodeContext &n, const Shape &a, const Shape &
         right = left ? stackOf(n, 1, b, *leading, transposeB) : Value();
   if (!right)
     return failure();
-  auto &builder = n.b();
-  SmallVector<NamedAttribute> attributes{
-      builder.getNamedAttr("layer", builder.getStringAttr(n.layerName(n.constant(1) ? 1 : 0)))};
-  if (transposeA)
-    attributes.push_back(builder.getNamedAttr("transpose_a", builder.getUnitAttr()));
-  if (transposeB)
-    attributes.push_back(builder.getNamedAttr("transpose_b", builder.getUnitAttr()));
-  Value y = nn::MatMulOp::create(builder, n.loc(),
-                                 TypeRange{n.type({countElements(*leading), m, columns})},
-                                 ValueRange{left, right}, attributes);
+  Value y = build(n, {countElements(*leading), m, columns}, left, right, transposeA, transposeB);
   n.set(0, n.reshape(y, result));
   return success();
 }

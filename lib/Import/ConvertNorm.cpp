@@ -27,6 +27,16 @@ static LogicalResult checkVectors(NodeContext &n, int64_t channels) {
   return success();
 }
 
+/// Outputs but the first have no counterpart.
+static LogicalResult refuseStatistics(NodeContext &n) {
+  for (size_t i = 1; i < n.node.outputs.size(); ++i)
+    if (n.wants(i))
+      return n.error("its output " + Twine(i) + " ('" + n.node.outputs[i] +
+                         "', a statistic) is used",
+                     "only the normalized output is imported");
+  return success();
+}
+
 static LogicalResult convertBatchNormalization(NodeContext &n) {
   Shape shape = n.shape(0);
   if (shape.size() < 2 || !n.isValue(0))
@@ -35,11 +45,8 @@ static LogicalResult convertBatchNormalization(NodeContext &n) {
     return n.error("has spatial = 0 (statistics of each element)", "export with opset 9 or newer");
   if (failed(checkVectors(n, shape[1])))
     return failure();
-  for (size_t i = 1; i < n.node.outputs.size(); ++i)
-    if (n.wants(i))
-      return n.error("its output " + Twine(i) + " ('" + n.node.outputs[i] +
-                         "', a statistic) is used",
-                     "only the normalized output is imported");
+  if (failed(refuseStatistics(n)))
+    return failure();
   Value x = n.toChannelsLast(n.value(0));
   Value scale = n.parameter(1, train::Role::Norm),
         shift = scale ? n.parameter(2, train::Role::Norm) : Value();
@@ -85,11 +92,8 @@ static LogicalResult convertRowNorm(NodeContext &n) {
   auto axis = n.axis(n.integer("axis", -1), shape.size());
   if (!axis)
     return failure();
-  for (size_t i = 1; i < n.node.outputs.size(); ++i)
-    if (n.wants(i))
-      return n.error("its output " + Twine(i) + " ('" + n.node.outputs[i] +
-                         "', a statistic) is used",
-                     "only the normalized output is imported");
+  if (failed(refuseStatistics(n)))
+    return failure();
   int64_t length = countElements(Shape(shape.begin() + *axis, shape.end()));
   Shape rows(shape.begin(), shape.begin() + *axis);
   rows.push_back(length);

@@ -61,14 +61,9 @@ static Value transposedBias(NodeContext &n, Value y, int64_t channels) {
 }
 
 static LogicalResult convertConvTranspose(NodeContext &n) {
-  if (!n.has(0) || !n.has(1))
-    return n.error("takes an input and a weight");
-  Shape x = n.shape(0), w = n.shape(1);
-  if ((x.size() != 4 && x.size() != 3) || w.size() != x.size())
-    return n.error("has an input of shape " + shapeText(x) + " and a weight of shape " + shapeText(w),
-                   "1-d and 2-d convolutions are imported");
-  if (failed(n.check(x)) || failed(n.check(w)))
+  if (failed(checkConvolution(n)))
     return failure();
+  Shape x = n.shape(0), w = n.shape(1);
   int64_t groups = n.integer("group", 1);
   if (groups < 1 || w[0] != x[1] || w[0] % groups != 0)
     return n.error("its weight " + shapeText(w) + " in " + Twine(groups) + " group(s) does not fit an input of shape " + shapeText(x));

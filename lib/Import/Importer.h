@@ -281,6 +281,8 @@ bool followsNormalization(mlir::Value value);
 bool followsEmbedding(mlir::Value value);
 /// Resolves 0 and -1 of a Reshape; nothing (reported) where the counts do not fit.
 std::optional<Shape> resolveReshape(NodeContext &node, const Shape &from, Shape to);
+/// Do input and weight of a convolution (transposed or not) have the rank of a 1-d or 2-d one, and sizes that can be built?
+llvm::LogicalResult checkConvolution(NodeContext &node);
 /// Window arithmetic shared by Conv and pools, one spatial dimension each.
 struct Window {
   Shape kernel, strides, dilations, pads; // pads: all begins, then all ends
