@@ -157,7 +157,7 @@ TASKS = {
     "cifar-resnet8": Task(
         "resnet8", 20, (0.05,),
         {**recipes("f32", "w4a4"), "w4a4-dynamic": ["--recipe=w4a4", "--activations=dynamic"],
-         **recipes("luq", "ibm")},
+         **recipes("luq", "int4", "ibm+", "ibm")},
         lambda: common.data("cifar10-part"), check_cifar,
         ["--normalize=auto", "--weight-decay=1e-4", "--residuals=bf16"]),
     "cifar-residuals": Task(
