@@ -57,15 +57,16 @@ void emitWindowCodes(Emit &e, const Contraction &c, const WindowCodesPlan &plan,
                      const Buffers &buffers);
 
 /// WindowProduct of codes with 3x3 taps at stride 1, by exact Winograd: tiles of 2x2 results, a
-/// product for each of sixteen positions of a transformed tile, 32 tiles at a time. Transformed
-/// numbers are bytes (of four-bit codes, where the target has quads) or 16-bit integers.
+/// product for each of sixteen positions of a transformed tile, a block of tiles at a time.
+/// Transformed numbers are bytes (of four-bit codes, where the target has quads) or 16-bit
+/// integers.
 struct WinogradPlan {
   WindowProduct w;
   CodeProduct product;
   PackSpec weights;
   PadSpec pad;
   int64_t tilesHigh, tilesWide, firstRow, firstColumn; // tiles of an image; where the first begins
-  int64_t group, blocks;                               // images, and blocks of tiles, of a pass
+  int64_t group, blocks, blockTiles; // images, and blocks of tiles, of a pass; tiles of a block
   int64_t weightsFlat, transformed, panel, imagesFlat, imagesPadded, values, sums;
   ScratchLayout scratch;
 
@@ -74,6 +75,12 @@ struct WinogradPlan {
   Form weightForm() const { return quads() ? Form::S8 : Form::S16; }
   int64_t columns() const { return product.tileColumns; }
   int64_t paddedImage() const { return pad.paddedHeight * pad.paddedWidth * w.inChannels; }
+  // Elements of one position of a block. The odd line keeps the positions, which are written
+  // together, out of the same sets of the caches.
+  int64_t valuePosition() const {
+    return blockTiles * w.inChannels + 64 / product.unit->elementBytes();
+  }
+  int64_t sumPosition() const { return blockTiles * columns() + 16; }
   int64_t transformedElements() const {
     return 16 * w.inChannels * w.outChannels + weights.slack();
   }
