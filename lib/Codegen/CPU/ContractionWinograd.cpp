@@ -160,6 +160,7 @@ struct Winograd {
   Value sums = e.view(plan.sums, plan.blocks * kPositions * sumPosition, i32);
   Value padded = e.view(plan.imagesPadded, plan.group *plan.paddedImage(), element);
   Value panel = e.view(plan.panel, plan.weights.elements(), element);
+  bool streams = streamsResults(e.target, 4 * w.images * w.outImage());
   Value starts = plan.quads() ? e.view(plan.product.starts, kPositions *results, i32) : Value();
 
   /// Elements of a vector that a transform of `n` neighbours takes.
@@ -323,7 +324,8 @@ struct Winograd {
       value = arith::MulFOp::create(e.b, e.loc, value, scale);
       Value row = e.add(e.mul(n, w.outHeight), y);
       Value at = e.add(e.mul(e.add(e.mul(row, w.outWidth), xx), results), column);
-      storeVector(e, value, out, at);
+      llvm::MaybeAlign alignment = streams ? llvm::MaybeAlign(4 * lanes) : llvm::MaybeAlign();
+      vector::StoreOp::create(e.b, e.loc, value, out, ValueRange{at}, streams, alignment);
     };
     auto below = [&](Value v, int64_t end) -> Value {
       return arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, v, e.index(end));
@@ -361,6 +363,8 @@ struct Winograd {
         transformOutput(block, r, e.add(firstTile, r), first, columnTile, out);
       });
     });
+    if (streams)
+      e.drainStores();
   }
 
   void emit() {

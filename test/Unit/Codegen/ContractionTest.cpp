@@ -239,6 +239,39 @@ TEST_P(Contraction, LargestWinogradWeightGradients) {
   checkCases(cases, GetParam(), /*threads=*/false, {Case::Largest});
 }
 
+/// Results of 32 MB and more are stored past the caches: the same image 128 times gives the naive
+/// loops' result of one.
+TEST_P(Contraction, ResultsLargerThanCaches) {
+  CpuTarget target = *CpuTarget::parse(GetParam());
+  if (!target.runsOnHost())
+    GTEST_SKIP() << "this processor has no " << GetParam();
+  using V = std::vector<int64_t>;
+  const Case ones[] = {
+      conv(Case::Forward, Kind::Int4Zero, Kind::Int4, V{1, 32, 32, 64}, 64, V{3, 3}, V{1, 1},
+           V{1, 1, 1, 1}), // Winograd
+      conv(Case::Forward, Kind::Int8, Kind::Int8, V{1, 32, 32, 3}, 64, V{3, 3}, V{1, 1},
+           V{1, 1, 1, 1}),
+      conv(Case::InputGrad, Kind::Log4, Kind::Int4, V{1, 32, 32, 80}, 32, V{1, 1}, V{2, 2})};
+  std::mt19937 random(5);
+  for (const Case &one : ones) {
+    Case many = one;
+    many.batch = 128;
+    auto compiled = Compiled::make({many}, target);
+    ASSERT_TRUE(compiled);
+    Inputs in = makeInputs(one, random);
+    const std::vector<float> &expected = expectedOf(one, in);
+    std::vector<uint8_t> image = in.left.bytes, &images = in.left.bytes; // whole lines
+    for (int64_t n = 1; n < many.batch; ++n)
+      images.insert(images.end(), image.begin(), image.end());
+    std::vector<float> actual = compiled->run(0, many, in);
+    ASSERT_EQ(actual.size(), expected.size() * many.batch);
+    size_t wrong = 0;
+    for (size_t i = 0; i < actual.size(); ++i)
+      wrong += !same(expected[i % expected.size()], actual[i]);
+    EXPECT_EQ(wrong, 0u) << GetParam() << ": " << many.text();
+  }
+}
+
 /// Formats at their largest sums, and bytes around the last length that 32 bits hold. (With one
 /// operand unsigned the sums of quads pass 2^31 on the way: they are right modulo 2^32, and so at
 /// the end.)
