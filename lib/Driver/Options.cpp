@@ -127,6 +127,8 @@ void addRecipeOptions(std::vector<ToolOption> &table) {
   table.push_back(recipeOption("first-last", "int8|float|int4", "first and last layer"));
   table.push_back(recipeOption("shortcuts", "int8|float|int4", "1x1 convolutions on shortcuts"));
   table.push_back(recipeOption("attention", "int8|float|int4", "products of two activations (attention)"));
+  table.push_back(recipeOption("residuals", "f32|bf16|int8|int4",
+                               "what is kept for the backward pass of batch norm's inputs and other real values"));
   table.push_back(recipeOption("keep-float", "REGEX", "layers (node or weight names) whose products stay float", /*repeats=*/true));
   table.push_back(recipeOption("two-phase", "", "radix 4: dX from the even grid, dW from the odd one"));
   table.push_back(recipeOption("swap-phases", "", "exchange the two phases"));
@@ -211,7 +213,7 @@ Status setStopAfter(ToolOptions &o, const std::string &value) {
 void addCodeOptions(std::vector<ToolOption> &table) {
   table.push_back({"threads", "N", "threads of a step (default: all processors); the results do not depend on it", OptionGroup::Code,
                    BothTools, false, setVerifyThreads});
-  table.push_back({"mcpu", "NAME", "native (default), avx512vnni, avx512, avx2, generic, or a processor that LLVM knows", OptionGroup::Code,
+  table.push_back({"mcpu", "NAME", "native (default), avx512vnni, avx512, avxvnni, avx2, dotprod, generic, or a processor that LLVM knows", OptionGroup::Code,
                    BothTools, false, setCpu});
   table.push_back({"least-work", "N", "operations below which a loop is not worth threads (default 40000)", OptionGroup::Code, BothTools,
                    false, [](ToolOptions &o, const std::string &v) {

@@ -77,7 +77,7 @@ struct WinogradPixels {
             plan.columnPosition()};
 
   Value view32(int64_t offset, int64_t n) {
-    return plan.quads() ? e.view(offset, n, i32) : Value();
+    return plan.hasOffset() ? e.view(offset, n, i32) : Value();
   }
 
   //===--- operands ---------------------------------------------------------===//
@@ -106,7 +106,7 @@ struct WinogradPixels {
       a.push_back(combine(d(first[i], x), d(second[i], x), i == 1));
     Vectors v{e.sub(a[0], a[2]), e.add(a[1], a[2]), e.sub(a[2], a[1]), e.sub(a[1], a[3])};
     for (auto [j, value] : llvm::enumerate(v))
-      if (plan.quads() && 4 * i + int64_t(j) != kSumPosition)
+      if (plan.hasOffset() && 4 * i + int64_t(j) != kSumPosition)
         value = e.add(value, e.splat(cast<VectorType>(value.getType()), kExcess));
     return v;
   }
@@ -177,12 +177,12 @@ struct WinogradPixels {
       Value b = e.at(e.pointer(cols.panel),
                      e.add(e.mul(ids[0], cols.position), e.mul(ids[2], plan.tuples() * p.bStep)),
                      element);
-      call.start = plan.quads() ? e.pointer(e.view(p.starts, 1, i32)) : a;
+      call.start = plan.hasOffset() ? e.pointer(e.view(p.starts, 1, i32)) : a;
       auto kernel = [&](Value from, Value to, Epilogue epilogue) {
         call.a = e.at(a, e.mul(from, p.aStep), element);
         call.b = e.at(b, e.mul(from, p.bStep), element);
         call.tuples = e.toI64(e.sub(to, from));
-        callCodeKernel(e, {&unit, unit.vectors, p.start, epilogue}, call);
+        callCodeKernel(e, {&unit, static_cast<int>(p.vectors), p.start, epilogue}, call);
       };
       Value head = e.min(tuples, e.index(kTuples));
       auto either = scf::IfOp::create(e.b, e.loc, isFirst, /*withElseRegion=*/true);
@@ -313,7 +313,7 @@ struct WinogradPixels {
                      m.push_back(loadVector(e, sumType, products,
                                             e.add(from, position * plan.productPosition() + part)));
                    for (auto [tap, sum] : llvm::enumerate(output(m))) {
-                     if (plan.quads()) {
+                     if (plan.hasOffset()) {
                        Value at = e.add(ids[1], int64_t(tap) * s.outChannels);
                        Value more = memref::LoadOp::create(e.b, e.loc, excess, ValueRange{at});
                        sum = e.sub(sum, vector::BroadcastOp::create(e.b, e.loc, sumType, more));
@@ -329,7 +329,7 @@ struct WinogradPixels {
     Value units = e.ceilDiv(count, tuple);
     emitMaps(rows, first, count, units, /*clear=*/true);
     emitMaps(cols, first, count, units, /*clear=*/false);
-    if (plan.quads())
+    if (plan.hasOffset())
       addClassSums(units);
     if (spans > 1)
       return emitSpans(units, isFirst, sums);
@@ -348,7 +348,7 @@ struct WinogradPixels {
   void emitSpans(Value units, Value isFirst, Value sums) {
     for (int64_t i = 0; i < 4; ++i)
       transformRows(i, units, 4 * i);
-    if (plan.quads())
+    if (plan.hasOffset())
       emitExcess();
     e.loop(e.index(0), e.index(spans * span), span, [&](Value tile) {
       for (int64_t i = 0; i < 4; ++i) {
@@ -361,7 +361,7 @@ struct WinogradPixels {
 
   void emit() {
     emitTables(e, p);
-    if (plan.quads())
+    if (plan.hasOffset())
       fillZero(e, e.view(p.starts, s.outChannels, i32), s.outChannels);
     if (s.outHeight % 2 || s.outWidth % 2)
       fillZero(e, rows.maps, plan.rowsMapsElements());
@@ -373,7 +373,7 @@ struct WinogradPixels {
     if (plan.epilogue != Epilogue::StoreF32)
       fillZero(e, sums, plan.results());
     e.loop(e.index(0), e.index(s.batch), plan.part(), [&](Value part) {
-      if (plan.quads())
+      if (plan.hasOffset())
         fillZero(e, classSums, 4 * s.outChannels);
       Value end = e.min(e.add(part, plan.part()), e.index(s.batch));
       e.loop(part, end, plan.group, [&](Value first) {
@@ -382,7 +382,7 @@ struct WinogradPixels {
       });
       if (spans > 1)
         return;
-      if (plan.quads())
+      if (plan.hasOffset())
         emitExcess();
       transformProducts(sums, e.index(0));
     });

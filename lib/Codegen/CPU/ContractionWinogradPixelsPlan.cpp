@@ -13,6 +13,9 @@ using Plan = WinogradPixelsPlan;
 static const DotUnit *chooseUnit(const Contraction &c, const CpuTarget &target) {
   const CodeFormat &left = c.left.format, &right = c.right.format;
   const DotUnit &direct = dotUnit(target, left, right);
+  // Of transformed bytes 16 bits hold few steps.
+  if (direct.dot16)
+    return nullptr;
   bool bytes = left.kind == CodeFormat::Int4 && right.kind == CodeFormat::Int4;
   bool words = 4 * left.magnitude <= 32767 && 4 * right.magnitude <= 32767;
   return (direct.tuple == 4 ? bytes : words) ? &direct : nullptr;
@@ -67,7 +70,7 @@ static void planScratch(Plan &plan) {
   const nn::ConvShape &s = plan.s;
   ScratchLayout &scratch = plan.scratch;
   int64_t bytes = plan.unit().elementBytes();
-  reserveTables(plan.product, scratch, plan.quads() ? s.outChannels + 16 : 0);
+  reserveTables(plan.product, scratch, plan.hasOffset() ? s.outChannels + 16 : 0);
   plan.rowsFlat = scratch.reserve(bytes * plan.rowsFlatElements());
   plan.rowsMaps = scratch.reserve(bytes * plan.rowsMapsElements());
   plan.rowsPanel = scratch.reserve(plan.rowPositions() * bytes * plan.rowPosition());
@@ -75,8 +78,8 @@ static void planScratch(Plan &plan) {
   plan.columnsMaps = scratch.reserve(bytes * plan.columnsMapsElements());
   plan.columnsPanel = scratch.reserve(4 * bytes * plan.columnPosition());
   plan.products = scratch.reserve(4 * 16 * plan.productPosition());
-  plan.classSums = scratch.reserve(plan.quads() ? 4 * 4 * s.outChannels : 0);
-  plan.excess = scratch.reserve(plan.quads() ? 4 * 9 * s.outChannels : 0);
+  plan.classSums = scratch.reserve(plan.hasOffset() ? 4 * 4 * s.outChannels : 0);
+  plan.excess = scratch.reserve(plan.hasOffset() ? 4 * 9 * s.outChannels : 0);
   plan.sums = plan.epilogue == Epilogue::AddI64 ? scratch.reserve(8 * plan.results()) : 0;
 }
 
@@ -102,7 +105,7 @@ std::optional<Plan> contraction::planWinogradPixels(const Contraction &c, const 
                     s.padLeft};
   CodeProduct &p = plan.product;
   p.unit = unit;
-  p.start = plan.quads() ? Start::Rows : Start::Zero;
+  p.start = plan.hasOffset() ? Start::Rows : Start::Zero;
   chooseTile(p, s.channels);
   int64_t bound = exactTerms(c.left.format.magnitude, c.right.format.magnitude);
   if (!planParts(plan, bound, c.pixels.totalPixels))
