@@ -179,6 +179,10 @@ Value Emit::intrinsic(StringRef name, Type result, ValueRange operands) {
       .getResults();
 }
 
+void Emit::drainStores() {
+  LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr("llvm.x86.sse.sfence"), ValueRange());
+}
+
 Value Emit::splat(VectorType type, int64_t value) {
   auto element = b.getIntegerAttr(type.getElementType(), value);
   return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, element));

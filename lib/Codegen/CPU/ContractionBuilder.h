@@ -40,6 +40,12 @@ struct ScratchLayout {
   int64_t reserve(int64_t n);
 };
 
+/// Are results of so many bytes, more than caches hold, stored past them? (Whole aligned vectors
+/// are, and the task that does so ends with `drainStores`.)
+inline bool streamsResults(const CpuTarget &target, int64_t bytes) {
+  return target.avx2 && bytes >= (32 << 20);
+}
+
 /// The builder with the location, target and scratch of one contraction.
 struct Emit {
   OpBuilder &b;
@@ -84,6 +90,8 @@ struct Emit {
   Value at(Value pointer, Value offset, Type element);
   Value load(Type type, Value pointer, unsigned alignment);
   Value intrinsic(StringRef name, Type result, ValueRange operands);
+  /// Makes stores past the caches visible to other threads; the end of a task that has any.
+  void drainStores();
   /// A vector of that constant.
   Value splat(VectorType type, int64_t value);
   ModuleOp module();

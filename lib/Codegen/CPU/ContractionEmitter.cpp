@@ -20,6 +20,8 @@ static int64_t scratchOfOne(const Contraction &c, const CpuTarget &target) {
     bytes = c.isWindow ? planWindowFloat(c, target).scratch.bytes : planPixelFloat(c, target).scratch.bytes;
   else if (auto plan = planWinograd(c, target))
     bytes = plan->scratch.bytes;
+  else if (auto plan = planWinogradPixels(c, target))
+    bytes = plan->scratch.bytes;
   else
     bytes = c.isWindow ? planWindowCodes(c, target).scratch.bytes : planPixelCodes(c, target).scratch.bytes;
   return llvm::alignTo(bytes, 128);
@@ -63,6 +65,8 @@ static void emitOne(Emit &e, const Contraction &c, const Buffers &buffers) {
     emitPixelFloat(e, planPixelFloat(c, e.target), buffers);
   else if (auto plan = planWinograd(c, e.target))
     emitWinograd(e, c, *plan, buffers);
+  else if (auto plan = planWinogradPixels(c, e.target))
+    emitWinogradPixels(e, c, *plan, buffers);
   else if (c.isWindow)
     emitWindowCodes(e, c, planWindowCodes(c, e.target), buffers);
   else

@@ -58,6 +58,7 @@ struct CodeKernel {
   int vectors;
   Start start;
   Epilogue epilogue;
+  bool streams = false; // StoreF32: whole aligned vectors of columns, stored past the caches
 };
 
 /// Arguments of a call of a kernel of codes. Pointers; i64 numbers; f32 scale (any value for the

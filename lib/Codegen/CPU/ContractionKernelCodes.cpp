@@ -160,6 +160,11 @@ struct CodeKernelBody {
     auto type = VectorType::get({lanes}, e.b.getF32Type());
     Value value = arith::SIToFPOp::create(e.b, e.loc, type, sum);
     value = arith::MulFOp::create(e.b, e.loc, value, scale);
+    if (kernel.streams) {
+      LLVM::StoreOp::create(e.b, e.loc, value, offset(out, j * lanes, e.b.getF32Type()), 4 * lanes,
+                            /*isVolatile=*/false, /*isNonTemporal=*/true);
+      return;
+    }
     LLVM::MaskedStoreOp::create(e.b, e.loc, value, offset(out, j * lanes, e.b.getF32Type()), mask,
                                 e.b.getI32IntegerAttr(4));
   }
@@ -287,10 +292,10 @@ void contraction::callCodeKernel(Emit &e, const CodeKernel &kernel, const CodeCa
   StringRef start = kernel.start == Start::Columns ? "columns_"
                     : kernel.start == Start::Rows  ? "rows_"
                                                    : "";
-  std::string name =
-      ((unit.tuple == 4 ? "nibble_quads_" : "nibble_pairs_") + unit.name + "_" + Twine(unit.rows) +
-       "x" + Twine(kernel.vectors) + "_" + start + suffix(kernel.epilogue))
-          .str();
+  std::string name = ((unit.tuple == 4 ? "nibble_quads_" : "nibble_pairs_") + unit.name + "_" +
+                      Twine(unit.rows) + "x" + Twine(kernel.vectors) + "_" + start +
+                      suffix(kernel.epilogue) + (kernel.streams ? "_streamed" : ""))
+                         .str();
   SmallVector<Value> operands = callOperands(call, unit.dot16);
   auto function =
       kernelFunction(e, name, TypeRange(ValueRange(operands)), [&](ValueRange arguments) {

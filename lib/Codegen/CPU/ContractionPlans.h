@@ -56,15 +56,16 @@ void emitWindowCodes(Emit &e, const Contraction &c, const WindowCodesPlan &plan,
                      const Buffers &buffers);
 
 /// WindowProduct of codes with 3x3 taps at stride 1, by exact Winograd: tiles of 2x2 results, a
-/// product for each of sixteen positions of a transformed tile, 32 tiles at a time. Transformed
-/// numbers are bytes (of four-bit codes, where the target has quads) or 16-bit integers.
+/// product for each of sixteen positions of a transformed tile, a block of tiles at a time.
+/// Transformed numbers are bytes (of four-bit codes, where the target has quads) or 16-bit
+/// integers.
 struct WinogradPlan {
   WindowProduct w;
   CodeProduct product;
   PackSpec weights;
   PadSpec pad;
   int64_t tilesHigh, tilesWide, firstRow, firstColumn; // tiles of an image; where the first begins
-  int64_t group, blocks;                               // images, and blocks of tiles, of a pass
+  int64_t group, blocks, blockTiles; // images, and blocks of tiles, of a pass; tiles of a block
   int64_t weightsFlat, transformed, panel, imagesFlat, imagesPadded, values, sums;
   ScratchLayout scratch;
 
@@ -73,6 +74,12 @@ struct WinogradPlan {
   Form weightForm() const { return product.unit->rightForm(); }
   int64_t columns() const { return product.tileColumns; }
   int64_t paddedImage() const { return pad.paddedHeight * pad.paddedWidth * w.inChannels; }
+  // Elements of one position of a block. The odd line keeps the positions, which are written
+  // together, out of the same sets of the caches.
+  int64_t valuePosition() const {
+    return blockTiles * w.inChannels + 64 / product.unit->elementBytes();
+  }
+  int64_t sumPosition() const { return blockTiles * columns() + 16; }
   int64_t transformedElements() const {
     return 16 * w.inChannels * w.outChannels + weights.slack();
   }
@@ -118,6 +125,56 @@ struct PixelCodesPlan {
 PixelCodesPlan planPixelCodes(const Contraction &c, const CpuTarget &target);
 void emitPixelCodes(Emit &e, const Contraction &c, const PixelCodesPlan &plan,
                     const Buffers &buffers);
+
+/// PixelSum of codes with 3x3 taps at stride 1, by exact Winograd: tiles of 2x2 result gradients
+/// against 4x4 pixels, a matrix product over the tiles of all images for each of the sixteen
+/// positions of a transformed tile. Both operands are transformed a pass of images at a time, four
+/// positions at a time. The columns are the unit's left operand.
+struct WinogradPixelsPlan {
+  static constexpr int64_t kRows = 16; // result channels side by side in the panel of rows
+  nn::ConvShape s;
+  CodeProduct product; // of one position
+  PadSpec rowPad, columnPad;
+  int64_t tilesHigh, tilesWide; // of an image
+  int64_t group, passes;        // images of a pass; passes whose sums fit 32 bits: a part
+  int64_t span;                 // tiles of columns at a time
+  Epilogue epilogue;            // of a part
+  int64_t rowsFlat, rowsMaps, rowsPanel, columnsFlat, columnsMaps, columnsPanel;
+  int64_t products, classSums, excess, sums;
+  ScratchLayout scratch;
+
+  const DotUnit &unit() const { return *product.unit; }
+  bool hasOffset() const { return unit().hasOffset(); }
+  Form rowForm() const { return unit().rightForm(); }
+  Form columnForm() const { return unit().leftForm(); }
+  int64_t part() const { return group * passes; }
+  int64_t tiles() const { return tilesHigh * tilesWide; }
+  /// Of a pass: tuples of images, and tuples of tiles, the terms of a product.
+  int64_t units() const { return group / unit().tuple; }
+  int64_t tuples() const { return units() * tiles(); }
+  int64_t rowImage() const { return s.outHeight * s.outWidth * s.outChannels; }
+  int64_t columnImage() const { return s.height * s.width * s.channels; }
+  int64_t rowsFlatElements() const { return decodedElements(group * rowImage()); }
+  int64_t columnsFlatElements() const { return decodedElements(group * columnImage()); }
+  int64_t rowsMapsElements() const {
+    return group * rowPad.paddedHeight * rowPad.paddedWidth * s.outChannels;
+  }
+  int64_t columnsMapsElements() const {
+    return group * columnPad.paddedHeight * columnPad.paddedWidth * s.channels;
+  }
+  // Elements of one position's panels and products. The odd number of lines keeps the positions,
+  // which are written and read together, out of the same sets of the caches.
+  int64_t rowPosition() const { return tuples() * unit().tuple * s.outChannels + 64; }
+  int64_t columnPosition() const { return tuples() * unit().tuple * spanColumns() + 64; }
+  int64_t productPosition() const { return s.outChannels * spanColumns() + 16; }
+  int64_t spanColumns() const { return span * product.tileColumns; }
+  int64_t rowPositions() const { return spanColumns() < s.channels ? 16 : 4; }
+  int64_t results() const { return s.outChannels * 9 * s.channels; }
+};
+/// The plan, where the product is of this kind and gains by it.
+std::optional<WinogradPixelsPlan> planWinogradPixels(const Contraction &c, const CpuTarget &target);
+void emitWinogradPixels(Emit &e, const Contraction &c, const WinogradPixelsPlan &plan,
+                        const Buffers &buffers);
 
 /// Panels of f32: [tile][outer][term][tileColumns], columns beyond the last unspecified.
 struct FloatPackSpec {

@@ -73,8 +73,10 @@ struct TileCalls {
   CodeCall call;
   Value columns;
 
+  bool streams() const { return p.streams && epilogue == Epilogue::StoreF32; }
+
   void kernel(int64_t vectors) {
-    callCodeKernel(e, {p.unit, static_cast<int>(vectors), p.start, epilogue}, call);
+    callCodeKernel(e, {p.unit, static_cast<int>(vectors), p.start, epilogue, streams()}, call);
   }
 
   void segments(Value from, Value to) {
@@ -140,7 +142,10 @@ void contraction::emitTiles(Emit &e, const CodeProduct &p, Value a, Value b, Val
                own.start = p.start == Start::Zero ? a : e.at(starts, tile[4], i32);
                own.rowBegin = e.toI64(begin), own.rowEnd = e.toI64(end);
                own.columns = e.toI64(columns);
-               TileCalls{e, p, epilogue, own, columns}.all(segmentCount);
+               TileCalls calls{e, p, epilogue, own, columns};
+               calls.all(segmentCount);
+               if (calls.streams())
+                 e.drainStores();
              });
 }
 

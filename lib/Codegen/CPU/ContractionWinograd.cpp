@@ -19,7 +19,7 @@ using namespace nibble;
 using namespace nibble::contraction;
 
 /// Results of one window of a transform: 4 x 4 positions.
-static constexpr int64_t kPositions = 16, kTiles = 32, kChannels = 32;
+static constexpr int64_t kPositions = 16, kChannels = 32;
 /// What an unsigned element of B' d B is more than that of the nibbles, but for position (1, 1),
 /// whose elements are sums of four nibbles.
 static constexpr int64_t kExcess = 64, kSumPosition = 5;
@@ -114,14 +114,18 @@ std::optional<WinogradPlan> contraction::planWinograd(const Contraction &c,
   p.tuples = w.inChannels / unit->tuple;
   p.aStep = unit->tuple, p.bStep = p.tupleElements();
   p.rows.base = {0, 0};
-  p.rows.append(kTiles, {w.inChannels, plan.columns()});
+  // The whole panel passes once a block: one that fills the third-level cache passes less often.
+  constexpr int64_t kPanelBytes = 6 << 20;
+  bool large = kPositions * w.inChannels * w.outChannels * bytes > kPanelBytes;
+  plan.blockTiles = large ? 64 : 32;
+  p.rows.append(plan.blockTiles, {w.inChannels, plan.columns()});
   p.segments.base = {0, 0};
   planPanel(plan);
 
   int64_t imageBytes = bytes * (plan.paddedImage() + w.inImage()) +
                        tiles * kPositions * (bytes * w.inChannels + 4 * plan.columns());
   plan.group = std::clamp<int64_t>(kGroupBytes / imageBytes, 1, w.images);
-  plan.blocks = llvm::divideCeil(plan.group * tiles, kTiles);
+  plan.blocks = llvm::divideCeil(plan.group * tiles, plan.blockTiles);
 
   ScratchLayout &scratch = plan.scratch;
   reserveTables(p, scratch, plan.hasOffset() ? kPositions * w.outChannels : 0);
@@ -130,8 +134,8 @@ std::optional<WinogradPlan> contraction::planWinograd(const Contraction &c,
   plan.panel = scratch.reserve(bytes * plan.weights.elements());
   plan.imagesFlat = scratch.reserve(bytes * decodedElements(plan.group * w.inImage()));
   plan.imagesPadded = scratch.reserve(bytes * plan.group * plan.paddedImage());
-  plan.values = scratch.reserve(bytes * plan.blocks * kPositions * kTiles * w.inChannels);
-  plan.sums = scratch.reserve(4 * plan.blocks * kPositions * kTiles * plan.columns());
+  plan.values = scratch.reserve(bytes * plan.blocks * kPositions * plan.valuePosition());
+  plan.sums = scratch.reserve(4 * plan.blocks * kPositions * plan.sumPosition());
   return plan;
 }
 
@@ -154,10 +158,12 @@ struct Winograd {
   int64_t channels = w.inChannels, results = w.outChannels, columns = plan.columns();
   int64_t columnTiles = results / columns, lanes = plan.product.unit->lanes(),
           tiles = plan.tilesHigh * plan.tilesWide;
-  Value values = e.view(plan.values, plan.blocks * kPositions * kTiles * channels, element);
-  Value sums = e.view(plan.sums, plan.blocks * kPositions * kTiles * columns, i32);
+  int64_t valuePosition = plan.valuePosition(), sumPosition = plan.sumPosition();
+  Value values = e.view(plan.values, plan.blocks * kPositions * valuePosition, element);
+  Value sums = e.view(plan.sums, plan.blocks * kPositions * sumPosition, i32);
   Value padded = e.view(plan.imagesPadded, plan.group *plan.paddedImage(), element);
   Value panel = e.view(plan.panel, plan.weights.elements(), element);
+  bool streams = streamsResults(e.target, 4 * w.images * w.outImage());
   Value starts = plan.hasOffset() ? e.view(plan.product.starts, kPositions *results, i32) : Value();
 
   /// Elements of a vector that a transform of `n` neighbours takes.
@@ -268,7 +274,7 @@ struct Winograd {
     Value row = e.add(e.add(e.mul(n, plan.pad.paddedHeight), e.mul(ty, 2)), plan.firstRow);
     Value pixel = e.add(e.add(e.mul(row, plan.pad.paddedWidth), e.mul(tx, 2)), plan.firstColumn);
     Value from = e.mul(pixel, channels);
-    Value to = e.mul(e.add(e.mul(block, kPositions * kTiles), r), channels);
+    Value to = e.add(e.mul(block, kPositions * valuePosition), e.mul(r, channels));
     int64_t step = width(channels);
     auto type = vectorOf(padded, step);
     Value excess = e.splat(type, kExcess);
@@ -284,7 +290,7 @@ struct Winograd {
         Value value = v[position];
         if (plan.hasOffset() && position != kSumPosition)
           value = e.add(value, excess);
-        storeVector(e, value, values, e.add(e.add(to, i), position * kTiles * channels));
+        storeVector(e, value, values, e.add(e.add(to, i), position * valuePosition));
       }
     });
   }
@@ -296,12 +302,12 @@ struct Winograd {
       Value tile = e.add(e.mul(position, columnTiles), columnTile);
       const CodeProduct &p = plan.product;
       CodeCall call;
-      call.a = e.at(e.pointer(values), e.mul(number, kTiles * channels), element);
+      call.a = e.at(e.pointer(values), e.mul(number, valuePosition), element);
       call.b = e.at(e.pointer(panel), e.mul(tile, plan.weights.tileElements()), element);
       call.rowTable = e.pointer(e.view(p.rowTable, 2, i64));
       call.segTable = e.pointer(e.view(p.segTable, 2, i64));
       call.start = starts ? e.at(e.pointer(starts), e.mul(tile, columns), i32) : call.a;
-      call.out = e.at(e.pointer(sums), e.mul(number, kTiles * columns), i32);
+      call.out = e.at(e.pointer(sums), e.mul(number, sumPosition), i32);
       call.rowBegin = e.i64(0), call.rowEnd = e.toI64(count);
       call.segBegin = e.i64(0), call.segEnd = e.i64(1);
       call.tuples = e.i64(p.tuples), call.aStep = e.i64(p.aStep), call.bStep = e.i64(p.bStep);
@@ -321,7 +327,8 @@ struct Winograd {
       value = arith::MulFOp::create(e.b, e.loc, value, scale);
       Value row = e.add(e.mul(n, w.outHeight), y);
       Value at = e.add(e.mul(e.add(e.mul(row, w.outWidth), xx), results), column);
-      storeVector(e, value, out, at);
+      llvm::MaybeAlign alignment = streams ? llvm::MaybeAlign(4 * lanes) : llvm::MaybeAlign();
+      vector::StoreOp::create(e.b, e.loc, value, out, ValueRange{at}, streams, alignment);
     };
     auto below = [&](Value v, int64_t end) -> Value {
       return arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, v, e.index(end));
@@ -336,12 +343,12 @@ struct Winograd {
   void transformOutput(Value block, Value r, Value tile, Value first, Value columnTile, Value out) {
     auto [n, ty, tx] = place(tile);
     Value image = e.add(n, first);
-    Value from = e.mul(e.add(e.mul(block, kPositions * kTiles), r), columns);
+    Value from = e.add(e.mul(block, kPositions * sumPosition), e.mul(r, columns));
     for (int64_t part = 0; part < columns; part += lanes) {
       Vectors m;
       for (int64_t position = 0; position < kPositions; ++position)
-        m.push_back(loadVector(e, vectorOf(sums, lanes), sums,
-                               e.add(from, position * kTiles * columns + part)));
+        m.push_back(
+            loadVector(e, vectorOf(sums, lanes), sums, e.add(from, position * sumPosition + part)));
       Vectors y = bothWays(m, 4, [&](ArrayRef<Value> line) { return outputLine(line); });
       for (int64_t i = 0; i < 4; ++i)
         storePixel(y[i], out, image, e.add(e.mul(ty, 2), i / 2), e.add(e.mul(tx, 2), i % 2),
@@ -350,8 +357,8 @@ struct Winograd {
   }
 
   void emitBlock(Value block, Value count, Value first, Value out) {
-    Value firstTile = e.mul(block, kTiles);
-    Value rows = e.min(e.sub(e.mul(count, tiles), firstTile), e.index(kTiles));
+    Value firstTile = e.mul(block, plan.blockTiles);
+    Value rows = e.min(e.sub(e.mul(count, tiles), firstTile), e.index(plan.blockTiles));
     e.loop(e.index(0), rows, 1, [&](Value r) { transformInput(block, r, e.add(firstTile, r)); });
     e.loop(e.index(0), e.index(columnTiles), 1, [&](Value columnTile) {
       multiply(block, rows, columnTile);
@@ -359,6 +366,8 @@ struct Winograd {
         transformOutput(block, r, e.add(firstTile, r), first, columnTile, out);
       });
     });
+    if (streams)
+      e.drainStores();
   }
 
   void emit() {
@@ -371,7 +380,7 @@ struct Winograd {
     e.loop(e.index(0), e.index(w.images), plan.group, [&](Value first) {
       Value count = e.min(e.sub(e.index(w.images), first), e.index(plan.group));
       emitImages(first, count);
-      e.parallel({e.ceilDiv(e.mul(count, tiles), kTiles)}, multiplyAdds / 128,
+      e.parallel({e.ceilDiv(e.mul(count, tiles), plan.blockTiles)}, multiplyAdds / 128,
                  [&](ValueRange ids) { emitBlock(ids[0], count, first, out); });
     });
   }

@@ -178,9 +178,38 @@ static std::vector<float> naiveMatMul(const Case &c, const Inputs &in) {
   return result;
 }
 
+/// Integers may be added in any order: a weight gradient with the channels innermost.
+static std::vector<float> naiveWeightGrad(const Case &c, const Inputs &in) {
+  int64_t oh = c.outHeight(), ow = c.outWidth(), cg = c.channels / c.groups,
+          og = c.outChannels / c.groups, taps = c.kernelH * c.kernelW;
+  std::vector<int64_t> sums(c.outChannels * taps * cg);
+  for (int64_t pixel = 0; pixel < c.batch * oh * ow; ++pixel)
+    for (int64_t tap = 0; tap < taps; ++tap) {
+      int64_t n = pixel / (oh * ow), y = pixel / ow % oh, x = pixel % ow;
+      int64_t h = y * c.strides[0] + tap / c.kernelW * c.dilations[0] - c.pads[0],
+              w = x * c.strides[1] + tap % c.kernelW * c.dilations[1] - c.pads[1];
+      if (h < 0 || h >= c.height || w < 0 || w >= c.width)
+        continue;
+      const int32_t *left = &in.left.integers[((n * c.height + h) * c.width + w) * c.channels],
+                    *right = &in.right.integers[pixel * c.outChannels];
+      for (int64_t o = 0; o < c.outChannels; ++o)
+        for (int64_t i = 0; i < cg; ++i)
+          sums[(o * taps + tap) * cg + i] += left[o / og * cg + i] * right[o];
+    }
+  std::vector<float> result;
+  for (int64_t exact : sums) {
+    Sum sum{c, in};
+    sum.exact = exact;
+    result.push_back(sum.value());
+  }
+  return result;
+}
+
 std::vector<float> test::naive(const Case &c, const Inputs &in) {
   if (c.op == Case::MatMul)
     return naiveMatMul(c, in);
+  if (c.op == Case::WeightGrad && c.left != Kind::F32)
+    return naiveWeightGrad(c, in);
   int64_t oh = c.outHeight(), ow = c.outWidth(), cg = c.channels / c.groups,
           og = c.outChannels / c.groups;
   std::vector<int64_t> shape = c.resultShape();

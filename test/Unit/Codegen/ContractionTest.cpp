@@ -13,6 +13,7 @@
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
+#include <map>
 #include <sstream>
 
 using namespace nibble;
@@ -44,9 +45,25 @@ static bool same(float x, float y) {
   return memcmp(&x, &y, 4) == 0 || (std::isnan(x) && std::isnan(y));
 }
 
+/// The naive loops' results, made once for all targets.
+static const std::vector<float> &expectedOf(const Case &c, const Inputs &in) {
+  static std::map<std::string, std::vector<float>> known;
+  std::ostringstream key;
+  key << c.text() << c.gain << std::hexfloat << ' ' << in.leftScale << ' ' << in.rightScale << ' '
+      << in.gain << ' ' << in.leftZero << ' ' << in.rightZero;
+  for (const Tensor *t : {&in.left, &in.right})
+    key << ' ' << std::string(t->bytes.begin(), t->bytes.end());
+  std::string digest = std::to_string(std::hash<std::string>()(key.str())) + c.text();
+  auto [place, isNew] = known.try_emplace(digest);
+  if (isNew)
+    place->second = naive(c, in);
+  return place->second;
+}
+
 static void checkRun(Compiled &compiled, size_t number, const Case &c, Inputs &in,
                      const std::string &name) {
-  std::vector<float> expected = naive(c, in), actual = compiled.run(number, c, in);
+  const std::vector<float> &expected = expectedOf(c, in);
+  std::vector<float> actual = compiled.run(number, c, in);
   size_t wrong = 0, first = 0;
   for (size_t j = 0; j < expected.size(); ++j)
     if (!same(expected[j], actual[j]) && wrong++ == 0)
@@ -185,16 +202,86 @@ TEST_P(Contraction, LargestWinograd) {
   checkCases(cases, GetParam(), /*threads=*/false, {Case::Largest});
 }
 
+/// Weight gradients of 3x3 windows at stride 1 by exact Winograd: even and odd sizes, any border,
+/// batches that leave places of the last tuple empty, also at the largest transformed numbers.
+TEST_P(Contraction, WinogradWeightGradients) {
+  using V = std::vector<int64_t>;
+  std::vector<Case> cases;
+  const std::pair<Kind, Kind> kinds[] = {{Kind::Int4Zero, Kind::Int4},
+                                         {Kind::Int4Zero, Kind::Int4Zero},
+                                         {Kind::Int4Zero, Kind::Log4},
+                                         {Kind::Int4, Kind::Log2}};
+  for (auto [left, right] : kinds) {
+    auto add = [&](auto... rest) { cases.push_back(conv(Case::WeightGrad, left, right, rest...)); };
+    add(V{6, 7, 8, 96}, 64, V{3, 3}, V{1, 1}, V{2, 0, 1, 3});
+    add(V{5, 10, 9, 64}, 128, V{3, 3}, V{1, 1}, V{1, 1, 1, 1});
+    add(V{7, 12, 11, 64}, 96, V{3, 3});
+    add(V{21, 4, 3, 64}, 64, V{3, 3}, V{1, 1}, V{1, 1, 1, 1});
+  }
+  checkCases(cases, GetParam(), /*threads=*/false,
+             {Case::None, Case::Largest, Case::Smallest, Case::Either});
+}
+
+/// Four times the sum of a part must fit 32 bits: of codes of radix 4, 8,738 pixels do. Parts are
+/// added in 32 bits, or in 64, at the largest codes. And the products of many channels, a few tiles
+/// of columns at a time.
+TEST_P(Contraction, LargestWinogradWeightGradients) {
+  using V = std::vector<int64_t>;
+  std::vector<Case> cases;
+  auto add = [&](Kind left, Kind right, V nhwc, int64_t o) {
+    cases.push_back(conv(Case::WeightGrad, left, right, nhwc, o, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}));
+  };
+  for (int64_t batch : {8, 9, 35}) // of 1,024 pixels
+    add(Kind::Int4Zero, Kind::Log4, V{batch, 32, 32, 64}, 64);
+  add(Kind::Int4Zero, Kind::Log4, V{2, 67, 66, 64}, 64); // not even two images fit
+  add(Kind::Int4Zero, Kind::Int4, V{9, 4, 4, 512}, 480);
+  add(Kind::Int4Zero, Kind::Log4, V{9, 4, 4, 480}, 512);
+  checkCases(cases, GetParam(), /*threads=*/false, {Case::Largest});
+}
+
+/// Results of 32 MB and more are stored past the caches: the same image 128 times gives the naive
+/// loops' result of one.
+TEST_P(Contraction, ResultsLargerThanCaches) {
+  CpuTarget target = *CpuTarget::parse(GetParam());
+  if (!target.runsOnHost())
+    GTEST_SKIP() << "this processor has no " << GetParam();
+  using V = std::vector<int64_t>;
+  const Case ones[] = {
+      conv(Case::Forward, Kind::Int4Zero, Kind::Int4, V{1, 32, 32, 64}, 64, V{3, 3}, V{1, 1},
+           V{1, 1, 1, 1}), // Winograd
+      conv(Case::Forward, Kind::Int8, Kind::Int8, V{1, 32, 32, 3}, 64, V{3, 3}, V{1, 1},
+           V{1, 1, 1, 1}),
+      conv(Case::InputGrad, Kind::Log4, Kind::Int4, V{1, 32, 32, 80}, 32, V{1, 1}, V{2, 2})};
+  std::mt19937 random(5);
+  for (const Case &one : ones) {
+    Case many = one;
+    many.batch = 128;
+    auto compiled = Compiled::make({many}, target);
+    ASSERT_TRUE(compiled);
+    Inputs in = makeInputs(one, random);
+    const std::vector<float> &expected = expectedOf(one, in);
+    std::vector<uint8_t> image = in.left.bytes, &images = in.left.bytes; // whole lines
+    for (int64_t n = 1; n < many.batch; ++n)
+      images.insert(images.end(), image.begin(), image.end());
+    std::vector<float> actual = compiled->run(0, many, in);
+    ASSERT_EQ(actual.size(), expected.size() * many.batch);
+    size_t wrong = 0;
+    for (size_t i = 0; i < actual.size(); ++i)
+      wrong += !same(expected[i % expected.size()], actual[i]);
+    EXPECT_EQ(wrong, 0u) << GetParam() << ": " << many.text();
+  }
+}
+
 /// Formats at their largest sums, and bytes around the last length that 32 bits hold. (With one
 /// operand unsigned the sums of quads pass 2^31 on the way: they are right modulo 2^32, and so at
 /// the end. Where bytes are added in 16 bits first, no codes reach 2^15 there.)
 TEST_P(Contraction, LargestSums) {
   using V = std::vector<int64_t>;
   std::vector<Case> cases;
-  const std::pair<Kind, Kind> kinds[] = {{Kind::Int4, Kind::Int4Zero}, {Kind::Int4Zero, Kind::Int4},
-                                         {Kind::Int8, Kind::Int8},     {Kind::Log2, Kind::Int4Zero},
-                                         {Kind::Int4Zero, Kind::Log2}, {Kind::Log2, Kind::Int8},
-                                         {Kind::Int8, Kind::Int4},     {Kind::Int4Zero, Kind::Int8}};
+  const std::pair<Kind, Kind> kinds[] = {
+      {Kind::Int4, Kind::Int4Zero}, {Kind::Int4Zero, Kind::Int4}, {Kind::Int8, Kind::Int8},
+      {Kind::Log2, Kind::Int4Zero}, {Kind::Int4Zero, Kind::Log2}, {Kind::Log2, Kind::Int8},
+      {Kind::Int8, Kind::Int4},     {Kind::Int4Zero, Kind::Int8}};
   for (auto [left, right] : kinds) {
     cases.push_back(matmul(left, right, 9, 7, 1003, false, true));
     cases.push_back(matmul(left, right, 9, 7, 1003, true, false));
@@ -295,6 +382,12 @@ TEST(ContractionThreads, FourThreadsGiveTheSameBits) {
                        V{1, 1}, V{1, 1, 1, 1}));
   cases.push_back(conv(Case::Forward, Kind::Int4Zero, Kind::Int4, V{67, 24, 25, 17}, 3, V{3, 3},
                        V{1, 1}, V{1, 1, 1, 1}));
+  for (Kind gradient : {Kind::Int4, Kind::Log4}) { // Winograd
+    cases.push_back(conv(Case::WeightGrad, Kind::Int4Zero, gradient, V{19, 15, 16, 64}, 64, V{3, 3},
+                         V{1, 1}, V{1, 1, 1, 1}));
+    cases.push_back(conv(Case::WeightGrad, Kind::Int4Zero, gradient, V{9, 4, 4, 512}, 480, V{3, 3},
+                         V{1, 1}, V{1, 1, 1, 1}));
+  }
   cases.push_back(matmul(Kind::Int4Zero, Kind::Int4, 301, 133, 70, false, true));
   cases.push_back(matmul(Kind::F32, Kind::F32, 301, 133, 70, true, false));
   checkCases(cases, CpuTarget::native().name, /*threads=*/true);
@@ -312,7 +405,9 @@ static const std::vector<Case> &kernelCases() {
                                        matmul(Kind::Log2, Kind::Int4Zero, 64, 64, 64, true, false),
                                        matmul(Kind::Log4, Kind::Int4, 64, 64, 64, false, true),
                                        matmul(Kind::Log4, Kind::Int4, 64, 8, 64, false, true),
-                                       matmul(Kind::Log4, Kind::Int4Zero, 64, 64, 64, true, false)};
+                                       matmul(Kind::Log4, Kind::Int4Zero, 64, 64, 64, true, false),
+                                       conv(Case::WeightGrad, Kind::Int4Zero, Kind::Int4,
+                                            {8, 8, 8, 64}, 64, {3, 3}, {1, 1}, {1, 1, 1, 1})};
   return cases;
 }
 
@@ -384,6 +479,8 @@ TEST(ContractionAssembly, KernelsOfCodesDoNotSpill) {
       {"avx512vnni", "nibble_quads_vnni512_8x2_columns_store:", "vpdpbusd", 16},
       {"avx512vnni", "nibble_quads_vnni512_8x1_columns_store:", "vpdpbusd", 8},
       {"avx512vnni", "nibble_quads_vnni512_8x2_rows_store:", "vpdpbusd", 16},
+      {"avx512vnni", "nibble_quads_vnni512_8x2_rows_store32:", "vpdpbusd", 16},
+      {"avx512vnni", "nibble_quads_vnni512_8x2_rows_add32:", "vpdpbusd", 16},
       {"avx512vnni", "nibble_pairs_vnni512_8x2_store:", "vpdpwssd", 16},
       {"avx512vnni", "nibble_pairs_vnni512_8x1_store:", "vpdpwssd", 8},
       {"avx512", "nibble_quads_ubs512_8x2_columns_store:", "vpmaddubsw", 16},
