@@ -4,6 +4,7 @@
     python benchmark/accuracy.py mnist-lenet          zoo lenet on MNIST, 4 epochs, six recipes
     python benchmark/accuracy.py deep-mlp             the deep MLP of docs/numerics.md, learning rate swept
     python benchmark/accuracy.py cifar-resnet8        zoo resnet8 on cifar10-part, 20 epochs
+    python benchmark/accuracy.py cifar-residuals      the same with each choice of what backward keeps, luq and ibm
     python benchmark/accuracy.py TASK --table         print what is there, run nothing
 
 Each run is one nibble-train; seed S decides initial weights, order of samples and random bits. Results
@@ -133,6 +134,18 @@ def check_cifar(rows):
     return all(results)
 
 
+def check_residuals(rows):
+    """What is kept in fewer bits costs at most 1 point (bf16: half a point) of what is kept as it is."""
+    results = []
+    for recipe in ("luq", "ibm"):
+        b = have(rows, *[f"{recipe}-{kept}" for kept in ("f32", "bf16", "int8", "int4")])
+        for kept, limit in (("bf16", 0.5), ("int8", 1), ("int4", 1)):
+            if f"{recipe}-f32" in b and f"{recipe}-{kept}" in b:
+                gap = b[f"{recipe}-f32"].mean - b[f"{recipe}-{kept}"].mean
+                results.append(bar(gap <= limit, f"{recipe}: {kept} is {gap:.2f} below f32 (at most {limit})"))
+    return all(results) and len(results) == 6
+
+
 TASKS = {
     "mnist-lenet": Task(
         "lenet", 4, (0.05,), recipes("f32", "w4a4", "ibm", "ibm+", "luq", "int4"),
@@ -145,10 +158,16 @@ TASKS = {
         "resnet8", 20, (0.05,),
         {**recipes("f32", "w4a4"), "w4a4-dynamic": ["--recipe=w4a4", "--activations=dynamic"],
          **recipes("luq", "ibm")},
-        lambda: common.data("cifar10-part"), check_cifar, ["--normalize=auto", "--weight-decay=1e-4"]),
+        lambda: common.data("cifar10-part"), check_cifar,
+        ["--normalize=auto", "--weight-decay=1e-4", "--residuals=bf16"]),
+    "cifar-residuals": Task(
+        "resnet8", 20, (0.05,),
+        {f"{recipe}-{kept}": [f"--recipe={recipe}", f"--residuals={kept}"]
+         for recipe in ("luq", "ibm") for kept in ("f32", "bf16", "int8", "int4")},
+        lambda: common.data("cifar10-part"), check_residuals, ["--normalize=auto", "--weight-decay=1e-4"]),
 }
 
-F32_TAKES_NOT = ("--first-last", "--pact-init", "--pact-floor")  # they mean nothing without 4-bit products
+F32_TAKES_NOT = ("--first-last", "--pact-init", "--pact-floor", "--residuals")  # they mean nothing without 4-bit products
 
 
 def arguments_of(task, variant, lr, seed):

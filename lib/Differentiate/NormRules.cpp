@@ -84,5 +84,6 @@ void rules::attachNormRules(MLIRContext *context) {
   attachRule<nn::SoftmaxOp, softmaxRule>(context);
   attachRule<nn::LogSoftmaxOp, logSoftmaxRule>(context);
   attachNone<isSpelledOut, nn::BatchStatsOp, nn::BatchNormFoldOp>(context);
-  attachNone<isDerivative, nn::BatchNormGradOp, nn::LayerNormGradOp>(context);
+  attachNone<isDerivative, nn::BatchNormGradOp, nn::NormalizedGradOp, nn::LayerNormGradOp>(
+      context);
 }

@@ -17,8 +17,8 @@ struct Rule {
 bool isFloat(const ToolOptions &o) { return o.compile.recipe.isFloat(); }
 
 const Rule kRules[] = {
-    {{"activations", "gradients", "first-last", "shortcuts", "attention", "two-phase", "swap-phases", "gain", "separate-draws", "grad-scale",
-      "pact-init", "pact-floor", "pact-decay"},
+    {{"activations", "gradients", "first-last", "shortcuts", "attention", "residuals", "two-phase", "swap-phases", "gain",
+      "separate-draws", "grad-scale", "pact-init", "pact-floor", "pact-decay"},
      [](const ToolOptions &o) { return !isFloat(o); },
      "where products are quantized, and this recipe is float everywhere"},
     {{"pact-init", "pact-floor", "pact-decay"},

@@ -27,6 +27,9 @@ void nibble::buildQuantizePipeline(OpPassManager &manager, const QuantizeOptions
   // at the maxima that quantizers use, and reports never make new ones.
   functions.addPass(createInsertFlags());
   functions.addPass(createInsertReports({options.fidelity}));
+  // Now it is known which real values are kept. After flags and reports, which look at the values
+  // themselves.
+  manager.addPass(createNarrowResiduals({options.recipe}));
   // Whatever writes state is there now, and learns when an update ends.
   manager.addPass(createAccumulateMicroBatches());
   // The door, last.

@@ -16,7 +16,9 @@ struct Entry {
 
 const Entry entries[] = {
     {"f32", "float products everywhere: the baseline",
-     [](Recipe &r) { r.weights = Weights::Float, r.gradients = Gradients::Float; }},
+     [](Recipe &r) {
+       r.weights = Weights::Float, r.gradients = Gradients::Float, r.residuals = Residuals::F32;
+     }},
     {"w4a4", "int4 forward products (PACT, SAWB), float gradients",
      [](Recipe &r) { r.gradients = Gradients::Float; }},
     {"ibm",
@@ -34,6 +36,7 @@ const Entry entries[] = {
 const std::vector<std::string> activationNames = {"pact", "dynamic", "minmax"};
 const std::vector<std::string> gradientNames = {"float", "radix4", "luq", "int4"};
 const std::vector<std::string> weightNames = {"float", "sawb"};
+const std::vector<std::string> residualNames = {"f32", "bf16", "int8", "int4"};
 const std::vector<std::string> edgeNames = {"int8", "float", "int4"};
 
 /// One option: how it is read and written.
@@ -98,6 +101,7 @@ const Option options[] = {
     choice<&Recipe::firstLast, edgeNames>("first-last"),
     choice<&Recipe::shortcuts, edgeNames>("shortcuts"),
     choice<&Recipe::attention, edgeNames>("attention"),
+    choice<&Recipe::residuals, residualNames>("residuals"),
     flag<&Recipe::twoPhase>("two-phase"),
     flag<&Recipe::swapPhases>("swap-phases"),
     flag<&Recipe::gain>("gain"),

@@ -105,6 +105,23 @@ template <typename T> static void batchNormGrad(nn::BatchNormGradOp op, Frame<T>
   frame.set(op.getDbias(), std::move(dbias));
 }
 
+/// The same from x̂ itself, whose mean is 0 and deviation 1; a = γ·rstd stands where γ stood.
+template <typename T> static void normalizedGrad(nn::NormalizedGradOp op, Frame<T> &frame) {
+  const Tensor<T> &dy = frame[op.getDy()], &x = frame[op.getX()], &slope = frame[op.getSlope()];
+  Tensor<T> k2 = frame.make(op.getK2()), k3 = k2, dscale = k2, dbias = k2;
+  ChannelView view(dy.shape);
+  for (int64_t c = 0; c < view.channels; ++c) {
+    double s1 = view.channelSum(c, [&](int64_t i) { return dy.reals[i]; });
+    double s2 = view.channelSum(c, [&](int64_t i) -> T { return dy.reals[i] * x.reals[i]; });
+    auto k = numerics::batchNormBackward<T>(s1, s2, view.rows, slope.reals[c], T(0), T(1));
+    k2.reals[c] = k.k2, k3.reals[c] = k.k3, dscale.reals[c] = k.dgamma, dbias.reals[c] = k.dbeta;
+  }
+  frame.set(op.getK2(), std::move(k2));
+  frame.set(op.getK3(), std::move(k3));
+  frame.set(op.getDscale(), std::move(dscale));
+  frame.set(op.getDbias(), std::move(dbias));
+}
+
 /// Two passes a row: mean, then rstd from Σ(x − mean)²; y = fma((x − mean)·rstd, γ, β).
 template <typename T> static void layerNorm(nn::LayerNormOp op, Frame<T> &frame) {
   const Tensor<T> &x = frame[op.getX()], &gamma = frame[op.getScale()];
@@ -171,6 +188,7 @@ template <typename T> void addNorm(OpTable<T> &table) {
   table.template add<nn::BatchStatsOp>(batchStats<T>);
   table.template add<nn::BatchNormFoldOp>(batchNormFold<T>);
   table.template add<nn::BatchNormGradOp>(batchNormGrad<T>);
+  table.template add<nn::NormalizedGradOp>(normalizedGrad<T>);
 }
 
 NIBBLE_INSTANTIATE_FAMILY(addNorm)

@@ -7,6 +7,7 @@
 
 #include "nibble/Numerics/Int4.h"
 #include "nibble/Numerics/Log4.h"
+#include "nibble/Numerics/Rounding.h"
 #include "nibble/Numerics/Scale.h"
 
 namespace nibble::reference {
@@ -61,6 +62,17 @@ template <typename T> static void dequantize(q4::DequantizeOp op, Frame<T> &fram
   frame.set(op.getResult(), std::move(y));
 }
 
+template <typename T> static void narrow(q4::NarrowOp op, Frame<T> &frame) {
+  Tensor<T> y = frame[op.getX()];
+  for (T &v : y.reals)
+    v = numerics::narrowToBf16(v);
+  frame.set(op.getResult(), std::move(y));
+}
+
+template <typename T> static void widen(q4::WidenOp op, Frame<T> &frame) {
+  frame.set(op.getResult(), frame[op.getX()]);
+}
+
 /// ⟨g, g⟩/⟨g, Q(g)⟩; products rounded, sums of the whole tensor.
 template <typename T> static void gain(q4::GainOp op, Frame<T> &frame) {
   const Tensor<T> &g = frame[op.getG()], &codes = frame[op.getCodes()];
@@ -111,6 +123,8 @@ template <typename T> void addQuantize(OpTable<T> &table) {
   table.template addCoded<q4::QuantizeOp>(quantize<T>);
   table.template addCoded<q4::QuantizeLogOp>(quantizeLog<T>);
   table.template addCoded<q4::DequantizeOp>(dequantize<T>);
+  table.template add<q4::NarrowOp>(narrow<T>);
+  table.template add<q4::WidenOp>(widen<T>);
   table.template addCoded<q4::GainOp>(gain<T>);
   table.template addCoded<q4::FidelityOp>(fidelity<T>);
   table.template addCoded<q4::CodeCountsOp>(codeCounts<T>);

@@ -12,7 +12,7 @@ using namespace mlir;
 namespace nibble::reference {
 
 FailureOr<ElementKind> elementKind(Type type) {
-  if (type.isF32())
+  if (type.isF32() || type.isBF16())
     return ElementKind::Real;
   if (type.isF64())
     return ElementKind::Double;

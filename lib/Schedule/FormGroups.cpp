@@ -39,13 +39,51 @@ bool isGlue(Operation &op) {
          op.hasTrait<OpTrait::IsTerminator>();
 }
 
+/// Can the op's code decode the operand as it reads it?
+bool readsDecoded(Operation *reader, Operation *decoder) {
+  if (reader->hasTrait<ElementwiseLike>())
+    return true;
+  if (reader->hasTrait<FoldLike>())
+    return cast<RankedTensorType>(reader->getOperand(0).getType()).getNumElements() > 1;
+  return isa<q4::WidenOp>(decoder) ? reader->hasTrait<ReadsNarrowed>() : reader->hasTrait<ReadsCoded>();
+}
+
+bool allReadDecoded(Value value, Operation *decoder) {
+  return llvm::all_of(value.getUsers(), [&](Operation *user) {
+    if (isa<nn::ReshapeOp>(user))
+      return allReadDecoded(user->getResult(0), decoder);
+    return readsDecoded(user, decoder);
+  });
+}
+
+/// A decoder that no group makes: each reader has a copy of it.
+bool isCopiedToReaders(Operation *op) {
+  return op && op->hasTrait<DecoderLike>() && cast<RankedTensorType>(op->getResult(0).getType()).getNumElements() > 1 &&
+         allReadDecoded(op->getResult(0), op);
+}
+
+/// The values in memory that an operand is read from: more than one behind a decoder.
+void forEachSource(Value operand, llvm::function_ref<void(Value)> body) {
+  Value root = viewRoot(operand);
+  if (!isCopiedToReaders(root.getDefiningOp()))
+    return body(root);
+  for (Value behind : root.getDefiningOp()->getOperands())
+    forEachSource(behind, body);
+}
+
+/// The one of them that has an operand's elements.
+Value sourceOf(Value operand) {
+  Value root = viewRoot(operand);
+  return isCopiedToReaders(root.getDefiningOp()) ? sourceOf(root.getDefiningOp()->getOperand(0)) : root;
+}
+
 /// Finds the groups of one block; changes nothing.
 class Grouping {
 public:
   explicit Grouping(Block &block) {
     for (Operation &op : block) {
       segment += isa<train::GuardOp>(op);
-      if (!isGlue(op))
+      if (!isGlue(op) && !isCopiedToReaders(&op))
         place(&op);
     }
   }
@@ -86,10 +124,12 @@ private:
   void place(Operation *op) {
     llvm::BitVector direct(capacity), needs(capacity);
     for (Value operand : op->getOperands())
-      if (auto found = groupOf.find(viewRoot(operand).getDefiningOp()); found != groupOf.end()) {
-        direct.set(found->second);
-        needs |= groups[found->second].dependsOn;
-      }
+      forEachSource(operand, [&](Value source) {
+        if (auto found = groupOf.find(source.getDefiningOp()); found != groupOf.end()) {
+          direct.set(found->second);
+          needs |= groups[found->second].dependsOn;
+        }
+      });
     size_t target = groups.size();
     // A fold walks its operand; of a single element it is no loop.
     bool fold = op->hasTrait<FoldLike>();
@@ -114,7 +154,7 @@ private:
     if (elementwise)
       for (Value operand : op->getOperands())
         if (cast<RankedTensorType>(operand.getType()).getNumElements() == elements)
-          readers[viewRoot(operand)].push_back(target);
+          readers[sourceOf(operand)].push_back(target);
   }
 
   /// A group that the op may join: a producer's, else a sibling's; groups.size() where there is
@@ -129,16 +169,16 @@ private:
     // What a fold gives is there only after its loop.
     llvm::BitVector after(capacity);
     for (Value operand : op->getOperands())
-      if (Operation *maker = viewRoot(operand).getDefiningOp();
+      if (Operation *maker = sourceOf(operand).getDefiningOp();
           maker && maker->hasTrait<FoldLike>() && groupOf.count(maker))
         after.set(groupOf.lookup(maker));
     for (Value operand : llvm::reverse(op->getOperands()))
-      if (auto found = groupOf.find(viewRoot(operand).getDefiningOp());
+      if (auto found = groupOf.find(sourceOf(operand).getDefiningOp());
           found != groupOf.end() && fits(found->second) && !after.test(found->second))
         return found->second;
     if (elements > 1)
       for (Value operand : op->getOperands())
-        for (size_t g : readers[viewRoot(operand)])
+        for (size_t g : readers[sourceOf(operand)])
           if (fits(g) && !direct.test(g))
             return g;
     return groups.size();
@@ -244,8 +284,15 @@ private:
       body.map(value, copy);
       return copy;
     }
+    if (Operation *decoder = value.getDefiningOp(); isCopiedToReaders(decoder)) {
+      for (Value operand : decoder->getOperands())
+        inside(operand, body, members, inputs, arguments, inner);
+      body.map(value, inner.clone(*decoder, body)->getResult(0));
+      return body.lookup(value);
+    }
     auto reshape = value.getDefiningOp<nn::ReshapeOp>();
-    if (reshape && members.contains(viewRoot(value).getDefiningOp())) {
+    Operation *root = viewRoot(value).getDefiningOp();
+    if (reshape && (members.contains(root) || isCopiedToReaders(root))) {
       Value x = inside(reshape.getX(), body, members, inputs, arguments, inner);
       Value copy = nn::ReshapeOp::create(inner, reshape.getLoc(), reshape.getType(), x);
       body.map(value, copy);
@@ -262,7 +309,8 @@ private:
     return llvm::any_of(value.getUsers(), [&](Operation *user) {
       if (members.contains(user))
         return false;
-      return !isa<nn::ReshapeOp>(user) || isUsedOutside(user->getResult(0), members);
+      bool isLookedThrough = isa<nn::ReshapeOp>(user) || isCopiedToReaders(user);
+      return !isLookedThrough || isUsedOutside(user->getResult(0), members);
     });
   }
 

@@ -25,8 +25,12 @@ MemRefType nibble::storageType(RankedTensorType type) {
   auto byte = IntegerType::get(type.getContext(), 8);
   if (isPacked(type))
     return MemRefType::get({storageBytes(type)}, byte);
-  bool coded = isa<q4::Int8Type>(type.getElementType());
-  return MemRefType::get(type.getShape(), coded ? Type(byte) : type.getElementType());
+  Type element = type.getElementType();
+  if (isa<q4::Int8Type>(element))
+    element = byte;
+  if (element.isBF16()) // its bits: all that is done with them is in integers
+    element = IntegerType::get(type.getContext(), 16);
+  return MemRefType::get(type.getShape(), element);
 }
 
 Value nibble::viewRoot(Value value) {

@@ -91,3 +91,38 @@ func.func @folds_ride_along(%x: tensor<4x32xf32>) -> (tensor<4x32x!q4.int4>, ten
   %c = q4.code_counts %q : (tensor<4x32x!q4.int4>) -> tensor<2xi32>
   return %q, %c, %f : tensor<4x32x!q4.int4>, tensor<2xi32>, tensor<i1>
 }
+
+// -----
+
+// What reads a decoded value decodes it, each for itself: in a loop, and in a reduction that can; the reals are not in memory.
+// CHECK-LABEL: @each_reader_decodes
+// CHECK: %[[N:.*]] = plan.fused {{.*}} -> (tensor<4x32xbf16>)
+// CHECK: q4.narrow
+// CHECK: plan.fused {{.*}}%[[N]] as
+// CHECK-NEXT: q4.widen
+// CHECK-NEXT: nn.batch_norm_grad
+// CHECK: plan.fused {{.*}}%[[N]] as
+// CHECK-NEXT: q4.widen
+// CHECK-NEXT: nn.fma
+func.func @each_reader_decodes(%z: tensor<4x32xf32>, %dy: tensor<4x32xf32>, %c: tensor<32xf32>) -> tensor<4x32xf32> {
+  %n = q4.narrow %z : (tensor<4x32xf32>) -> tensor<4x32xbf16>
+  %w = q4.widen %n : (tensor<4x32xbf16>) -> tensor<4x32xf32>
+  %g:5 = nn.batch_norm_grad %dy, %w, %c, %c, %c : (tensor<4x32xf32>, tensor<4x32xf32>, tensor<32xf32>, tensor<32xf32>, tensor<32xf32>) -> (tensor<32xf32>, tensor<32xf32>, tensor<32xf32>, tensor<32xf32>, tensor<32xf32>)
+  %y = nn.fma %g#1, %w, %g#2 : (tensor<32xf32>, tensor<4x32xf32>, tensor<32xf32>) -> tensor<4x32xf32>
+  return %y : tensor<4x32xf32>
+}
+
+// -----
+
+// A product reads reals: they are made once, in a loop of their own.
+// CHECK-LABEL: @a_reader_that_cannot
+// CHECK: plan.fused
+// CHECK-NEXT: q4.widen
+// CHECK-NEXT: plan.yield
+// CHECK: plan.fused
+// CHECK-NEXT: nn.matmul
+func.func @a_reader_that_cannot(%n: tensor<4x32xbf16>, %w: tensor<32x8xf32>) -> tensor<4x8xf32> {
+  %x = q4.widen %n : (tensor<4x32xbf16>) -> tensor<4x32xf32>
+  %y = nn.matmul %x, %w : (tensor<4x32xf32>, tensor<32x8xf32>) -> tensor<4x8xf32>
+  return %y : tensor<4x8xf32>
+}

@@ -18,6 +18,18 @@ class ElementwiseLike : public mlir::OpTrait::TraitBase<ConcreteOp, ElementwiseL
 template <typename ConcreteOp>
 class FoldLike : public mlir::OpTrait::TraitBase<ConcreteOp, FoldLike> {};
 
+/// Trait of element-wise ops that turn stored numbers into reals (`q4.widen`, `q4.dequantize`). Groups that can, do it as
+/// they read, each for itself: the reals never lie in memory.
+template <typename ConcreteOp>
+class DecoderLike : public mlir::OpTrait::TraitBase<ConcreteOp, DecoderLike> {};
+
+/// Traits of ops that are not element-wise and whose code reads bf16 (behind `q4.widen`), or codes (behind
+/// `q4.dequantize`), in place of a real operand `x`.
+template <typename ConcreteOp>
+class ReadsNarrowed : public mlir::OpTrait::TraitBase<ConcreteOp, ReadsNarrowed> {};
+template <typename ConcreteOp>
+class ReadsCoded : public mlir::OpTrait::TraitBase<ConcreteOp, ReadsCoded> {};
+
 /// What a rule of DifferentiableOpInterface works with (Differentiate/Adjoint.h).
 class Adjoint;
 

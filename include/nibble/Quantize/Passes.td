@@ -95,6 +95,27 @@ def InsertReports : Pass<"insert-reports", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::nibble::q4::Q4Dialect", "::nibble::train::TrainDialect"];
 }
 
+def NarrowResiduals : RecipePass<"narrow-residuals"> {
+  let summary = "Real values that the backward pass reads are kept in fewer bits";
+  let description = [{
+    *Strategy.* By the recipe's `residuals`, in `@train_step` alone:
+
+    | | batch norm's input z | other real values |
+    |---|---|---|
+    | `f32` | as it is | as they are |
+    | `bf16` | `q4.narrow`; statistics, normalization and gradient all read the narrowed z | a narrowed copy, for the gradient alone |
+    | `int8`, `int4` | x̂ = (z − mean)·rstd as symmetric codes, clipped at 8 or 3.5, for the gradient alone: it becomes `nn.batch_norm_grad_normalized` | as with `bf16` |
+
+    "Other values" are saved tensors of more than one dimension that only element-wise ops and layer norm's gradient read. Operands
+    of products that stay float and what the loss's gradient reads are kept as they are. A step without any product of codes is
+    left alone.
+
+    *Before.* Codes are shared, flags and reports are in. *After.* No f32 tensor of that kind goes through `train.save`.
+
+    *Source.* Numerics.md, section 5. *Living example:* test/Quantize/narrow-residuals.mlir.
+  }];
+}
+
 def AccumulateMicroBatches : Pass<"accumulate-micro-batches", "::mlir::ModuleOp"> {
   let summary = "An update of N calls of @train_step: gradients are averaged, state is written by the last call";
   let description = [{

@@ -17,6 +17,7 @@ enum class Activations { Pact, Dynamic, MinMax };
 enum class Gradients { Float, Radix4, Luq, Int4 };
 enum class Weights { Float, Sawb };
 enum class EdgeLayers { Int8, Float, Int4 };
+enum class Residuals { F32, Bf16, Int8, Int4 };
 
 struct Recipe {
   std::string name = "ibm";
@@ -32,6 +33,9 @@ struct Recipe {
   EdgeLayers shortcuts = EdgeLayers::Int8;
   /// Products of two activations (attention's two): int8 (default), float or int4.
   EdgeLayers attention = EdgeLayers::Int8;
+  /// What the backward pass keeps of real values (numerics.md, section 5): batch norm's input as bf16, which the forward
+  /// part reads too, or its normalized value as int8 or int4; other real values as bf16; f32 narrows nothing.
+  Residuals residuals = Residuals::Bf16;
   /// Radix 4 only. Two-phase rounding: dX from the even grid, dW from the odd one; `swapPhases`
   /// exchanges them.
   bool twoPhase = true;
@@ -62,8 +66,8 @@ const std::vector<std::string> &recipeNames();
 std::string describeRecipes();
 
 /// Sets one option from text: key as on the command line without dashes ("activations",
-/// "gradients", "weights", "first-last", "shortcuts", "attention", "two-phase", "swap-phases",
-/// "gain", "separate-draws", "grad-scale", "pact-init", "pact-floor", "pact-decay", "keep-float").
+/// "gradients", "weights", "first-last", "shortcuts", "attention", "residuals", "two-phase",
+/// "swap-phases", "gain", "separate-draws", "grad-scale", "pact-init", "pact-floor", "pact-decay", "keep-float").
 /// Returns an empty string, or what is wrong and what is accepted.
 std::string setRecipeOption(Recipe &recipe, const std::string &key, const std::string &value);
 /// Every option as key=value in a fixed order, separated by commas: goes into the module's

@@ -17,7 +17,7 @@
 namespace nibble::reference {
 
 /// What the elements are, and which vector of a Tensor holds them:
-///   Real                      `reals`    f32 in the IR
+///   Real                      `reals`    f32 in the IR, and bf16, whose numbers are reals too
 ///   Double                    `doubles`  f64 in the IR (the learning rate), never narrowed
 ///   Wide                      `wides`    i64 in the IR (step, random state)
 ///   Mask, Index, Bits, Label  `ints`     i1 (0/1), i8 (0 … 255), i16 (0 … 65535), i32

@@ -2,6 +2,7 @@
 #include "Buffers.h"
 
 #include "nibble/Numerics/Packing.h"
+#include "nibble/Numerics/Rounding.h"
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
@@ -18,6 +19,8 @@ unsigned nibble::codegen::logRadix(Type element) {
 }
 
 Type nibble::codegen::registerType(Type element, MLIRContext *context) {
+  if (element.isBF16())
+    return IntegerType::get(context, 16);
   return isPacked(element) || isa<q4::Int8Type>(element) ? IntegerType::get(context, 8) : element;
 }
 
@@ -32,11 +35,11 @@ Value nibble::codegen::flatView(LoopBuilder &e, Operation *op, Value memref, Ran
   auto memrefType = cast<MemRefType>(memref.getType());
   Type stored = memrefType.getElementType();
   unsigned bits = q4::storageBits(type.getElementType());
-  bool bytes = bits < 8 || isa<q4::Int8Type>(type.getElementType());
+  Type expected = bits < 8 ? Type(e.b.getI8Type()) : registerType(type.getElementType(), e.b.getContext());
   if (!memrefType.getLayout().isIdentity() || !memrefType.hasStaticShape() ||
-      stored != (bytes ? Type(e.b.getI8Type()) : type.getElementType())) {
+      stored != expected) {
     op->emitOpError() << "cannot use a buffer of type " << memrefType << " for a tensor of type " << type
-                      << ": expected a dense memref of " << (bytes ? Type(e.b.getI8Type()) : type.getElementType());
+                      << ": expected a dense memref of " << expected;
     return nullptr;
   }
   // One element alone is read and written without its padding.
@@ -96,10 +99,17 @@ void nibble::codegen::storeBlock(LoopBuilder &e, Value block, const Buffer &y, V
   e.store(packNibbles(e, block), y.memory, e.div(at, 2));
 }
 
+Value nibble::codegen::widenBf16(LoopBuilder &e, Value bits) {
+  VectorOps o = e.ops(cast<VectorType>(bits.getType()).getNumElements());
+  Value whole = arith::ExtUIOp::create(e.b, e.loc, o.type(e.b.getI32Type()), bits);
+  return numerics::generic::fromBf16(o, VectorOps::I{whole}).v;
+}
+
 Value nibble::codegen::loadReals(LoopBuilder &e, const Buffer &x, Value at, int64_t lanes, int64_t active) {
   if (x.splat)
     return e.splat(VectorType::get({lanes}, x.element()), x.splat);
-  return e.load(x.memory, at, lanes, active);
+  Value loaded = e.load(x.memory, at, lanes, active);
+  return x.element().isBF16() ? widenBf16(e, loaded) : loaded;
 }
 
 Value nibble::codegen::loadScalar(LoopBuilder &e, const Buffer &x, int64_t at) {

@@ -1,11 +1,12 @@
 //===- Buffers.h - the tensors of a group as flat memory -----------*- C++ -*-===//
 //
 // A buffer holds the tensor's elements in flat order, padded to a multiple of 128 bytes: f32, i32, i16, i64, f64 as they are,
-// int8 codes and i8 indices a byte each, 4-bit codes and bit masks as Numerics/Packing.h packs one row of all elements.
+// bf16 as its 16 bits, int8 codes and i8 indices a byte each, 4-bit codes and bit masks as Numerics/Packing.h packs one row of all elements.
 //
 // In registers, a block of 32 elements is vector<32xT> with T =
 //   f32, i32, i16, i64, f64   the element type
 //   i8                        int4 and int8: the signed code; log: the nibble 0 … 15; indices as stored
+//   i16                       bf16: its bits
 //   i1                        masks
 //
 //===----------------------------------------------------------------------===//
@@ -45,7 +46,9 @@ Value flatView(LoopBuilder &e, Operation *op, Value memref, RankedTensorType typ
 Value loadBlock(LoopBuilder &e, const Buffer &x, Value at);
 void storeBlock(LoopBuilder &e, Value block, const Buffer &y, Value at);
 
-/// `lanes` reals from element `at` on; with `active` only the first ones are read.
+/// The reals that a vector of bf16's bits stands for.
+Value widenBf16(LoopBuilder &e, Value bits);
+/// `lanes` reals from element `at` on, of f32 or bf16; with `active` only the first ones are read.
 Value loadReals(LoopBuilder &e, const Buffer &x, Value at, int64_t lanes, int64_t active = -1);
 
 /// The one element of a rank-0 (or one-element) tensor: f32, f64, i32, i64, i1 (a flag is bit 0 of its byte).

@@ -3,6 +3,7 @@
 #include "Emitters.h"
 
 #include "nibble/Numerics/BatchNorm.h"
+#include "nibble/Numerics/Int4.h"
 #include "nibble/Numerics/Log4.h"
 #include "nibble/Numerics/Scale.h"
 
@@ -221,9 +222,57 @@ static LogicalResult emit(Group &g, nn::BatchNormGradOp op) {
   return success();
 }
 
+/// S₁ = Σdy, S₂ = Σdy·x̂, where x̂ may be codes or bf16, behind a decoder.
+static void normalizedSums(Group &g, nn::NormalizedGradOp op, const ChannelShape &shape) {
+  LoopBuilder &e = g.e;
+  Buffer dy = g.in(op.getDy());
+  auto decode = sourceOf(op.getX()).getDefiningOp<q4::DequantizeOp>();
+  if (!decode) {
+    Buffer x = g.in(op.getX());
+    VectorOps o = e.ops(kLanes16);
+    return channelBlockSums(g, 0, shape, 2, nothing, [&](Value at, int64_t active, ArrayRef<Value>) {
+      F gradient{loadReals(e, dy, at, kLanes16, active)}, value{loadReals(e, x, at, kLanes16, active)};
+      return SmallVector<Value>{gradient.v, o.mul(gradient, value).v};
+    });
+  }
+  VectorOps o = e.ops(kBlock);
+  Buffer codes = g.in(decode.getCodes());
+  F scale = o.splat(F{loadScalar(e, g.in(decode.getScale()))});
+  channelBlockSums(g, 0, shape, 2, [&](Value at) {
+    Type i32 = o.type(e.b.getI32Type());
+    I code{arith::ExtSIOp::create(e.b, e.loc, i32, loadBlock(e, codes, at))};
+    F gradient{loadBlock(e, dy, at)};
+    return SmallVector<Value>{gradient.v, o.mul(gradient, generic::dequantize(o, code, scale)).v};
+  });
+}
+
+/// numerics::batchNormBackward of these sums, with mean 0, deviation 1 and a for γ.
+static LogicalResult emit(Group &g, nn::NormalizedGradOp op) {
+  LoopBuilder &e = g.e;
+  ChannelShape shape(op.getDy().getType());
+  auto decode = sourceOf(op.getX()).getDefiningOp<q4::DequantizeOp>();
+  if (decode && (decode.getZeroPoint() || logRadix(g.in(decode.getCodes()).element())))
+    return op.emitOpError("reads codes of whole numbers without a zero point");
+  normalizedSums(g, op, shape);
+  VectorOps wide = e.ops(kLanes16, /*wide=*/true);
+  F n = wide.constF(static_cast<double>(shape.rows)), one = wide.constF(1), zero = wide.constF(0);
+  Buffer slope = g.in(op.getSlope());
+  forChannelSums(g, 0, shape, 2, [&](Value first, int64_t active, ArrayRef<Value> sums) {
+    F s1{sums[0]}, s2{sums[1]}, a = widen(e, F{loadReals(e, slope, first, kLanes16, active)});
+    F k2 = narrow(e, generic::batchNormK2(wide, a, one, s2, n));
+    F k3 = narrow(e, generic::batchNormK3(wide, a, widen(e, k2), zero, s1, n));
+    storeChannels(e, k2, g.out(op.getK2()), first, active);
+    storeChannels(e, k3, g.out(op.getK3()), first, active);
+    storeChannels(e, narrow(e, s2), g.out(op.getDscale()), first, active);
+    storeChannels(e, narrow(e, s1), g.out(op.getDbias()), first, active);
+  });
+  return success();
+}
+
 Emitted nibble::codegen::emitChannel(Group &group, Operation *op) {
   return TypeSwitch<Operation *, Emitted>(op)
-      .Case<nn::ChannelSumOp, nn::ClipAlphaGradOp, q4::GainOp, q4::FidelityOp, nn::BatchStatsOp, nn::BatchNormFoldOp, nn::BatchNormGradOp>(
+      .Case<nn::ChannelSumOp, nn::ClipAlphaGradOp, q4::GainOp, q4::FidelityOp, nn::BatchStatsOp, nn::BatchNormFoldOp, nn::BatchNormGradOp,
+            nn::NormalizedGradOp>(
           [&](auto typed) { return emit(group, typed); })
       .Default([](Operation *) { return std::nullopt; });
 }
@@ -244,5 +293,8 @@ SmallVector<int64_t> nibble::codegen::channelScratch(Operation *op) {
       .Case<q4::FidelityOp>([&](q4::FidelityOp fidelity) { return parts(fidelity.getX(), 3, true); })
       .Case<nn::BatchStatsOp>([&](nn::BatchStatsOp stats) { return parts(stats.getX(), 2, false); })
       .Case<nn::BatchNormGradOp>([&](nn::BatchNormGradOp grad) { return parts(grad.getDy(), 2, false); })
+      .Case<nn::NormalizedGradOp>([&](nn::NormalizedGradOp grad) {
+        return parts(grad.getDy(), 2, static_cast<bool>(sourceOf(grad.getX()).getDefiningOp<q4::DequantizeOp>()));
+      })
       .Default([](Operation *) { return Parts{}; });
 }

@@ -182,6 +182,17 @@ static LogicalResult apply(q4::QuantizeLogOp op, Rules &r) {
   return success();
 }
 
+static LogicalResult apply(q4::NarrowOp op, Rules &r) {
+  I half = generic::toBf16(r.o, r.real(op.getX()));
+  r.blocks[op.getResult()] = arith::TruncIOp::create(r.e.b, r.e.loc, r.o.type(r.e.b.getI16Type()), half.v);
+  return success();
+}
+
+static LogicalResult apply(q4::WidenOp op, Rules &r) {
+  r.set(op.getResult(), F{widenBf16(r.e, r.block(op.getX()))});
+  return success();
+}
+
 static LogicalResult apply(q4::DequantizeOp op, Rules &r) {
   VectorOps &o = r.o;
   unsigned radix = logRadix(op.getCodes().getType().getElementType());
@@ -235,7 +246,7 @@ LogicalResult nibble::codegen::applyRule(Operation *op, Rules &rules) {
   if (applyUnary(op, rules) || applyBinary(op, rules))
     return success();
   return TypeSwitch<Operation *, LogicalResult>(op)
-      .Case<q4::QuantizeOp, q4::QuantizeLogOp, q4::DequantizeOp, train::SgdOp, train::AdamOp>(
+      .Case<q4::QuantizeOp, q4::QuantizeLogOp, q4::DequantizeOp, q4::NarrowOp, q4::WidenOp, train::SgdOp, train::AdamOp>(
           [&](auto typed) { return apply(typed, rules); })
       .Default([](Operation *other) { return other->emitOpError("has no vector rule in Codegen/CPU/ElementwiseRules.cpp"); });
 }

@@ -8,6 +8,7 @@
 using namespace nibble::codegen;
 namespace nn = nibble::nn;
 namespace plan = nibble::plan;
+namespace q4 = nibble::q4;
 namespace train = nibble::train;
 
 Value nibble::codegen::sourceOf(Value v) {
@@ -54,6 +55,10 @@ LogicalResult Group::prepare() {
 Buffer Group::in(Value operand) const {
   auto type = cast<RankedTensorType>(operand.getType());
   Value source = sourceOf(operand);
+  if (auto widen = source.getDefiningOp<q4::WidenOp>()) { // read as bf16
+    source = sourceOf(widen.getX());
+    type = RankedTensorType::get(type.getShape(), widen.getX().getType().getElementType());
+  }
   auto it = inputs.find(source);
   if (it != inputs.end())
     return {it->second.memory, nullptr, type};

@@ -13,7 +13,8 @@ public:
   /// Makes the flat views of all buffers.
   LogicalResult prepare();
 
-  /// The buffer of an op's operand: an input, or a constant. nn.reshape and train.save are looked through.
+  /// The buffer of an op's operand: an input, or a constant. nn.reshape, train.save and q4.widen are looked through:
+  /// behind the last, the elements are bf16.
   Buffer in(Value operand) const;
   /// The buffer of an op's result; empty where no output takes it.
   Buffer out(Value result) const;

@@ -114,6 +114,8 @@ func.func @norms_and_losses(%x: tensor<4x8xf32>, %c: tensor<8xf32>, %labels: ten
   %2:3 = nn.batch_norm_fold %c, %c, %c, %c {epsilon = 1.0e-5 : f32} : (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>)
   // CHECK: nn.batch_norm_grad
   %3:5 = nn.batch_norm_grad %x, %x, %c, %c, %c : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>)
+  // CHECK: nn.batch_norm_grad_normalized
+  %ng:4 = nn.batch_norm_grad_normalized %x, %x, %c : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>)
   // CHECK: nn.layer_norm %{{.*}}, %{{.*}}, %{{.*}} {epsilon = {{.*}} : f32} : (tensor<4x8xf32>, tensor<8xf32>, tensor<8xf32>) ->
   %ln:3 = nn.layer_norm %x, %c, %c {epsilon = 1.0e-5 : f32} : (tensor<4x8xf32>, tensor<8xf32>, tensor<8xf32>) -> (tensor<4x8xf32>, tensor<4xf32>, tensor<4xf32>)
   // CHECK: nn.layer_norm_grad

@@ -166,3 +166,11 @@ func.func @labels(%x: tensor<4x8xf32>, %labels: tensor<5xi32>) {
   %0:2 = nn.softmax_cross_entropy %x, %labels : (tensor<4x8xf32>, tensor<5xi32>) -> (tensor<f32>, tensor<i32>)
   return
 }
+
+// -----
+
+func.func @normalized_grad_of_two_shapes(%x: tensor<4x8xf32>, %dy: tensor<8x8xf32>, %a: tensor<8xf32>) {
+  // expected-error @below {{value and gradient have different types}}
+  %0:4 = nn.batch_norm_grad_normalized %dy, %x, %a : (tensor<8x8xf32>, tensor<4x8xf32>, tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>)
+  return
+}

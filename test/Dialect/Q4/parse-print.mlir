@@ -54,6 +54,10 @@ func.func @conversions(%x: tensor<4x8xf32>, %s: tensor<f32>, %z: tensor<i32>, %u
   %3 = q4.quantize_log %x, %s, %u : (tensor<4x8xf32>, tensor<f32>, tensor<4x8xi16>) -> tensor<4x8x!q4.log<2>>
   // CHECK: q4.dequantize
   %4 = q4.dequantize %0, %s, %z : (tensor<4x8x!q4.int4>, tensor<f32>, tensor<i32>) -> tensor<4x8xf32>
+  // CHECK: q4.narrow %{{.*}} : (tensor<4x8xf32>) -> tensor<4x8xbf16>
+  %5 = q4.narrow %x : (tensor<4x8xf32>) -> tensor<4x8xbf16>
+  // CHECK: q4.widen %{{.*}} : (tensor<4x8xbf16>) -> tensor<4x8xf32>
+  %6 = q4.widen %5 : (tensor<4x8xbf16>) -> tensor<4x8xf32>
   return
 }
 

@@ -67,3 +67,19 @@ func.func @floats_are_no_codes(%a: tensor<4x7xf32>, %b: tensor<9x7x!q4.int4>, %s
   %0 = q4.matmul %a, %b scales(%s, %s) {transpose_b} : (tensor<4x7xf32>, tensor<9x7x!q4.int4>, tensor<f32>, tensor<f32>) -> tensor<4x9xf32>
   return
 }
+
+// -----
+
+func.func @narrow_shape(%x: tensor<4x7xf32>) {
+  // expected-error @below {{value and copy have different shapes}}
+  %0 = q4.narrow %x : (tensor<4x7xf32>) -> tensor<7x4xbf16>
+  return
+}
+
+// -----
+
+func.func @widen_shape(%x: tensor<4x7xbf16>) {
+  // expected-error @below {{copy and result have different shapes}}
+  %0 = q4.widen %x : (tensor<4x7xbf16>) -> tensor<28xf32>
+  return
+}

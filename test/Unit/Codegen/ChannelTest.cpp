@@ -92,3 +92,49 @@ TEST(Channel, BatchNorm) {
       })", {{"C", channels}}));
     }
 }
+
+// Batch norm that reads bf16: a decoder in the group is how its operand is read.
+TEST(Channel, BatchNormOfNarrowedValues) {
+  for (std::string leading : {"3x5x4x", "201x"})
+    for (std::string channels : kChannels) {
+      std::string shape = leading + channels;
+      expectSameBits(with(R"((%x: tensor<$Sxbf16> {t.lo = -2.0, t.hi = 3.0}, %g: tensor<$Cxf32>, %b: tensor<$Cxf32>, %m: tensor<$Cxf32> {t.lo = -1.0, t.hi = 1.0},
+          %v: tensor<$Cxf32> {t.lo = 0.1, t.hi = 2.0}) -> (tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>) {
+        %w = q4.widen %x : (tensor<$Sxbf16>) -> tensor<$Sxf32>
+        %0:6 = nn.batch_stats %w, %g, %b, %m, %v {epsilon = 1.0e-5 : f32, momentum = 0.9 : f32}
+          : (tensor<$Sxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>)
+          -> (tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>)
+        return %0#0, %0#1, %0#2, %0#3 : tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>
+      })", {{"S", shape}, {"C", channels}}));
+      expectSameBits(with(R"((%dy: tensor<$Sxf32>, %x: tensor<$Sxbf16> {t.lo = -2.0, t.hi = 3.0}, %g: tensor<$Cxf32>, %m: tensor<$Cxf32> {t.lo = -1.0, t.hi = 1.0},
+          %r: tensor<$Cxf32> {t.lo = 0.5, t.hi = 2.0}) -> (tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>) {
+        %w = q4.widen %x : (tensor<$Sxbf16>) -> tensor<$Sxf32>
+        %0:5 = nn.batch_norm_grad %dy, %w, %g, %m, %r
+          : (tensor<$Sxf32>, tensor<$Sxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>)
+          -> (tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>)
+        return %0#1, %0#2, %0#3 : tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>
+      })", {{"S", shape}, {"C", channels}}));
+    }
+}
+
+// The gradient from normalized values: reals, bf16, and codes of both widths.
+TEST(Channel, NormalizedGrad) {
+  const std::pair<const char *, const char *> kKept[] = {
+      {"f32", ""},
+      {"bf16", "%x = q4.widen %k : (tensor<$Sxbf16>) -> tensor<$Sxf32>"},
+      {"!q4.int8", "%x = q4.dequantize %k, %s : (tensor<$Sx!q4.int8>, tensor<f32>) -> tensor<$Sxf32>"},
+      {"!q4.int4", "%x = q4.dequantize %k, %s : (tensor<$Sx!q4.int4>, tensor<f32>) -> tensor<$Sxf32>"}};
+  for (auto [element, decode] : kKept) {
+    std::string text = with(R"((%dy: tensor<$Sxf32>, %k: tensor<$Sx$E>, %a: tensor<$Cxf32>, %s: tensor<f32> {t.value = 0.0625})
+        -> (tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>) {
+      $D
+      %0:4 = nn.batch_norm_grad_normalized %dy, $X, %a : (tensor<$Sxf32>, tensor<$Sxf32>, tensor<$Cxf32>)
+          -> (tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>)
+      return %0#0, %0#1, %0#2, %0#3 : tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>
+    })", {{"E", element}, {"D", decode}, {"X", *decode ? "%x" : "%k"}});
+    for (std::string leading : {"3x5x4x", "201x"})
+      for (std::string channels : kChannels)
+        expectSameBits(with(text, {{"S", leading + channels}, {"C", channels}}));
+    expectSameBits(with(text, {{"S", "3x5x4x10"}, {"C", "10"}}), "generic");
+  }
+}

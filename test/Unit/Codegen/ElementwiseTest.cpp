@@ -192,3 +192,15 @@ TEST(Elementwise, CopiesAndMse) {
     return %0 : tensor<9x10xf32>
   })");
 }
+
+// bf16 copies: every kind of number narrows as Numerics says, and what was narrowed is read back as it is.
+TEST(Elementwise, Narrow) {
+  everywhere(R"((%x: tensor<5x67xf32> {t.special}, %n: tensor<5x67xbf16> {t.special})
+      -> (tensor<5x67xbf16>, tensor<5x67xf32>) {
+    %0 = q4.narrow %x : (tensor<5x67xf32>) -> tensor<5x67xbf16>
+    %1 = q4.widen %0 : (tensor<5x67xbf16>) -> tensor<5x67xf32>
+    %2 = q4.widen %n : (tensor<5x67xbf16>) -> tensor<5x67xf32>
+    %4 = nn.mul %1, %2 : (tensor<5x67xf32>, tensor<5x67xf32>) -> tensor<5x67xf32>
+    return %0, %4 : tensor<5x67xbf16>, tensor<5x67xf32>
+  })");
+}

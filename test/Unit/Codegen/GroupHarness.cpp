@@ -7,6 +7,7 @@
 #include "nibble/Dialect/Train/IR/Train.h"
 #include "nibble/Interfaces/Scratch.h"
 #include "nibble/Numerics/Packing.h"
+#include "nibble/Numerics/Rounding.h"
 #include "nibble/Reference/Interpreter.h"
 
 #include "mlir/Conversion/Passes.h"
@@ -67,6 +68,16 @@ bool isFourBits(ElementKind kind) {
   return kind == ElementKind::Int4 || kind == ElementKind::Log2 || kind == ElementKind::Log4;
 }
 
+/// bf16 numbers are reals to the interpreter, and 16 bits in memory.
+Reference asStored(const Reference &x, Type type) {
+  if (!cast<RankedTensorType>(type).getElementType().isBF16())
+    return x;
+  std::vector<int32_t> bits;
+  for (float v : x.reals)
+    bits.push_back(numerics::toBf16(v));
+  return Reference::integer(ElementKind::Bits, x.shape, bits);
+}
+
 size_t bufferBytes(const Reference &x) {
   size_t n = x.size();
   size_t bytes = isFourBits(x.kind)                                                  ? numerics::packedBytes(n)
@@ -84,7 +95,10 @@ MemRefType bufferType(const Reference &x, RankedTensorType type) {
     return MemRefType::get({1}, i8);
   if (isFourBits(x.kind) || x.kind == ElementKind::Mask)
     return MemRefType::get({static_cast<int64_t>(bufferBytes(x))}, i8);
-  return MemRefType::get(type.getShape(), x.kind == ElementKind::Int8 ? i8 : type.getElementType());
+  Type element = type.getElementType();
+  if (x.kind == ElementKind::Int8)
+    element = i8;
+  return MemRefType::get(type.getShape(), element.isBF16() ? IntegerType::get(type.getContext(), 16) : element);
 }
 
 void write(const Reference &x, uint8_t *bytes) {
@@ -172,6 +186,8 @@ Reference randomArgument(func::FuncOp function, unsigned number, std::mt19937 &r
       v = wild[pick(0, 2)];
     if (auto value = dyn_cast_or_null<FloatAttr>(attribute("value")))
       v = static_cast<float>(value.getValueAsDouble());
+    if (cast<RankedTensorType>(function.getArgument(number).getType()).getElementType().isBF16())
+      v = numerics::narrowToBf16(v);
   }
   for (double &v : x.doubles)
     v = realOf("value", 0.1);
@@ -325,6 +341,10 @@ void test::expectSameBits(const std::string &text, const std::string &cpu, unsig
     inputs.push_back(randomArgument(function, i, random));
   auto meant = reference::Interpreter<float>().run(function, inputs);
   ASSERT_TRUE(succeeded(meant)) << "the interpreter refuses it";
+  for (auto [x, type] : llvm::zip(inputs, function.getArgumentTypes()))
+    x = asStored(x, type);
+  for (auto [y, type] : llvm::zip(meant->outputs, function.getResultTypes()))
+    y = asStored(y, type);
 
   // A function of buffers around one group.
   OpBuilder b(&context);

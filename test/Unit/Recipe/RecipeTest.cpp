@@ -40,7 +40,7 @@ TEST(Recipe, TextRoundTrips) {
       {"swap-phases", "true"}, {"gain", "false"},           {"separate-draws", "true"},
       {"grad-scale", "0.5"},   {"pact-init", "6.1"},        {"pact-floor", "0.05"},
       {"pact-decay", "0"},     {"keep-float", "a,b=c %{}"}, {"keep-float", "^head"},
-      {"attention", "int4"}};
+      {"attention", "int4"},   {"residuals", "int8"}};
   Recipe before = recipe;
   for (auto [key, value] : changes) {
     EXPECT_EQ(setRecipeOption(recipe, key, value), "") << key;

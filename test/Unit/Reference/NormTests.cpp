@@ -133,6 +133,21 @@ TEST(Norm, BatchNormGrad) {
   EXPECT_EQ(sum, 0); // normalization does not see a shift of its input
 }
 
+// From x̂ and a = γ·rstd: what BatchNormGrad gives for mean 0 and deviation 1.
+TEST(Norm, NormalizedGrad) {
+  TensorF dy = TensorF::real({4, 2}, {1, 0, 2, 0, 3, 1, -2, 1}),
+          x = TensorF::real({4, 2}, {-1, -1, 1, 1, -1, -1, 1, 1});
+  std::string type = "tensor<4x2xf32>";
+  auto r = run<float>(results("nn.batch_norm_grad_normalized",
+                              "%d: " + type + ", %x: " + type + ", %a: " + kC, "%d, %x, %a", "",
+                              type + ", " + type + ", " + kC, 4),
+                      {dy, x, vec({2, 1})});
+  expectBits(r[0], {2, 0});       // −a·S₂/n
+  expectBits(r[1], {-2, -0.5f});  // −a·S₁/n
+  expectBits(r[2], {-4, 0});      // S₂
+  expectBits(r[3], {4, 2});       // S₁
+}
+
 // Rows of softmax sum to 1; log_softmax is its logarithm; both are Numerics' formulas.
 TEST(Loss, Softmax) {
   TensorF x = TensorF::real({2, 3}, {1, 2, 3, -1000, 0, 1000});

@@ -41,6 +41,14 @@ LogicalResult BatchNormGradOp::verify() {
   return verifyChannels(*this, getX(), vectors);
 }
 
+LogicalResult NormalizedGradOp::verify() {
+  if (getX().getType() != getDy().getType())
+    return emitOpError("value and gradient have different types");
+  SmallVector<Value> vectors{getSlope()};
+  vectors.append(getResults().begin(), getResults().end());
+  return verifyChannels(*this, getX(), vectors);
+}
+
 /// `scale` has an element for each of a row of `x`, `mean` and `rstd` one for each row.
 static LogicalResult verifyRowNorm(Operation *op, RankedTensorType x, ValueRange vectors, Value mean, Value rstd) {
   if (x.getRank() < 1)

@@ -34,3 +34,13 @@ LogicalResult DequantizeOp::verify() {
     return emitOpError() << element(getCodes()) << " has no zero point";
   return success();
 }
+LogicalResult NarrowOp::verify() {
+  if (shape(getX()) != shape(getResult()))
+    return emitOpError("value and copy have different shapes");
+  return success();
+}
+LogicalResult WidenOp::verify() {
+  if (shape(getX()) != shape(getResult()))
+    return emitOpError("copy and result have different shapes");
+  return success();
+}

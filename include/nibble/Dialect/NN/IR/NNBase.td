@@ -28,6 +28,8 @@ def MaskTensor : StaticShapeTensorOf<[I1]>;
 def LabelTensor : StaticShapeTensorOf<[I32]>;
 def PoolIndexTensor : StaticShapeTensorOf<[I8, I32]>;
 def BitsTensor : StaticShapeTensorOf<[I16]>;
+/// Copies kept for the backward pass (numerics.md, section 5).
+def NarrowTensor : StaticShapeTensorOf<[BF16]>;
 
 class NN_Op<string mnemonic, list<Trait> traits = []>
     : Op<NN_Dialect, mnemonic, !listconcat(traits, [Pure])> {
@@ -43,6 +45,18 @@ def NN_Elementwise : NativeOpTrait<"ElementwiseLike"> {
 /// Marks ops that fold the elements of operand 0 in an order that does not matter: Schedule lets them ride in the loop of an
 /// element-wise group.
 def NN_Fold : NativeOpTrait<"FoldLike"> {
+  let cppNamespace = "::nibble";
+}
+
+/// Marks element-wise ops that turn stored numbers into reals: each group that reads the result does it for itself.
+def NN_Decoder : NativeOpTrait<"DecoderLike"> {
+  let cppNamespace = "::nibble";
+}
+/// Mark ops whose code reads bf16, or codes, where the graph has a decoder before operand `x`.
+def NN_ReadsNarrowed : NativeOpTrait<"ReadsNarrowed"> {
+  let cppNamespace = "::nibble";
+}
+def NN_ReadsCoded : NativeOpTrait<"ReadsCoded"> {
   let cppNamespace = "::nibble";
 }
 

@@ -15,7 +15,7 @@ def NN_BatchNormOp : NN_Op<"batch_norm"> {
   let results = (outs RealTensor:$result);
   let hasVerifier = 1;
 }
-def NN_BatchStatsOp : NN_Op<"batch_stats"> {
+def NN_BatchStatsOp : NN_Op<"batch_stats", [NN_ReadsNarrowed]> {
   let summary = "A batch's statistics and the affine map that normalizes it";
   let description = [{
     c = running mean; Σ(z − c), Σ(z − c)² in the per-channel order; mean = c + Σ/n, var = max(0, ΣΣ/n − (Σ/n)²),
@@ -35,7 +35,7 @@ def NN_BatchNormFoldOp : NN_Op<"batch_norm_fold"> {
   let results = (outs RealTensor:$a, RealTensor:$b, RealTensor:$rstd);
   let hasVerifier = 1;
 }
-def NN_BatchNormGradOp : NN_Op<"batch_norm_grad"> {
+def NN_BatchNormGradOp : NN_Op<"batch_norm_grad", [NN_ReadsNarrowed]> {
   let summary = "Coefficients of batch norm's input gradient, and the gradients of γ and β";
   let description = [{
     S₁ = Σdy, S₂ = Σdy·(z − mean), per-channel order; k₁ = γ·rstd, k₂ = −k₁·rstd²·S₂/n, k₃ = −k₁·S₁/n − k₂·mean,
@@ -43,6 +43,21 @@ def NN_BatchNormGradOp : NN_Op<"batch_norm_grad"> {
   }];
   let arguments = (ins RealTensor:$dy, RealTensor:$x, RealTensor:$scale, RealTensor:$batch_mean, RealTensor:$rstd);
   let results = (outs RealTensor:$k1, RealTensor:$k2, RealTensor:$k3, RealTensor:$dscale, RealTensor:$dbias);
+  let hasVerifier = 1;
+}
+def NN_NormalizedGradOp : NN_Op<"batch_norm_grad_normalized", [NN_ReadsNarrowed, NN_ReadsCoded]> {
+  let summary = "What `batch_norm_grad` makes, from a kept copy of the normalized value x̂ instead of z";
+  let description = [{
+    `x` is x̂ = (z − mean)·rstd, or what a narrowed copy of it stands for, and `slope` is a = γ·rstd. S₁ = Σdy, S₂ = Σdy·x̂,
+    per-channel order; k₂ = −a·S₂/n, k₃ = −a·S₁/n, dγ = S₂, dβ = S₁ (`batch_norm_grad` with mean 0 and deviation 1);
+    dz = fma(a, dy, fma(k₂, x̂, k₃)) is left to two `nn.fma`. Results of C: k2, k3, dγ, dβ.
+    ```mlir
+    %k2, %k3, %dscale, %dbias = nn.batch_norm_grad_normalized %dy, %x, %a : (tensor<8x4x4x16xf32>, tensor<8x4x4x16xf32>,
+        tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>, tensor<16xf32>, tensor<16xf32>)
+    ```
+  }];
+  let arguments = (ins RealTensor:$dy, RealTensor:$x, RealTensor:$slope);
+  let results = (outs RealTensor:$k2, RealTensor:$k3, RealTensor:$dscale, RealTensor:$dbias);
   let hasVerifier = 1;
 }
 def NN_LayerNormOp : NN_Op<"layer_norm"> {
@@ -60,7 +75,7 @@ def NN_LayerNormOp : NN_Op<"layer_norm"> {
   let results = (outs RealTensor:$result, RealTensor:$mean, RealTensor:$rstd);
   let hasVerifier = 1;
 }
-def NN_LayerNormGradOp : NN_Op<"layer_norm_grad"> {
+def NN_LayerNormGradOp : NN_Op<"layer_norm_grad", [NN_ReadsNarrowed]> {
   let summary = "Gradients of layer norm: of the rows, of the scale and of the shift";
   let description = [{
     g = dy·scale, x̂ = (x − mean)·rstd; S₁ = Σg, S₂ = Σg·x̂ over the row in the flat order, k₁ = S₁/n, k₂ = S₂/n (f64, rounded once);

@@ -34,9 +34,28 @@ def Q4_QuantizeLogOp : Q4_Op<"quantize_log", [NN_Elementwise]> {
   let results = (outs LogCodeTensor:$codes);
   let hasVerifier = 1;
 }
-def Q4_DequantizeOp : Q4_Op<"dequantize", [NN_Elementwise]> {
+def Q4_DequantizeOp : Q4_Op<"dequantize", [NN_Elementwise, NN_Decoder]> {
   let summary = "(code − Z)·s, rounded";
   let arguments = (ins CodeTensor:$codes, ScalarF32:$scale, Optional<ScalarI32>:$zero_point);
+  let results = (outs RealTensor:$result);
+  let hasVerifier = 1;
+}
+def Q4_NarrowOp : Q4_Op<"narrow", [NN_Elementwise]> {
+  let summary = "Reals to bf16, the copies that the backward pass keeps: nearest even, denormals to zero of their sign";
+  let description = [{
+    Numerics/Rounding.h (`toBf16`): integer operations, the same bits on every processor. Infinities stay, numbers beyond the
+    largest bf16 become infinite, a NaN stays one.
+    ```mlir
+    %n = q4.narrow %z : (tensor<8x4x4x16xf32>) -> tensor<8x4x4x16xbf16>
+    ```
+  }];
+  let arguments = (ins RealTensor:$x);
+  let results = (outs NarrowTensor:$result);
+  let hasVerifier = 1;
+}
+def Q4_WidenOp : Q4_Op<"widen", [NN_Elementwise, NN_Decoder]> {
+  let summary = "The reals that bf16 numbers are; exact";
+  let arguments = (ins NarrowTensor:$x);
   let results = (outs RealTensor:$result);
   let hasVerifier = 1;
 }
