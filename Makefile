@@ -1,5 +1,5 @@
 # The two commands of the README, and what a developer types. Everything is in scripts/.
-.PHONY: demo test setup build lint format doc
+.PHONY: demo test setup build lint format doc benchmark
 .DEFAULT_GOAL := build
 
 setup:
@@ -15,6 +15,10 @@ demo: build
 # Installs what is missing, builds, runs every test.
 test: setup
 	@scripts/test
+
+# Speed on this machine against PyTorch and the machine's limits; QUICK=1: minutes instead of hours.
+benchmark: setup
+	@build/venv/bin/python benchmark/run.py --setup $(if $(QUICK),--quick)
 
 lint:
 	@scripts/format --check

@@ -1,6 +1,6 @@
 """What the benchmark scripts share: where things are, which machine this is, running nibble-train, results.
 
-A result is one JSON line in `benchmark/results/NAME.jsonl`: what was asked (`key`), the exact command,
+A result is one JSON line in `benchmark/results/NAME.jsonl` (or that of the folder `NIBBLE_RESULTS`): what was asked (`key`), the exact command,
 machine, processor, revision, date, and what came out. A script that finds its key there does not run
 again, so a campaign can be stopped and resumed; delete the line or the file to measure afresh.
 """
@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmark" / "results"
+RESULTS = Path(os.environ.get("NIBBLE_RESULTS", ROOT / "benchmark" / "results"))
 BIN = Path(os.environ.get("NIBBLE_BIN", ROOT / "build" / "release" / "bin"))
 DATA = Path(os.environ.get("NIBBLE_DATA", ROOT.parent / "shared" / "data"))
 WORK = Path(os.environ.get("NIBBLE_WORK", ROOT / "build" / "benchmark"))  # models and converted data

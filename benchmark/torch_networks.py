@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 
+import energy
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -120,11 +121,13 @@ def main():
 
     for _ in range(3):
         step()
-    runs, begin = [], time.perf_counter()
+    runs, begin, before = [], time.perf_counter(), energy.read()
     while len(runs) < 5 or (time.perf_counter() - begin < seconds and len(runs) < 300):
         runs.append(step())
+    used = energy.joules(before, energy.read())
     print(json.dumps({"network": network, "precision": precision, "mode": mode, "threads": threads, "torch": torch.__version__,
                       "step_ms": round(statistics.median(runs), 3), "min_ms": round(min(runs), 3), "runs": len(runs),
+                      "joules": used / len(runs) if used else None,
                       "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))
 
 

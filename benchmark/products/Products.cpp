@@ -2,13 +2,15 @@
 //
 // Runs products of codes as the code generator emits them, whole: packed codes in, decoding,
 // panels, float results out. Prints a JSON line for each, with the machine's own peaks measured
-// right before and after it.
+// right before and after it. Times are processor time of the one thread, as those of the peaks
+// (PeakRate.h).
 //
-//   nibble-products [--cpu NAME] [--filter TEXT] [--seconds S]
+//   nibble-products [--cpu NAME] [--filter TEXT] [--seconds S] [--list 1]
 //
 //===----------------------------------------------------------------------------===//
 #include "ContractionHarness.h"
-#include "Peaks.h"
+
+#include "nibble/Target/PeakRate.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -83,6 +85,28 @@ std::vector<Named> products() {
   return list;
 }
 
+/// What the processor multiplies at best, in operations a second: with all that it has, and with
+/// the target's instructions for bytes.
+struct Peaks {
+  double bytes, words, bfloats, floats, own;
+};
+
+struct Meter {
+  Machine host, target;
+
+  /// The better of two measurements, before and after.
+  Peaks measure(const Peaks &before = {}) const {
+    auto peak = [&](const Machine &machine, ProductUnit unit, double least) {
+      return std::max(least, measurePeak(machine, unit) / 1e9);
+    };
+    return {peak(host, ProductUnit::Quads8, before.bytes),
+            peak(host, ProductUnit::Pairs16, before.words),
+            peak(host, ProductUnit::Bf16, before.bfloats),
+            peak(host, ProductUnit::F32, before.floats),
+            peak(target, ProductUnit::Quads8, before.own)};
+  }
+};
+
 void print(const Named &named, const std::string &cpu, const std::vector<double> &times,
            const Peaks &peaks) {
   double median = times[times.size() / 2], operations = 2.0 * double(named.multiplyAdds);
@@ -95,9 +119,13 @@ void print(const Named &named, const std::string &cpu, const std::vector<double>
        << ", \"gops\": " << rate(median);
   if (peaks.bytes > 0)
     line << ", \"share\": " << rate(median) / peaks.bytes
-         << ", \"best_share\": " << rate(times[0]) / peaks.bytes
-         << ", \"peaks\": {\"u8s8\": " << peaks.bytes << ", \"s16\": " << peaks.words
-         << ", \"f32\": " << peaks.floats << "}";
+         << ", \"best_share\": " << rate(times[0]) / peaks.bytes;
+  if (peaks.own > 0)
+    line << ", \"own_share\": " << rate(median) / peaks.own
+         << ", \"best_own_share\": " << rate(times[0]) / peaks.own;
+  line << ", \"peaks\": {\"u8s8\": " << peaks.bytes << ", \"s16\": " << peaks.words
+       << ", \"bf16\": " << peaks.bfloats << ", \"f32\": " << peaks.floats
+       << ", \"own\": " << peaks.own << "}";
   std::cout << line.str() << "}" << std::endl;
 }
 
@@ -106,6 +134,7 @@ void print(const Named &named, const std::string &cpu, const std::vector<double>
 int main(int argc, char **argv) {
   std::string cpu = CpuTarget::native().name, filter;
   double budget = 0.5;
+  bool list = false;
   for (int i = 1; i + 1 < argc; i += 2) {
     if (!strcmp(argv[i], "--cpu"))
       cpu = argv[i + 1];
@@ -113,23 +142,31 @@ int main(int argc, char **argv) {
       filter = argv[i + 1];
     else if (!strcmp(argv[i], "--seconds"))
       budget = atof(argv[i + 1]);
+    else if (!strcmp(argv[i], "--list"))
+      list = true;
     else
-      return std::cerr << "usage: nibble-products [--cpu NAME] [--filter TEXT] [--seconds S]\n", 2;
+      return std::cerr << "usage: nibble-products [--cpu NAME] [--filter TEXT] [--seconds S] "
+                          "[--list 1]\n",
+             2;
   }
   mlir::FailureOr<CpuTarget> target = CpuTarget::parse(cpu);
   if (failed(target) || !target->runsOnHost())
     return std::cerr << "nibble-products: this processor has no " << cpu << "\n", 1;
+  Meter meter{llvm::cantFail(Machine::create("native")), llvm::cantFail(Machine::create(cpu))};
   for (const Named &named : products()) {
     if (named.name.find(filter) == std::string::npos)
       continue;
+    if (list) {
+      std::cout << named.name << std::endl;
+      continue;
+    }
     auto compiled = Compiled::make({named.product}, *target);
     if (!compiled)
       return 1;
     std::mt19937 random(1);
     Inputs inputs = makeInputs(named.product, random);
-    Peaks before = measurePeaks();
+    Peaks before = meter.measure();
     std::vector<double> times = compiled->times(0, named.product, inputs, budget);
-    Peaks after = measurePeaks();
-    print(named, cpu, times, before.atLeast(after));
+    print(named, cpu, times, meter.measure(before));
   }
 }
