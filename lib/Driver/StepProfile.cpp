@@ -27,6 +27,11 @@ static std::string elementText(Value value) {
   return name.str();
 }
 
+/// Behind the name of a product that backward makes again: it is work, but none that the network
+/// asks for.
+static constexpr char again[] = " again";
+static bool isRepeated(const StepGroup &group) { return StringRef(group.product).ends_with(again); }
+
 static StepGroup groupOf(plan::GroupOp group) {
   StepGroup result;
   for (Operation &op : group.getBody().front().without_terminator()) {
@@ -36,6 +41,8 @@ static StepGroup groupOf(plan::GroupOp group) {
       result.product = stringifyProduct(product.getProductKind()).str();
       result.numbers = elementText(product.getLeft()) + " x " + elementText(product.getRight());
       result.multiplyAdds += product.getMultiplyAdds();
+      if (op.hasAttr(repeatedAttributeName))
+        result.product += again;
     }
     std::string name = op.getName().stripDialect().str();
     if (op.getDialect() && !isa<nn::NNDialect>(op.getDialect()))
@@ -69,7 +76,8 @@ struct Line {
 
 class Table {
 public:
-  Table(const CompiledModel &model, const runtime::Profile &profile, llvm::raw_ostream &os) : model(model), os(os) {
+  Table(const CompiledModel &model, const runtime::Profile &profile, llvm::raw_ostream &os)
+      : model(model), os(os) {
     double steps = static_cast<double>(std::max<uint64_t>(profile.steps(), 1));
     for (auto [group, spent] : llvm::zip_equal(model.groups, profile.nanoseconds())) {
       Line &line = lineOf(group);
@@ -90,13 +98,15 @@ public:
     constexpr size_t shown = 40;
     std::vector<Line> rest = sorted(/*products=*/false);
     for (const Line &line : llvm::ArrayRef(rest).take_front(shown))
-      os << llvm::format("  %9.3f  %5.1f %%  ", line.milliseconds, share(line.milliseconds)) << line.group.ops
-         << (line.count > 1 ? " (" + std::to_string(line.count) + " groups)" : "") << "\n";
+      os << llvm::format("  %9.3f  %5.1f %%  ", line.milliseconds, share(line.milliseconds))
+         << line.group.ops << (line.count > 1 ? " (" + std::to_string(line.count) + " groups)" : "")
+         << "\n";
     if (rest.size() > shown) {
       double left = 0;
       for (const Line &line : llvm::ArrayRef(rest).drop_front(shown))
         left += line.milliseconds;
-      os << llvm::format("  %9.3f  %5.1f %%  ", left, share(left)) << rest.size() - shown << " more kinds\n";
+      os << llvm::format("  %9.3f  %5.1f %%  ", left, share(left)) << rest.size() - shown
+         << " more kinds\n";
     }
   }
 
@@ -104,7 +114,9 @@ private:
   double share(double milliseconds) const { return total > 0 ? 100 * milliseconds / total : 0; }
 
   Line &lineOf(const StepGroup &group) {
-    std::string key = group.product.empty() ? group.ops : group.layer + "/" + group.product + "/" + group.ops + group.numbers;
+    std::string key = group.product.empty()
+                          ? group.ops
+                          : group.layer + "/" + group.product + "/" + group.ops + group.numbers;
     auto [found, isNew] = numbers.try_emplace(key, lines.size());
     if (isNew) {
       lines.push_back({group, 0, 0});
@@ -115,8 +127,10 @@ private:
 
   std::vector<Line> sorted(bool products) const {
     std::vector<Line> result;
-    llvm::copy_if(lines, std::back_inserter(result), [&](const Line &line) { return !line.group.product.empty() == products; });
-    llvm::stable_sort(result, [](const Line &a, const Line &b) { return a.milliseconds > b.milliseconds; });
+    llvm::copy_if(lines, std::back_inserter(result),
+                  [&](const Line &line) { return !line.group.product.empty() == products; });
+    llvm::stable_sort(result,
+                      [](const Line &a, const Line &b) { return a.milliseconds > b.milliseconds; });
     return result;
   }
 
@@ -125,18 +139,25 @@ private:
     int64_t multiplyAdds = 0;
     for (const Line &line : lines)
       if (!line.group.product.empty())
-        products += line.milliseconds, multiplyAdds += line.group.multiplyAdds;
-    os << steps << " steps of " << llvm::format("%.3f ms", total) << " in " << model.groups.size() << " groups, " << model.threads
-       << (model.threads == 1 ? " thread; " : " threads; ") << llvm::format("products %.1f %%", share(products)) << "\n";
-    os << llvm::format("measured peaks of a thread, GOP/s: f32 %.0f, 16-bit pairs %.0f, 8-bit quads %.0f", peak(ProductUnit::F32),
-                       peak(ProductUnit::Pairs16), peak(ProductUnit::Quads8));
-    double best = std::max({peak(ProductUnit::F32), peak(ProductUnit::Pairs16), peak(ProductUnit::Quads8)});
+        products += line.milliseconds,
+            multiplyAdds += isRepeated(line.group) ? 0 : line.group.multiplyAdds;
+    os << steps << " steps of " << llvm::format("%.3f ms", total) << " in " << model.groups.size()
+       << " groups, " << model.threads << (model.threads == 1 ? " thread; " : " threads; ")
+       << llvm::format("products %.1f %%", share(products)) << "\n";
+    os << llvm::format(
+        "measured peaks of a thread, GOP/s: f32 %.0f, 16-bit pairs %.0f, 8-bit quads %.0f",
+        peak(ProductUnit::F32), peak(ProductUnit::Pairs16), peak(ProductUnit::Quads8));
+    double best =
+        std::max({peak(ProductUnit::F32), peak(ProductUnit::Pairs16), peak(ProductUnit::Quads8)});
     if (best > 0 && total > 0)
-      os << llvm::format("; the step uses %.1f %% of the largest", 100 * rate(multiplyAdds, total) / (best * model.threads));
+      os << llvm::format("; the step uses %.1f %% of the largest",
+                         100 * rate(multiplyAdds, total) / (best * model.threads));
     os << "\n";
   }
 
-  static double rate(int64_t multiplyAdds, double milliseconds) { return 2e-6 * static_cast<double>(multiplyAdds) / milliseconds; }
+  static double rate(int64_t multiplyAdds, double milliseconds) {
+    return 2e-6 * static_cast<double>(multiplyAdds) / milliseconds;
+  }
 
   /// GOP/s of one thread; 0: not known.
   double peak(ProductUnit unit) {
@@ -146,7 +167,8 @@ private:
     return found->second;
   }
 
-  /// What the numbers of the product allow: floats, codes beyond a byte (radix 4), codes within a byte.
+  /// What the numbers of the product allow: floats, codes beyond a byte (radix 4), codes within a
+  /// byte.
   double peakFor(const StepGroup &group) {
     if (StringRef(group.numbers).contains("f32"))
       return peak(ProductUnit::F32);
@@ -158,7 +180,8 @@ private:
   void printProduct(const Line &line) {
     double achieved = line.milliseconds > 0 ? rate(line.group.multiplyAdds, line.milliseconds) : 0;
     double possible = peakFor(line.group) * model.threads;
-    os << llvm::format("  %9.3f  %5.1f %%  %6.1f  ", line.milliseconds, share(line.milliseconds), achieved);
+    os << llvm::format("  %9.3f  %5.1f %%  %6.1f  ", line.milliseconds, share(line.milliseconds),
+                       achieved);
     if (possible > 0)
       os << llvm::format("%5.1f %%  ", 100 * achieved / possible);
     else
@@ -180,7 +203,8 @@ private:
 
 } // namespace
 
-void nibble::printProfile(const CompiledModel &model, const runtime::Profile &profile, llvm::raw_ostream &os) {
+void nibble::printProfile(const CompiledModel &model, const runtime::Profile &profile,
+                          llvm::raw_ostream &os) {
   Table(model, profile, os).print();
 }
 
@@ -188,7 +212,8 @@ void nibble::printProfile(const CompiledModel &model, const runtime::Profile &pr
 // On random data
 //===----------------------------------------------------------------------===//
 
-Status nibble::profileSteps(CompileOptions options, int64_t steps, uint64_t seed, llvm::raw_ostream &os, const CompileHooks &hooks) {
+Status nibble::profileSteps(CompileOptions options, int64_t steps, uint64_t seed,
+                            llvm::raw_ostream &os, const CompileHooks &hooks) {
   options.profile = true;
   auto model = compile(options, Emit::Obj, hooks);
   if (!model)
