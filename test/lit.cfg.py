@@ -48,7 +48,7 @@ config.substitutions.append(("%nibble_source", config.nibble_source))
 # What the processor has decides which code paths a test can reach; none of it is needed to pass.
 with open("/proc/cpuinfo") as cpuinfo:
     flags = next((set(line.split()) for line in cpuinfo if line.startswith("flags")), set())
-for feature, flag in (("avx2", "avx2"), ("avx512", "avx512f"), ("avx512vnni", "avx512_vnni"), ("avx512bf16", "avx512_bf16")):
+for feature, flag in (("avx2", "avx2"), ("avx512", "avx512f"), ("avx512vnni", "avx512_vnni"), ("avxvnni", "avx_vnni"), ("avx512bf16", "avx512_bf16")):
     if flag in flags:
         config.available_features.add(feature)
 

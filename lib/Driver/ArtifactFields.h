@@ -180,8 +180,9 @@ template <typename Visitor> void visitOptions(Visitor &v, CompileOptions &option
 template <typename Visitor> void visitMachine(Visitor &v, Machine &machine) {
   auto &[triple, cpu, features, target, runsOnHost] = machine;
   v("triple", triple), v("cpu", cpu), v("features", features);
-  auto &[name, vectorBits, vnni, bw, avx2, fma] = target;
-  v("target", name), v("vector_bits", vectorBits), v("avx512vnni", vnni), v("avx512bw", bw), v("avx2", avx2), v("fma", fma);
+  auto &[name, vectorBits, vnni, bw, avxvnni, avx2, fma, dotprod] = target;
+  v("target", name), v("vector_bits", vectorBits), v("avx512vnni", vnni), v("avx512bw", bw), v("avxvnni", avxvnni);
+  v("avx2", avx2), v("fma", fma), v("dotprod", dotprod);
 }
 
 template <typename Visitor> void visitLayout(Visitor &v, StepLayout &layout) {

@@ -1,6 +1,8 @@
 //===- Completion.cpp - shells complete a tool's command line ------------------------===//
 #include "nibble/Driver/Completion.h"
 
+#include "nibble/Codegen/CPU/CpuTarget.h"
+
 #include "llvm/ADT/StringExtras.h"
 
 using namespace nibble;
@@ -29,7 +31,7 @@ static std::vector<std::string> valuesOf(const ToolOption &option) {
   if (option.name == "stop-after")
     return {"Import", "Differentiate", "Quantize", "Schedule", "Codegen", "Target"};
   if (option.name == "mcpu")
-    return {"native", "avx512vnni", "avx512", "avx2", "generic"};
+    return words(CpuTarget::listOfNames(), ", ");
   if (option.metavar == "0..3")
     return {"0", "1", "2", "3"};
   std::vector<std::string> values;

@@ -32,17 +32,24 @@ Instruction instructionFor(const CpuTarget &target, ProductUnit unit) {
   bool bytes = unit == ProductUnit::Quads8;
   std::string parts = llvm::formatv(bytes ? "<{0} x i8>" : "<{0} x i16>", bytes ? 4 * lanes : 2 * lanes);
   int64_t operations = (bytes ? 8 : 4) * lanes;
-  if (wide && target.avx512vnni) {
-    std::string name = bytes ? "@llvm.x86.avx512.vpdpbusd.512" : "@llvm.x86.avx512.vpdpwssd.512";
+  if (target.avx512vnni || target.avxvnni || (target.dotprod && bytes)) {
+    std::string name = target.dotprod ? "@llvm.aarch64.neon.sdot.v4i32.v16i8"
+                                      : llvm::formatv("@llvm.x86.avx512.{0}.{1}", bytes ? "vpdpbusd" : "vpdpwssd", target.vectorBits).str();
     return {sums, parts, llvm::formatv("declare {0} {1}({0}, {2}, {2})", sums, name, parts),
             llvm::formatv("call {0} {1}({0} {{0}, {2} %x, {2} %y)", sums, name, parts), operations};
   }
-  if (bytes || !target.avx2)
+  if (!target.avx2)
     return {};
   std::string name = wide ? "@llvm.x86.avx512.pmaddw.d.512" : "@llvm.x86.avx2.pmadd.wd";
-  // The additions that belong to it are not counted as operations of their own.
+  if (bytes) { // sums of two products, in 16 bits
+    name = wide ? "@llvm.x86.avx512.pmaddubs.w.512" : "@llvm.x86.avx2.pmadd.ub.sw";
+    sums = llvm::formatv("<{0} x i16>", 2 * lanes);
+  }
+  // The additions that belong to it are not counted as operations of their own. One factor is the sum itself: a product of two
+  // constants would leave the loop.
   return {sums, parts, llvm::formatv("declare {0} {1}({2}, {2})", sums, name, parts),
-          llvm::formatv("call {0} {1}({2} %x, {2} %y)\n  %n{{1} = add {0} {{0}, %m{{1}", sums, name, parts), operations};
+          llvm::formatv("bitcast {0} {{0} to {2}\n  %m{{1} = call {0} {1}({2} %b{{1}, {2} %y)\n  %n{{1} = add {0} {{0}, %m{{1}", sums, name, parts),
+          operations};
 }
 
 /// A loop of `chains` independent accumulations; one more than the latency times the width of any processor we met.
@@ -58,7 +65,7 @@ std::string loopOf(const Instruction &instruction) {
     for (auto [mark, text] : {std::pair<std::string, std::string>("{0}", accumulator), {"{1}", std::to_string(i)}})
       for (size_t at; (at = call.find(mark)) != std::string::npos;)
         call.replace(at, mark.size(), text);
-    steps += llvm::formatv("  %{0}{1} = {2}\n", separateAdd ? "m" : "n", i, call);
+    steps += llvm::formatv("  %{0}{1} = {2}\n", separateAdd ? "b" : "n", i, call);
   }
   std::string total = "%n0", sums;
   for (int i = 1; i < chains; ++i) {

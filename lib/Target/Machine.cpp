@@ -14,17 +14,20 @@ using namespace nibble;
 
 namespace {
 
-/// Names of CpuTarget on x86-64, best first: LLVM's processor with those instructions, what it lacks, and what has to be
+/// Names of CpuTarget, best first (x86-64, then AArch64): LLVM's processor with those instructions, what it lacks, and what has to be
 /// there for a processor to be used as one.
 struct Level {
   const char *name, *cpu, *extra, *needs;
+  bool arm = false;
 };
 const Level kLevels[] = {
     {"avx512vnni", "x86-64-v4", "+avx512vnni", "+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512vnni,+fma"},
     {"avx512", "x86-64-v4", "", "+avx512f,+avx512bw,+avx512dq,+avx512vl,+fma"},
+    {"avxvnni", "x86-64-v3", "+avxvnni", "+avx2,+fma,+avxvnni"},
     {"avx2", "x86-64-v3", "", "+avx2,+fma"},
     // SSE4.1 rounds to whole numbers in one instruction; below it LLVM calls the C library.
     {"generic", "x86-64-v2", "", "+sse4.1"},
+    {"dotprod", "generic", "+dotprod", "+dotprod", /*arm=*/true},
 };
 
 /// Every architecture that this LLVM has: code is also made for processors other than the host's.
@@ -51,7 +54,8 @@ std::string hostFeatures() {
 bool hasAll(const llvm::MCSubtargetInfo &info, llvm::StringRef features) { return info.checkFeatures(features); }
 
 llvm::Error unknownProcessor(llvm::StringRef name) {
-  return llvm::createStringError("--mcpu: native, avx512vnni, avx512, avx2, generic, aarch64 or a processor of x86-64 or AArch64 that LLVM "
+  return llvm::createStringError("--mcpu: " + CpuTarget::listOfNames() +
+                                 ", aarch64 or a processor of x86-64 or AArch64 that LLVM "
                                  "knows (as in 'llc -mcpu=help') expected, found '" +
                                  name + "'");
 }
@@ -89,7 +93,7 @@ bool resolve(llvm::StringRef name, const Level *level, Machine &machine) {
     return isProcessor(machine.triple, machine.cpu);
   };
   if (level)
-    return set(llvm::Triple::x86_64, level->cpu, level->extra);
+    return set(level->arm ? llvm::Triple::aarch64 : llvm::Triple::x86_64, level->cpu, level->extra);
   if (name == "native")
     return set(hostArch, llvm::sys::getHostCPUName(), hostFeatures());
   if (name == "aarch64" || name == "arm64")
@@ -110,16 +114,16 @@ llvm::Expected<Machine> Machine::create(llvm::StringRef name) {
   if (!resolve(name, level, machine))
     return unknownProcessor(name);
   machine.target = *CpuTarget::parse("generic");
-  if (llvm::Triple(machine.triple).isX86()) {
-    // 512-bit registers are used where our loops ask for them.
+  bool isX86 = llvm::Triple(machine.triple).isX86();
+  // 512-bit registers are used where our loops ask for them.
+  if (isX86)
     machine.features += machine.features.empty() ? "-prefer-256-bit" : ",-prefer-256-bit";
-    std::unique_ptr<llvm::MCSubtargetInfo> info = subtarget(machine.triple, machine.cpu, machine.features);
-    for (const Level &candidate : kLevels)
-      if ((!level || &candidate >= level) && hasAll(*info, candidate.needs)) {
-        machine.target = *CpuTarget::parse(candidate.name);
-        break;
-      }
-  }
+  std::unique_ptr<llvm::MCSubtargetInfo> info = subtarget(machine.triple, machine.cpu, machine.features);
+  for (const Level &candidate : kLevels)
+    if (candidate.arm != isX86 && (!level || &candidate >= level) && hasAll(*info, candidate.needs)) {
+      machine.target = *CpuTarget::parse(candidate.name);
+      break;
+    }
   // What the system calls native it can run.
   machine.runsOnHost = name == "native" || missingOnHost(machine).empty();
   return machine;

@@ -1,6 +1,6 @@
 // Groups that break the contract of `planned` are refused with what was seen and what was expected.
 // RUN: not nibble-opt --lower-groups=cpu=z80 %s 2>&1 | FileCheck %s
-// CHECK: lower-groups: unknown processor 'z80'; known are native, avx512vnni, avx512, avx2, generic
+// CHECK: lower-groups: unknown processor 'z80'; known are native, avx512vnni, avx512, avxvnni, avx2, dotprod, generic
 // RUN: nibble-opt --lower-groups=cpu=generic --split-input-file --verify-diagnostics %s
 
 func.func @buffer(%x: memref<8xf32>, %q: memref<8xf32>, %s: memref<f32>) {

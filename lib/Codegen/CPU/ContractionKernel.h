@@ -12,6 +12,8 @@
 //     segTable[s].b
 //       for t in 0 ... tuples:
 //         acc[r][j] += sum over i < T of a'[t·aStep + i] · b'[t·bStep + T·j + i]
+//   (Units that add in 16 bits first take all tuples of partSegments segments at a time, or
+//   partTuples tuples of one segment, add these from zero in 16 bits, and then to acc.)
 //     out[rowTable[m + r].out + j] = f32(acc[r][j]) · scale,  or  out += acc,      for m + r <
 //     rowEnd, j < columns
 // Steps and offsets count elements. Tables are pairs of i64; the row table (and a start by rows) is
@@ -64,6 +66,7 @@ struct CodeCall {
   Value a, b, rowTable, segTable, start, out;
   Value rowBegin, rowEnd, segBegin, segEnd, tuples, aStep, bStep, columns;
   Value scale;
+  Value partTuples, partSegments; // of units that add in 16 bits first
 };
 /// Calls the kernel, making it first where the module has none.
 void callCodeKernel(Emit &e, const CodeKernel &kernel, const CodeCall &call);

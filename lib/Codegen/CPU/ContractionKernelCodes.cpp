@@ -29,9 +29,9 @@ struct CodeKernelBody {
   Value offset(Value pointer, int64_t elements, Type type) {
     return elements == 0 ? pointer : e.at(pointer, e.i64(elements), type);
   }
-  scf::ForOp forLoop(Value begin, Value end, int64_t step, ValueRange init,
+  scf::ForOp forLoop(Value begin, Value end, Value step, ValueRange init,
                      function_ref<SmallVector<Value>(Value, ValueRange)> body) {
-    return scf::ForOp::create(e.b, e.loc, begin, end, e.i64(step), init,
+    return scf::ForOp::create(e.b, e.loc, begin, end, step, init,
                               [&](OpBuilder &b, Location loc, Value iv, ValueRange state) {
                                 OpBuilder::InsertionGuard guard(e.b);
                                 e.b.setInsertionPoint(b.getInsertionBlock(), b.getInsertionPoint());
@@ -55,8 +55,9 @@ struct CodeKernelBody {
       spread = vector::BitCastOp::create(e.b, e.loc, tupleType, spread);
       for (int j = 0; j < vectors; ++j) {
         Value &sum = next[r * vectors + j];
-        sum = kernel.start == Start::Rows ? unit.dot(e, sum, panel[j], spread)
-                                          : unit.dot(e, sum, spread, panel[j]);
+        auto dot = unit.dot16 ? unit.dot16 : unit.dot;
+        sum = kernel.start == Start::Rows ? dot(e, sum, panel[j], spread)
+                                          : dot(e, sum, spread, panel[j]);
       }
     }
     next.push_back(e.add(aOffset, arg.aStep));
@@ -87,24 +88,60 @@ struct CodeKernelBody {
     return vector::BroadcastOp::create(e.b, e.loc, accType, number);
   }
 
+  /// `sums` and what segment s adds to them, from tuple `first` on (null: all of it).
+  SmallVector<Value> segment(ArrayRef<Value> rowBase, Value s, Value first, Value last,
+                             ValueRange sums) {
+    auto begin = [&](Value step) -> Value {
+      return first ? Value(arith::MulIOp::create(e.b, e.loc, first, step)) : e.i64(0);
+    };
+    Value aSegment = tableEntry(arg.segTable, s, 0);
+    Value b = e.at(arg.b, tableEntry(arg.segTable, s, 1), element);
+    SmallVector<Value> rows, state(sums);
+    for (Value base : rowBase)
+      rows.push_back(e.at(base, aSegment, element));
+    state.push_back(begin(arg.aStep));
+    state.push_back(begin(arg.bStep));
+    auto tuples = forLoop(first ? first : e.i64(0), last, e.i64(1), state,
+                          [&](Value, ValueRange inner) { return step(rows, b, inner); });
+    return SmallVector<Value>(tuples.getResults().drop_back(2));
+  }
+
   /// The sums of the tile of rows that begins at m.
   SmallVector<Value> accumulate(Value m) {
     SmallVector<Value> rowBase;
     for (int r = 0; r < unit.rows; ++r)
       rowBase.push_back(e.at(arg.a, tableEntry(arg.rowTable, e.add(m, e.i64(r)), 0), element));
-    auto segments = forLoop(arg.segBegin, arg.segEnd, 1, start(m), [&](Value s, ValueRange sums) {
-      Value aSegment = tableEntry(arg.segTable, s, 0);
-      Value b = e.at(arg.b, tableEntry(arg.segTable, s, 1), element);
-      SmallVector<Value> rows, state(sums);
-      for (Value base : rowBase)
-        rows.push_back(e.at(base, aSegment, element));
-      state.push_back(e.i64(0));
-      state.push_back(e.i64(0));
-      auto tuples = forLoop(e.i64(0), arg.tuples, 1, state,
-                            [&](Value, ValueRange inner) { return step(rows, b, inner); });
-      return SmallVector<Value>(tuples.getResults().drop_back(2));
+    if (unit.dot16)
+      return accumulateIn16(rowBase, start(m));
+    auto all = forLoop(arg.segBegin, arg.segEnd, e.i64(1), start(m), [&](Value s, ValueRange sums) {
+      return segment(rowBase, s, {}, arg.tuples, sums);
     });
-    return SmallVector<Value>(segments.getResults());
+    return SmallVector<Value>(all.getResults());
+  }
+
+  /// One of the two inner loops over parts runs once.
+  SmallVector<Value> accumulateIn16(ArrayRef<Value> rowBase, ValueRange begin) {
+    auto type = VectorType::get({2 * lanes}, e.b.getI16Type());
+    SmallVector<Value> zeros(begin.size(), e.splat(type, 0));
+    auto part = [&](Value s, Value t, ValueRange sums) {
+      Value lastSegment = e.min(e.add(s, arg.partSegments), arg.segEnd);
+      Value lastTuple = e.min(e.add(t, arg.partTuples), arg.tuples);
+      auto sums16 =
+          forLoop(s, lastSegment, e.i64(1), zeros, [&](Value segmentNumber, ValueRange in) {
+            return segment(rowBase, segmentNumber, t, lastTuple, in);
+          });
+      SmallVector<Value> next;
+      for (auto [sum, sum16] : llvm::zip(sums, sums16.getResults()))
+        next.push_back(unit.widen(e, sum, sum16));
+      return next;
+    };
+    auto all =
+        forLoop(arg.segBegin, arg.segEnd, arg.partSegments, begin, [&](Value s, ValueRange in) {
+          auto tuples = forLoop(e.i64(0), arg.tuples, arg.partTuples, in,
+                                [&](Value t, ValueRange sums) { return part(s, t, sums); });
+          return SmallVector<Value>(tuples.getResults());
+        });
+    return SmallVector<Value>(all.getResults());
   }
 
   /// Which lanes of vector j are columns of the tile.
@@ -175,7 +212,7 @@ struct CodeKernelBody {
     SmallVector<Value> masks;
     for (int j = 0; j < vectors; ++j)
       masks.push_back(laneMask(j));
-    forLoop(arg.rowBegin, arg.rowEnd, unit.rows, {}, [&](Value m, ValueRange) {
+    forLoop(arg.rowBegin, arg.rowEnd, e.i64(unit.rows), {}, [&](Value m, ValueRange) {
       write(m, accumulate(m), masks);
       return SmallVector<Value>();
     });
@@ -183,14 +220,33 @@ struct CodeKernelBody {
 };
 } // namespace
 
-static SmallVector<Value> callOperands(const CodeCall &c) {
-  return {c.a,        c.b,      c.rowTable, c.segTable, c.start, c.out,     c.rowBegin, c.rowEnd,
-          c.segBegin, c.segEnd, c.tuples,   c.aStep,    c.bStep, c.columns, c.scale};
+static SmallVector<Value> callOperands(const CodeCall &c, bool parts) {
+  SmallVector<Value> all{c.a,      c.b,        c.rowTable, c.segTable, c.start,
+                         c.out,    c.rowBegin, c.rowEnd,   c.segBegin, c.segEnd,
+                         c.tuples, c.aStep,    c.bStep,    c.columns,  c.scale};
+  if (parts)
+    all.append({c.partTuples, c.partSegments});
+  return all;
 }
 
-static CodeCall callOf(ValueRange v) {
-  return {v[0], v[1], v[2],  v[3],  v[4],  v[5],  v[6], v[7],
-          v[8], v[9], v[10], v[11], v[12], v[13], v[14]};
+static CodeCall callOf(ValueRange v, bool parts) {
+  return {v[0],
+          v[1],
+          v[2],
+          v[3],
+          v[4],
+          v[5],
+          v[6],
+          v[7],
+          v[8],
+          v[9],
+          v[10],
+          v[11],
+          v[12],
+          v[13],
+          v[14],
+          parts ? v[15] : Value(),
+          parts ? v[16] : Value()};
 }
 
 static StringRef suffix(Epilogue epilogue) {
@@ -235,10 +291,10 @@ void contraction::callCodeKernel(Emit &e, const CodeKernel &kernel, const CodeCa
       ((unit.tuple == 4 ? "nibble_quads_" : "nibble_pairs_") + unit.name + "_" + Twine(unit.rows) +
        "x" + Twine(kernel.vectors) + "_" + start + suffix(kernel.epilogue))
           .str();
-  SmallVector<Value> operands = callOperands(call);
+  SmallVector<Value> operands = callOperands(call, unit.dot16);
   auto function =
       kernelFunction(e, name, TypeRange(ValueRange(operands)), [&](ValueRange arguments) {
-        CodeKernelBody{e, kernel, callOf(arguments)}.emit();
+        CodeKernelBody{e, kernel, callOf(arguments, unit.dot16)}.emit();
       });
   func::CallOp::create(e.b, e.loc, function, operands);
 }

@@ -32,6 +32,10 @@ static int64_t staticOffset(const CodeFormat &format) {
   return format.kind == CodeFormat::Int4 ? 8 : format.kind == CodeFormat::Int8 ? 128 : 64;
 }
 
+int64_t contraction::largestUnsigned(const CodeFormat &format) {
+  return format.kind == CodeFormat::Int4 ? 15 : format.kind == CodeFormat::Int8 ? 255 : 128;
+}
+
 Value contraction::decodedOffset(Emit &e, const CodeFormat &format, Value zeroPoint) {
   Value offset = arith::ConstantIntOp::create(e.b, e.loc, e.b.getI32Type(), staticOffset(format));
   if (!zeroPoint)

@@ -36,6 +36,8 @@ void decode(Emit &e, const CodeFormat &format, Form form, Value source, Value ze
             Value begin, Value count, Value target);
 /// What U8 adds to a value, an i32: U8 of int4 is the nibble, 8 + zero point more than the value.
 Value decodedOffset(Emit &e, const CodeFormat &format, Value zeroPoint);
+/// The largest U8 of the format.
+int64_t largestUnsigned(const CodeFormat &format);
 /// The value zero, decoded.
 Value zeroElement(Emit &e, const CodeFormat &format, Form form, Value zeroPoint);
 

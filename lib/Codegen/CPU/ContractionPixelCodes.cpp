@@ -140,7 +140,7 @@ static void planGroup(PixelCodesPlan &plan) {
 static void planScratch(PixelCodesPlan &plan) {
   ScratchLayout &scratch = plan.scratch;
   int64_t bytes = plan.unit->elementBytes();
-  reserveTables(plan.product, scratch, plan.quads() ? plan.rowStarts() : 0);
+  reserveTables(plan.product, scratch, plan.unit->hasOffset() ? plan.rowStarts() : 0);
   plan.rowsFlat = scratch.reserve(bytes * plan.rowsFlatElements());
   plan.rowsPanel = scratch.reserve(bytes * plan.rowsPanelElements());
   plan.columnsFlat = scratch.reserve(bytes * plan.columnsFlatElements());
@@ -156,11 +156,14 @@ PixelCodesPlan contraction::planPixelCodes(const Contraction &c, const CpuTarget
   int64_t bound = exactTerms(c.left.format.magnitude, c.right.format.magnitude);
   // Quads where the values fit bytes and no sum has to be taken in parts.
   bool fits = plan.p.totalPixels <= bound;
-  plan.unit = fits ? &dotUnit(target, c.left.format, c.right.format) : dotUnit(target, 2);
+  const CodeFormat &columns = plan.p.rowsAreRight ? c.left.format : c.right.format;
+  const CodeFormat &rows = plan.p.rowsAreRight ? c.right.format : c.left.format;
+  plan.unit = fits ? &dotUnit(target, columns, rows) : dotUnit(target, 2);
   planGroup(plan);
   CodeProduct &p = plan.product;
   p.unit = plan.unit;
-  p.start = plan.quads() ? Start::Rows : Start::Zero;
+  p.stepsIn16 = stepsIn16(columns, rows);
+  p.start = plan.unit->hasOffset() ? Start::Rows : Start::Zero;
   p.columns.base = {0, 0, 0, 0, 0};
   p.segments.base = {0, 0};
   planRows(plan);
@@ -168,7 +171,8 @@ PixelCodesPlan contraction::planPixelCodes(const Contraction &c, const CpuTarget
   p.tuples = plan.rows.tuples;
   p.termsASegment = plan.p.s.outWidth * plan.unitImages();
   // (The empty places of the last tuples of images are no terms.)
-  p.maxSegments = plan.quads() ? p.segments.count() : std::max<int64_t>(1, bound / p.termsASegment);
+  p.maxSegments =
+      plan.unit->tuple == 4 ? p.segments.count() : std::max<int64_t>(1, bound / p.termsASegment);
   bool once = plan.group >= plan.p.s.batch && p.segments.count() <= p.maxSegments;
   plan.epilogue = once ? Epilogue::StoreF32 : fits ? Epilogue::AddI32 : Epilogue::AddI64;
   planScratch(plan);
@@ -215,7 +219,7 @@ struct PixelCodes {
     Value panel = e.view(plan.rowsPanel, plan.rowsPanelElements(), rowType);
     Value segments = e.mul(units, s.outHeight);
     pack(e, plan.rows, flat, offset, segments, length, panel);
-    if (plan.quads())
+    if (plan.unit->hasOffset())
       packStarts(e, plan.rows, *plan.unit, panel, segments,
                  e.view(plan.product.starts, plan.rowStarts(), e.b.getI32Type()),
                  [&](Value) { return decodedOffset(e, columns.format, columnsZero); });

@@ -24,7 +24,7 @@ struct Buffers {
 };
 
 /// WindowProduct on codes: images are decoded a group at a time and padded with zeros, the weights
-/// packed once. Of quads the images are the unsigned operand.
+/// packed once. The images are the unit's left operand.
 struct WindowCodesPlan {
   struct Class {
     CodeProduct product;
@@ -42,9 +42,8 @@ struct WindowCodesPlan {
   int64_t imagesFlat, imagesPadded, weightsFlat, weightsFlatElements, sums, slack;
   ScratchLayout scratch;
 
-  bool quads() const { return unit->tuple == 4; }
-  Form imageForm() const { return quads() ? Form::U8 : Form::S16; }
-  Form weightForm() const { return quads() ? Form::S8 : Form::S16; }
+  Form imageForm() const { return unit->leftForm(); }
+  Form weightForm() const { return unit->rightForm(); }
   /// Images go to their padded places as they are decoded.
   bool decodesMaps() const { return padded && contraction::decodesMaps(pad); }
   int64_t flatElements() const { return decodedElements(group * w.inImage()) + slack; }
@@ -69,9 +68,9 @@ struct WinogradPlan {
   int64_t weightsFlat, transformed, panel, imagesFlat, imagesPadded, values, sums;
   ScratchLayout scratch;
 
-  bool quads() const { return product.unit->tuple == 4; }
-  Form imageForm() const { return quads() ? Form::U8 : Form::S16; }
-  Form weightForm() const { return quads() ? Form::S8 : Form::S16; }
+  bool hasOffset() const { return product.unit->hasOffset(); }
+  Form imageForm() const { return product.unit->leftForm(); }
+  Form weightForm() const { return product.unit->rightForm(); }
   int64_t columns() const { return product.tileColumns; }
   int64_t paddedImage() const { return pad.paddedHeight * pad.paddedWidth * w.inChannels; }
   int64_t transformedElements() const {
@@ -84,8 +83,8 @@ void emitWinograd(Emit &e, const Contraction &c, const WinogradPlan &plan, const
 
 /// PixelSum on codes: both operands become panels of tuples of terms, a group of images at a time.
 /// The terms of a tuple are the same pixel of several images; of one image (Single), neighbours in
-/// a row; of a matrix product, neighbours along the contraction. Of quads the columns are the
-/// unsigned operand.
+/// a row; of a matrix product, neighbours along the contraction. The columns are the unit's left
+/// operand.
 struct PixelCodesPlan {
   enum Mode { Matrix, Images, Single } mode;
   PixelSum p;
@@ -100,9 +99,8 @@ struct PixelCodesPlan {
   int64_t rowsFlat, rowsPanel, columnsFlat, columnsPadded, columnsPanel, sums, slack;
   ScratchLayout scratch;
 
-  bool quads() const { return unit->tuple == 4; }
-  Form rowForm() const { return quads() ? Form::S8 : Form::S16; }
-  Form columnForm() const { return quads() ? Form::U8 : Form::S16; }
+  Form rowForm() const { return unit->rightForm(); }
+  Form columnForm() const { return unit->leftForm(); }
   /// Images of a unit of a pass, and their number.
   int64_t unitImages() const { return mode == Images ? unit->tuple : 1; }
   int64_t units() const { return group / unitImages(); }

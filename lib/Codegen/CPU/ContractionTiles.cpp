@@ -17,7 +17,9 @@ int64_t contraction::exactTerms(int64_t left, int64_t right) {
 void contraction::chooseTile(CodeProduct &p, int64_t columns) {
   int64_t lanes = p.unit->lanes();
   p.blockColumns = columns;
-  p.vectors = std::min<int64_t>(p.unit->vectors, llvm::divideCeil(columns, lanes));
+  // Panels are packed in vectors, so a tile is a power of two wide.
+  uint64_t vectors = llvm::divideCeil(columns, lanes);
+  p.vectors = std::min<int64_t>(p.unit->vectors, llvm::bit_ceil(vectors));
   p.tileColumns = p.vectors * lanes;
 }
 
@@ -101,6 +103,15 @@ struct TileCalls {
 };
 } // namespace
 
+/// What is added in 16 bits: all tuples of some segments, or some tuples of one.
+static void setParts(Emit &e, const CodeProduct &p, CodeCall &call) {
+  if (!p.unit->dot16)
+    return;
+  int64_t tuples = std::max<int64_t>(1, p.tuples), parts = llvm::divideCeil(tuples, p.stepsIn16);
+  call.partTuples = e.i64(llvm::divideCeil(tuples, parts));
+  call.partSegments = e.i64(std::max<int64_t>(1, p.stepsIn16 / tuples));
+}
+
 void contraction::emitTiles(Emit &e, const CodeProduct &p, Value a, Value b, Value out,
                             Value rowCount, Value segmentCount, Epilogue epilogue, Value scale) {
   Type unit = p.unit->element(e.b), f32 = e.b.getF32Type(), i64 = e.b.getI64Type();
@@ -113,6 +124,7 @@ void contraction::emitTiles(Emit &e, const CodeProduct &p, Value a, Value b, Val
   call.segTable = e.pointer(e.view(p.segTable, 2, i64));
   call.tuples = e.i64(p.tuples), call.aStep = e.i64(p.aStep), call.bStep = e.i64(p.bStep);
   call.scale = scale;
+  setParts(e, p, call);
   Value starts = p.start == Start::Zero ? a : e.pointer(e.view(p.starts, 1, i32));
   int64_t task = rowsATask(p);
   int64_t multiplyAdds = p.rows.count() * p.columns.count() * p.tileColumns * p.terms();

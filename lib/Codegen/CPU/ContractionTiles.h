@@ -18,6 +18,7 @@ struct CodeProduct {
   int64_t rowElements = 0;            // of `a` that a row reads and the rows before it did not
   int64_t termsASegment = 0;          // true terms (zero padding excluded) of a segment, at most
   int64_t maxSegments = 0;            // whose sums fit 32 bits
+  int64_t stepsIn16 = 0;              // of units that add in 16 bits first: tuples added there
   int64_t rowTable = 0, segTable = 0; // scratch offsets
   int64_t starts = 0;                 // scratch offset of the sums' starts, where they have any
 

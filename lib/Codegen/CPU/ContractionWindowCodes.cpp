@@ -51,6 +51,7 @@ namespace {
 struct ClassPlanner {
   const WindowCodesPlan &plan;
   const WindowProduct::Class &axes;
+  int64_t stepsIn16;
   const WindowProduct &w = plan.w;
   const WindowAxis &h = axes.h, &x = axes.w;
   int64_t pixel = w.inChannels, row = plan.pad.paddedWidth * pixel;
@@ -117,7 +118,8 @@ struct ClassPlanner {
     cut = c.length <= bound ? c.length : bound / 2 * 2;
     cuts = empty ? 0 : llvm::divideCeil(c.length, cut);
     p.unit = plan.unit;
-    p.start = plan.quads() ? Start::Columns : Start::Zero;
+    p.stepsIn16 = stepsIn16;
+    p.start = plan.unit->hasOffset() ? Start::Columns : Start::Zero;
     chooseTile(p, w.resultChannels());
     p.tuples = llvm::divideCeil(cut, p.unit->tuple);
     p.aStep = p.unit->tuple, p.bStep = p.tupleElements();
@@ -150,7 +152,7 @@ static void planScratch(WindowCodesPlan &plan) {
           std::max(plan.weightsFlatElements, decoded + std::max<int64_t>(64, k.weights.slack()));
   plan.weightsFlat = scratch.reserve(bytes * plan.weightsFlatElements);
   for (auto &k : plan.classes) {
-    int64_t starts = plan.quads() ? k.product.columns.count() * k.product.tileColumns : 0;
+    int64_t starts = plan.unit->hasOffset() ? k.product.columns.count() * k.product.tileColumns : 0;
     reserveTables(k.product, scratch, starts);
     k.panel = scratch.reserve(bytes * k.weights.elements());
   }
@@ -177,10 +179,11 @@ WindowCodesPlan contraction::planWindowCodes(const Contraction &c, const CpuTarg
       plan.unit->elementBytes() * (w.inImage() + plan.paddedElements()) + 16 * pixels;
   plan.group = std::clamp<int64_t>(kGroupBytes / imageBytes, 1, w.images);
 
+  int64_t steps = stepsIn16(c.left.format, c.right.format);
   plan.wide = false;
   plan.slack = 64;
   for (const auto &axes : w.classes) {
-    plan.classes.push_back(ClassPlanner{plan, axes}.run(bound));
+    plan.classes.push_back(ClassPlanner{plan, axes, steps}.run(bound));
     auto &k = plan.classes.back();
     k.direct = packsCodes(k.weights, c.right.format, k.length, *plan.unit);
     plan.wide |=
@@ -210,7 +213,7 @@ static void emitWeights(Emit &e, const Contraction &c, const WindowCodesPlan &pl
     emitTables(e, k.product);
     int64_t n = k.product.columns.count() * k.product.tileColumns;
     Value starts, offset;
-    if (plan.quads()) {
+    if (plan.unit->hasOffset()) {
       starts = e.view(k.product.starts, n, e.b.getI32Type());
       offset = decodedOffset(e, c.left.format, buffers.leftZero);
     }
@@ -224,7 +227,7 @@ static void emitWeights(Emit &e, const Contraction &c, const WindowCodesPlan &pl
     }
     if (k.weights.segments.count() != 0)
       pack(e, k.weights, flat, e.index(0), segments, e.index(k.length), panel);
-    if (plan.quads())
+    if (plan.unit->hasOffset())
       packStarts(e, k.weights, *plan.unit, panel, segments, starts, [&](Value) { return offset; });
   }
 }

@@ -36,11 +36,14 @@ static bool suits(const WindowAxis &a) {
 /// bits; pairs where the direct product takes pairs too and the transformed numbers fit 16 bits.
 static const DotUnit *chooseUnit(const CodeFormat &left, const CodeFormat &right,
                                  const CpuTarget &target) {
-  const DotUnit &direct = dotUnit(target, left, right);
+  const DotUnit *direct = &dotUnit(target, left, right);
+  // Of transformed bytes 16 bits hold two steps, and pairs are no faster than the direct product.
+  if (direct->dot16)
+    return nullptr;
   bool bytes =
       left.kind == CodeFormat::Int4 && right.kind == CodeFormat::Int4 && !right.hasZeroPoint;
   bool words = 4 * left.magnitude <= 32767 && 9 * right.magnitude <= 32767;
-  return (direct.tuple == 4 ? bytes : words) ? &direct : nullptr;
+  return (direct->tuple == 4 ? bytes : words) ? direct : nullptr;
 }
 
 /// Is the product of this kind, exact in 32 bits, and large enough to gain by it?
@@ -106,7 +109,7 @@ std::optional<WinogradPlan> contraction::planWinograd(const Contraction &c,
   int64_t tiles = plan.tilesHigh * plan.tilesWide;
   CodeProduct &p = plan.product;
   p.unit = unit;
-  p.start = plan.quads() ? Start::Columns : Start::Zero;
+  p.start = plan.hasOffset() ? Start::Columns : Start::Zero;
   chooseTile(p, w.outChannels);
   p.tuples = w.inChannels / unit->tuple;
   p.aStep = unit->tuple, p.bStep = p.tupleElements();
@@ -121,7 +124,7 @@ std::optional<WinogradPlan> contraction::planWinograd(const Contraction &c,
   plan.blocks = llvm::divideCeil(plan.group * tiles, kTiles);
 
   ScratchLayout &scratch = plan.scratch;
-  reserveTables(p, scratch, plan.quads() ? kPositions * w.outChannels : 0);
+  reserveTables(p, scratch, plan.hasOffset() ? kPositions * w.outChannels : 0);
   plan.weightsFlat = scratch.reserve(bytes * decodedElements(w.weightElements));
   plan.transformed = scratch.reserve(bytes * plan.transformedElements());
   plan.panel = scratch.reserve(bytes * plan.weights.elements());
@@ -155,7 +158,7 @@ struct Winograd {
   Value sums = e.view(plan.sums, plan.blocks * kPositions * kTiles * columns, i32);
   Value padded = e.view(plan.imagesPadded, plan.group *plan.paddedImage(), element);
   Value panel = e.view(plan.panel, plan.weights.elements(), element);
-  Value starts = plan.quads() ? e.view(plan.product.starts, kPositions *results, i32) : Value();
+  Value starts = plan.hasOffset() ? e.view(plan.product.starts, kPositions *results, i32) : Value();
 
   /// Elements of a vector that a transform of `n` neighbours takes.
   int64_t width(int64_t n) {
@@ -225,7 +228,7 @@ struct Winograd {
            e.index(w.weightElements), flat);
     transformWeights(flat, transformed);
     pack(e, plan.weights, transformed, e.index(0), e.index(1), e.index(channels), panel);
-    if (plan.quads())
+    if (plan.hasOffset())
       emitStarts();
   }
 
@@ -279,7 +282,7 @@ struct Winograd {
       Vectors v = bothWays(d, 4, [&](ArrayRef<Value> line) { return inputLine(line); });
       for (int64_t position = 0; position < kPositions; ++position) {
         Value value = v[position];
-        if (plan.quads() && position != kSumPosition)
+        if (plan.hasOffset() && position != kSumPosition)
           value = e.add(value, excess);
         storeVector(e, value, values, e.add(e.add(to, i), position * kTiles * channels));
       }

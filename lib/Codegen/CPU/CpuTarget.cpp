@@ -1,27 +1,34 @@
 //===- CpuTarget.cpp - named processors ---------------------------------------===//
 #include "nibble/Codegen/CPU/CpuTarget.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/TargetParser/Host.h"
 
 using namespace nibble;
 
-static CpuTarget make(llvm::StringRef name, int bits, bool vnni, bool bw, bool avx2) {
-  return {name.str(), bits, vnni, bw, avx2, /*fma=*/avx2};
+llvm::ArrayRef<llvm::StringRef> CpuTarget::names() {
+  static const llvm::StringRef all[] = {"avx512vnni", "avx512",  "avxvnni",
+                                        "avx2",       "dotprod", "generic"};
+  return all;
 }
 
+std::string CpuTarget::listOfNames() { return "native, " + llvm::join(names(), ", "); }
+
 mlir::FailureOr<CpuTarget> CpuTarget::parse(llvm::StringRef name) {
-  if (name == "avx512vnni")
-    return make(name, 512, true, true, true);
-  if (name == "avx512")
-    return make(name, 512, false, true, true);
-  if (name == "avx2")
-    return make(name, 256, false, false, true);
-  if (name == "generic")
-    return make(name, 128, false, false, false);
   if (name == "native")
     return native();
-  return mlir::failure();
+  if (!llvm::is_contained(names(), name))
+    return mlir::failure();
+  CpuTarget target;
+  target.name = name.str();
+  target.avx512vnni = name == "avx512vnni";
+  target.avx512bw = name.starts_with("avx512");
+  target.avxvnni = name == "avxvnni";
+  target.avx2 = target.fma = name.starts_with("avx");
+  target.dotprod = name == "dotprod";
+  target.vectorBits = target.avx512bw ? 512 : target.avx2 ? 256 : 128;
+  return target;
 }
 
 bool CpuTarget::runsOnHost() const {
@@ -31,12 +38,14 @@ bool CpuTarget::runsOnHost() const {
     return false;
   if (avx512bw && !(has("avx512f") && has("avx512bw") && has("avx512dq") && has("avx512vl")))
     return false;
-  return !avx512vnni || has("avx512vnni");
+  if (dotprod && !has("dotprod"))
+    return false;
+  return (!avx512vnni || has("avx512vnni")) && (!avxvnni || has("avxvnni"));
 }
 
 CpuTarget CpuTarget::native() {
-  for (llvm::StringRef name : {"avx512vnni", "avx512", "avx2"})
+  for (llvm::StringRef name : names())
     if (CpuTarget target = *parse(name); target.runsOnHost())
       return target;
-  return *parse("generic");
+  return {};
 }

@@ -70,7 +70,7 @@ struct LowerGroups : public nibble::impl::LowerGroupsBase<LowerGroups> {
     FailureOr<CpuTarget> target = CpuTarget::parse(cpu);
     if (failed(target)) {
       getOperation().emitError() << "lower-groups: unknown processor '" << cpu
-                                 << "'; known are native, avx512vnni, avx512, avx2, generic";
+                                 << "'; known are " << CpuTarget::listOfNames();
       return signalPassFailure();
     }
     SmallVector<func::FuncOp> functions(getOperation().getOps<func::FuncOp>());

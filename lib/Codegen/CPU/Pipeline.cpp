@@ -37,7 +37,7 @@ namespace {
 struct FusedScratch : public nibble::ScratchOpInterface::ExternalModel<FusedScratch, nibble::plan::FusedOp> {
   int64_t getScratchBytes(Operation *op) const {
     int64_t bytes = 0;
-    for (StringRef name : {"generic", "avx2", "avx512", "avx512vnni"})
+    for (StringRef name : nibble::CpuTarget::names())
       bytes = std::max(bytes, nibble::codegen::scratchBytes(op->getRegion(0).front(), *nibble::CpuTarget::parse(name)));
     return bytes;
   }

@@ -219,15 +219,28 @@ static LogicalResult lower(ModuleOp module, bool threads) {
   return manager.run(module);
 }
 
-/// A target machine with exactly the target's instructions.
+/// A target machine with exactly the target's instructions; the host's architecture, where the
+/// target names none.
 static llvm::Expected<llvm::orc::JITTargetMachineBuilder> machine(const CpuTarget &target) {
   auto builder = llvm::orc::JITTargetMachineBuilder::detectHost();
-  if (!builder || !builder->getTargetTriple().isX86())
+  if (!builder || (!builder->getTargetTriple().isX86() && !target.avx2 && !target.dotprod))
     return builder;
-  llvm::orc::JITTargetMachineBuilder exact(builder->getTargetTriple());
-  exact.setCPU(target.avx512bw ? "x86-64-v4" : target.avx2 ? "x86-64-v3" : "x86-64");
+  llvm::Triple triple = builder->getTargetTriple();
+  if (target.dotprod && !triple.isAArch64())
+    triple = llvm::Triple("aarch64-unknown-linux-gnu");
+  if (target.avx2 && !triple.isX86())
+    triple = llvm::Triple("x86_64-unknown-linux-gnu");
+  llvm::orc::JITTargetMachineBuilder exact(triple);
+  exact.setCPU(target.dotprod    ? "generic"
+               : target.avx512bw ? "x86-64-v4"
+               : target.avx2     ? "x86-64-v3"
+                                 : "x86-64");
   if (target.avx512vnni)
     exact.addFeatures({"+avx512vnni"});
+  if (target.avxvnni)
+    exact.addFeatures({"+avxvnni"});
+  if (target.dotprod)
+    exact.addFeatures({"+dotprod"});
   exact.setCodeGenOptLevel(llvm::CodeGenOptLevel::Default);
   exact.getOptions().AllowFPOpFusion = llvm::FPOpFusion::Strict;
   return exact;
@@ -275,12 +288,14 @@ struct LlvmCases {
 
 static bool makeLlvm(const std::vector<Case> &cases, const CpuTarget &target, bool threads,
                      LlvmCases &result) {
-  llvm::InitializeNativeTarget();
-  llvm::InitializeNativeTargetAsmPrinter();
+  llvm::InitializeAllTargetInfos();
+  llvm::InitializeAllTargets();
+  llvm::InitializeAllTargetMCs();
+  llvm::InitializeAllAsmPrinters();
   MLIRContext context(MLIRContext::Threading::DISABLED);
   registerDialects(context);
   auto module = emitModule(context, cases, target, result.scratchBytes);
-  if (testing::Test::HasFailure() || failed(lower(*module, threads)))
+  if (!module || failed(lower(*module, threads)))
     return false;
   result.module = translateModuleToLLVMIR(*module, *result.context);
   auto builder = machine(target);

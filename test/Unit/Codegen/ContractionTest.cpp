@@ -187,13 +187,14 @@ TEST_P(Contraction, LargestWinograd) {
 
 /// Formats at their largest sums, and bytes around the last length that 32 bits hold. (With one
 /// operand unsigned the sums of quads pass 2^31 on the way: they are right modulo 2^32, and so at
-/// the end.)
+/// the end. Where bytes are added in 16 bits first, no codes reach 2^15 there.)
 TEST_P(Contraction, LargestSums) {
   using V = std::vector<int64_t>;
   std::vector<Case> cases;
   const std::pair<Kind, Kind> kinds[] = {{Kind::Int4, Kind::Int4Zero}, {Kind::Int4Zero, Kind::Int4},
                                          {Kind::Int8, Kind::Int8},     {Kind::Log2, Kind::Int4Zero},
-                                         {Kind::Int4Zero, Kind::Log2}, {Kind::Log2, Kind::Int8}};
+                                         {Kind::Int4Zero, Kind::Log2}, {Kind::Log2, Kind::Int8},
+                                         {Kind::Int8, Kind::Int4},     {Kind::Int4Zero, Kind::Int8}};
   for (auto [left, right] : kinds) {
     cases.push_back(matmul(left, right, 9, 7, 1003, false, true));
     cases.push_back(matmul(left, right, 9, 7, 1003, true, false));
@@ -263,7 +264,8 @@ TEST_P(Contraction, PaddingOfFloatsIsNoTerm) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, Contraction,
-                         testing::Values("avx512vnni", "avx512", "avx2", "generic"));
+                         testing::Values("avx512vnni", "avx512", "avxvnni", "avx2", "dotprod",
+                                         "generic"));
 
 /// Law: an element type without a product rule is an error that names it, not wrong code.
 TEST(ContractionErrors, NoProductOfE2M1) {
@@ -360,40 +362,56 @@ static std::vector<std::string> innerLoop(const std::string &assembly, const std
     }
     block.push_back(line);
     holds |= line.find("\t" + mnemonic) != std::string::npos;
-    if (holds && line.rfind("\tj", 0) == 0)
+    bool branch =
+        line.rfind("\tj", 0) == 0 || line.rfind("\tb.", 0) == 0 || line.rfind("\tcbnz", 0) == 0;
+    if (holds && branch)
       return block;
   }
   return {};
 }
 
 /// Law: the register tile of a kernel of codes stays in registers: no stack traffic in its
-/// innermost loop, and one instruction a vector of the tile. Needs an x86 compiler, not an x86 with
-/// these instructions.
+/// innermost loop, and one instruction a step and vector of the tile. Needs a compiler for the
+/// target, not a processor with these instructions.
 TEST(ContractionAssembly, KernelsOfCodesDoNotSpill) {
   struct Expected {
     const char *target, *kernel, *mnemonic;
     long instructions; // a step
   };
+  // (Six rows of one vector of 256 bits, for eight columns and fewer, keep row addresses on the
+  // stack.)
   const Expected expected[] = {
       {"avx512vnni", "nibble_quads_vnni512_8x2_columns_store:", "vpdpbusd", 16},
       {"avx512vnni", "nibble_quads_vnni512_8x1_columns_store:", "vpdpbusd", 8},
       {"avx512vnni", "nibble_quads_vnni512_8x2_rows_store:", "vpdpbusd", 16},
       {"avx512vnni", "nibble_pairs_vnni512_8x2_store:", "vpdpwssd", 16},
       {"avx512vnni", "nibble_pairs_vnni512_8x1_store:", "vpdpwssd", 8},
+      {"avx512", "nibble_quads_ubs512_8x2_columns_store:", "vpmaddubsw", 16},
+      {"avx512", "nibble_quads_ubs512_8x1_columns_store:", "vpmaddubsw", 8},
+      {"avx512", "nibble_quads_ubs512_8x2_rows_store:", "vpmaddubsw", 16},
       {"avx512", "nibble_pairs_madd512_8x2_store:", "vpmaddwd", 16},
-      {"avx2", "nibble_pairs_madd256_4x2_store:", "vpmaddwd", 8}};
+      {"avxvnni", "nibble_quads_vnni256_6x2_columns_store:", "{vex}\tvpdpbusd", 12},
+      {"avxvnni", "nibble_quads_vnni256_6x2_rows_store:", "{vex}\tvpdpbusd", 12},
+      {"avxvnni", "nibble_pairs_vnni256_6x2_store:", "{vex}\tvpdpwssd", 12},
+      {"avx2", "nibble_quads_ubs256_4x2_columns_store:", "vpmaddubsw", 8},
+      {"avx2", "nibble_quads_ubs256_4x1_columns_store:", "vpmaddubsw", 4},
+      {"avx2", "nibble_quads_ubs256_4x2_rows_store:", "vpmaddubsw", 8},
+      {"avx2", "nibble_pairs_madd256_4x2_store:", "vpmaddwd", 8},
+      {"dotprod", "nibble_quads_neon_6x4_store:", "sdot", 24},
+      {"dotprod", "nibble_quads_neon_6x2_store:", "sdot", 12}};
   for (auto [target, kernel, mnemonic, instructions] : expected) {
     std::string text = assembly(kernelCases(), *CpuTarget::parse(target));
-    if (text.find("vpxor") == std::string::npos)
-      GTEST_SKIP() << "the host is not an x86";
     std::vector<std::string> loop = innerLoop(text, kernel, mnemonic);
     EXPECT_FALSE(loop.empty()) << kernel;
     long found = 0;
     for (const std::string &line : loop) {
       EXPECT_EQ(line.find("%rsp"), std::string::npos) << kernel << line;
+      EXPECT_EQ(line.find("[sp"), std::string::npos) << kernel << line;
       found += line.find("\t" + std::string(mnemonic)) != std::string::npos;
     }
-    EXPECT_EQ(found, instructions) << kernel;
+    // LLVM may unroll the smallest loops.
+    EXPECT_GT(found, 0) << kernel;
+    EXPECT_EQ(found % instructions, 0) << kernel << found;
   }
 }
 

@@ -14,7 +14,7 @@ namespace {
 
 // Law: LLVM is given every instruction that the loops' generator may use.
 TEST(Machine, LlvmHasWhatTheLoopsUse) {
-  for (const char *name : {"native", "avx512vnni", "avx512", "avx2", "generic"}) {
+  for (const char *name : {"native", "avx512vnni", "avx512", "avxvnni", "avx2", "dotprod", "generic"}) {
     llvm::Expected<Machine> machine = Machine::create(name);
     ASSERT_TRUE(bool(machine)) << name << ": " << llvm::toString(machine.takeError());
     const llvm::MCSubtargetInfo &info = *machine->targetMachine(2)->getMCSubtargetInfo();
@@ -24,6 +24,10 @@ TEST(Machine, LlvmHasWhatTheLoopsUse) {
       EXPECT_TRUE(info.checkFeatures("+avx512f,+avx512bw,+avx512dq,+avx512vl")) << name;
     if (machine->target.avx512vnni)
       EXPECT_TRUE(info.checkFeatures("+avx512vnni")) << name;
+    if (machine->target.avxvnni)
+      EXPECT_TRUE(info.checkFeatures("+avxvnni")) << name;
+    if (machine->target.dotprod)
+      EXPECT_TRUE(info.checkFeatures("+dotprod")) << name;
   }
 }
 
@@ -31,10 +35,12 @@ TEST(Machine, LlvmHasWhatTheLoopsUse) {
 TEST(Machine, NamedTargetsAreThemselves) {
   if (!llvm::Triple(llvm::cantFail(Machine::create("native")).triple).isX86())
     GTEST_SKIP() << "names of x86-64";
-  for (const char *name : {"avx512vnni", "avx512", "avx2", "generic"})
+  for (const char *name : {"avx512vnni", "avx512", "avxvnni", "avx2", "dotprod", "generic"})
     EXPECT_EQ(llvm::cantFail(Machine::create(name)).target.name, name);
   EXPECT_EQ(llvm::cantFail(Machine::create("skylake-avx512")).target.name, "avx512");
   EXPECT_EQ(llvm::cantFail(Machine::create("haswell")).target.name, "avx2");
+  EXPECT_EQ(llvm::cantFail(Machine::create("sierraforest")).target.name, "avxvnni");
+  EXPECT_EQ(llvm::cantFail(Machine::create("sapphirerapids")).target.name, "avx512vnni");
 }
 
 // Law: the host can run what `native` asks for, and it is as good as the generator's own choice.
@@ -57,13 +63,14 @@ TEST(Machine, UnknownNamesAreErrors) {
   EXPECT_FALSE(bool(Machine::create(std::string(100000, 'x'))));
 }
 
-// Law: a processor of another architecture is another machine: its triple, the generic loops, and not run here.
+// Law: a processor of another architecture is another machine: its triple, its own loops or the generic ones, and not run here.
 TEST(Machine, OtherArchitectures) {
   Machine native = llvm::cantFail(Machine::create("native"));
-  for (const char *name : {"aarch64", "arm64", "cortex-a76", "neoverse-v1", "apple-m1"}) {
+  for (const char *name : {"aarch64", "arm64", "cortex-a53", "cortex-a76", "neoverse-v1", "apple-m1"}) {
     Machine machine = llvm::cantFail(Machine::create(name));
     EXPECT_TRUE(llvm::Triple(machine.triple).isAArch64()) << name;
-    EXPECT_EQ(machine.target.name, "generic") << name;
+    bool dots = !llvm::StringRef(name).ends_with("64") && llvm::StringRef(name) != "cortex-a53";
+    EXPECT_EQ(machine.target.name, dots ? "dotprod" : "generic") << name;
     EXPECT_EQ(machine.runsOnHost, llvm::Triple(native.triple).isAArch64() && missingOnHost(machine).empty()) << name;
   }
   EXPECT_TRUE(llvm::Triple(llvm::cantFail(Machine::create("x86-64")).triple).isX86());
@@ -100,6 +107,7 @@ TEST(Machine, RequiredFeatures) {
   EXPECT_LT(count("x86-64-v2"), count("avx2"));
   EXPECT_LT(count("avx2"), count("avx512"));
   EXPECT_EQ(count("avx512") + 1, count("avx512vnni"));
+  EXPECT_EQ(count("avx2") + 1, count("avxvnni"));
   EXPECT_GE(count("aarch64"), 2u);
   EXPECT_LT(count("aarch64"), count("cortex-a76"));
 }

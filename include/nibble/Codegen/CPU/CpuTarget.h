@@ -3,16 +3,19 @@
 // A CpuTarget decides vector widths and intrinsics, never numbers: every target computes the same
 // bits (numerics.md, section 8). Names accepted by `parse`, as pass and driver options write them:
 //
-//   avx512vnni   512-bit vectors, vpdpwssd on 16-bit pairs            (Ice Lake, Zen 4 and later)
-//   avx512       512-bit vectors with AVX-512BW, pmaddwd and an add   (Skylake server)
-//   avx2         256-bit vectors, FMA3, pmaddwd and an add            (Haswell, Zen and later)
-//   generic      128-bit vectors, no intrinsic of any architecture
-//   native       the best of these that the host has
+//   avx512vnni   512-bit vectors, vpdpbusd and vpdpwssd               (Ice Lake, Zen 4 and later)
+//   avx512       512-bit vectors with AVX-512BW, pmaddubsw, pmaddwd   (Skylake server)
+//   avxvnni      256-bit vectors, FMA3, vpdpbusd and vpdpwssd         (Alder Lake, Sierra Forest)
+//   avx2         256-bit vectors, FMA3, pmaddubsw, pmaddwd            (Haswell, Zen and later)
+//   dotprod      AArch64: 128-bit vectors, sdot              (Cortex-A76, Neoverse, Apple and
+//   later) generic      128-bit vectors, no intrinsic of any architecture native       the best of
+//   these that the host has
 //
 //===----------------------------------------------------------------------===//
 #pragma once
 
 #include "mlir/Support/LLVM.h"
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include <string>
 
@@ -21,11 +24,16 @@ namespace nibble {
 struct CpuTarget {
   std::string name = "generic";
   int vectorBits = 128;
-  bool avx512vnni = false, avx512bw = false, avx2 = false, fma = false;
+  bool avx512vnni = false, avx512bw = false, avxvnni = false, avx2 = false, fma = false,
+       dotprod = false;
 
   /// 32-bit lanes of a vector.
   int lanes() const { return vectorBits / 32; }
 
+  /// All names but `native`, those of an architecture best first.
+  static llvm::ArrayRef<llvm::StringRef> names();
+  /// "native, avx512vnni, …", for messages.
+  static std::string listOfNames();
   /// The target of a name above; failure (and no diagnostic) on any other.
   static mlir::FailureOr<CpuTarget> parse(llvm::StringRef name);
   /// The best target whose instructions the host has.

@@ -22,7 +22,7 @@ namespace nibble {
 /// Options of the room.
 struct CodegenCpuOptions : public mlir::PassPipelineOptions<CodegenCpuOptions> {
   Option<std::string> cpu{*this, "cpu", llvm::cl::init("native"),
-                          llvm::cl::desc("processor the code may use: native, avx512vnni, avx512, avx2, generic")};
+                          llvm::cl::desc("processor the code may use: native, avx512vnni, avx512, avxvnni, avx2, dotprod, generic")};
   Option<bool> profile{*this, "profile", llvm::cl::init(false), llvm::cl::desc("tell the runtime when each group of @train_step has ended")};
 };
 

@@ -53,7 +53,7 @@ def LowerGroups : Pass<"lower-groups", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [Option<"cpu", "cpu", "std::string", "\"native\"",
-      "processor the code may use: native, avx512vnni, avx512, avx2, generic (decides widths, never numbers)">];
+      "processor the code may use: native, avx512vnni, avx512, avxvnni, avx2, dotprod, generic (decides widths, never numbers)">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect", "::mlir::func::FuncDialect",
       "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
       "::mlir::vector::VectorDialect"];
