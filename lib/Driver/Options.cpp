@@ -127,7 +127,7 @@ void addRecipeOptions(std::vector<ToolOption> &table) {
   table.push_back(recipeOption("first-last", "int8|float|int4", "first and last layer"));
   table.push_back(recipeOption("shortcuts", "int8|float|int4", "1x1 convolutions on shortcuts"));
   table.push_back(recipeOption("attention", "int8|float|int4", "products of two activations (attention)"));
-  table.push_back(recipeOption("residuals", "f32|bf16|int8|int4",
+  table.push_back(recipeOption("residuals", "f32|bf16|int8|int4|recompute",
                                "what is kept for the backward pass of batch norm's inputs and other real values"));
   table.push_back(recipeOption("keep-float", "REGEX", "layers (node or weight names) whose products stay float", /*repeats=*/true));
   table.push_back(recipeOption("two-phase", "", "radix 4: dX from the even grid, dW from the odd one"));

@@ -27,6 +27,11 @@ static std::string elementText(Value value) {
   return name.str();
 }
 
+/// Behind the name of a product that backward makes again: it is work, but none that the network
+/// asks for.
+static constexpr char again[] = " again";
+static bool isRepeated(const StepGroup &group) { return StringRef(group.product).ends_with(again); }
+
 static StepGroup groupOf(plan::GroupOp group) {
   StepGroup result;
   for (Operation &op : group.getBody().front().without_terminator()) {
@@ -36,6 +41,8 @@ static StepGroup groupOf(plan::GroupOp group) {
       result.product = stringifyProduct(product.getProductKind()).str();
       result.numbers = elementText(product.getLeft()) + " x " + elementText(product.getRight());
       result.multiplyAdds += product.getMultiplyAdds();
+      if (op.hasAttr(repeatedAttributeName))
+        result.product += again;
     }
     std::string name = op.getName().stripDialect().str();
     if (op.getDialect() && !isa<nn::NNDialect>(op.getDialect()))
@@ -132,7 +139,8 @@ private:
     int64_t multiplyAdds = 0;
     for (const Line &line : lines)
       if (!line.group.product.empty())
-        products += line.milliseconds, multiplyAdds += line.group.multiplyAdds;
+        products += line.milliseconds,
+            multiplyAdds += isRepeated(line.group) ? 0 : line.group.multiplyAdds;
     os << steps << " steps of " << llvm::format("%.3f ms", total) << " in " << model.groups.size()
        << " groups, " << model.threads << (model.threads == 1 ? " thread; " : " threads; ")
        << llvm::format("products %.1f %%", share(products)) << "\n";

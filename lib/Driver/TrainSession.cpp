@@ -1,11 +1,11 @@
 //===- TrainSession.cpp - one run of nibble-train ----------------------------------------===//
 #include "nibble/Driver/TrainSession.h"
 
+#include "StopSignal.h"
 #include "nibble/Driver/Artifact.h"
 #include "nibble/Driver/CompileCache.h"
 #include "nibble/Driver/CompiledStep.h"
 #include "nibble/Driver/ExportRun.h"
-#include "StopSignal.h"
 #include "nibble/Driver/InterpretedStep.h"
 #include "nibble/Driver/NormStart.h"
 #include "nibble/Driver/RunIdentity.h"
@@ -39,12 +39,16 @@ public:
   bool countsAnswers() const override { return step.countsAnswers(); }
   int64_t microBatches() const override { return step.microBatches(); }
   std::vector<int64_t> targetShape() const override { return step.targetShape(); }
-  Status train(const runtime::Batch &batch, double rate, int64_t number, runtime::StepResult &result) override {
+  Status train(const runtime::Batch &batch, double rate, int64_t number,
+               runtime::StepResult &result) override {
     Status status = step.train(batch, rate, number, result);
-    diverged |= status.ok() && (result.code == runtime::StepCode::NonFinite || !std::isfinite(result.loss));
+    diverged |=
+        status.ok() && (result.code == runtime::StepCode::NonFinite || !std::isfinite(result.loss));
     return status;
   }
-  Status evaluate(const runtime::Batch &batch, runtime::EvalResult &result) override { return step.evaluate(batch, result); }
+  Status evaluate(const runtime::Batch &batch, runtime::EvalResult &result) override {
+    return step.evaluate(batch, result);
+  }
 
   std::vector<runtime::StateView> state() override { return step.state(); }
 
@@ -56,10 +60,12 @@ private:
 
 class Session {
 public:
-  Session(const ToolOptions &options, const CompileHooks &hooks, llvm::raw_ostream &os) : options(options), hooks(hooks), os(os) {}
+  Session(const ToolOptions &options, const CompileHooks &hooks, llvm::raw_ostream &os)
+      : options(options), hooks(hooks), os(os) {}
 
   Status run(TrainOutcome &outcome) {
-    for (auto stage : {&Session::readData, &Session::openCheckpoints, &Session::openReport, &Session::compileModel, &Session::makeStep})
+    for (auto stage : {&Session::readData, &Session::openCheckpoints, &Session::openReport,
+                       &Session::compileModel, &Session::makeStep})
       if (Status status = (this->*stage)(); !status)
         return status;
     if (options.train.data.empty())
@@ -68,8 +74,8 @@ public:
     std::optional<StopSignal> signal;
     if (folder)
       signal.emplace(); // from here on there is something to save
-    auto trainer = runtime::Trainer::create(watched, std::move(data), options.train, runtime::ProgressOptions::standardError(),
-                                            control());
+    auto trainer = runtime::Trainer::create(watched, std::move(data), options.train,
+                                            runtime::ProgressOptions::standardError(), control());
     if (!trainer)
       return trainer.status();
     for (const std::string &note : trainer->notes())
@@ -79,7 +85,9 @@ public:
     if (options.train.evalOnly)
       return score(*trainer);
     if (trainer->stepsDone() == 0 && model->options.import.insertNorm) {
-      auto start = [&](const runtime::Batch &batch) { return startInsertedNorms(*model, options.interpret, batch, *step); };
+      auto start = [&](const runtime::Batch &batch) {
+        return startInsertedNorms(*model, options.interpret, batch, *step);
+      };
       if (Status status = trainer->withFirstBatch(start); !status)
         return status;
     }
@@ -105,7 +113,8 @@ private:
     const runtime::TrainOptions &train = options.train;
     if (train.evalOnly)
       return readEvaluated();
-    auto opened = runtime::CheckpointFolder::open(options.out, {train.resume, train.resumeFile, train.overwrite, train.keepCheckpoints});
+    auto opened = runtime::CheckpointFolder::open(
+        options.out, {train.resume, train.resumeFile, train.overwrite, train.keepCheckpoints});
     if (!opened)
       return opened.status();
     folder = std::move(*opened);
@@ -124,7 +133,8 @@ private:
     return Status::success();
   }
 
-  /// The checkpoint to score. It was trained with a recipe, which holds unless another is asked for.
+  /// The checkpoint to score. It was trained with a recipe, which holds unless another is asked
+  /// for.
   Status readEvaluated() {
     if (options.train.checkpoint.empty())
       return Status::success();
@@ -163,11 +173,15 @@ private:
     if (compileOptions.import.batchSize == 0)
       compileOptions.import.batchSize = 128;
     if (const auto &part = data.train ? data.train : data.validation)
-      compileOptions.import.sampleShape.assign(part->sampleShape().begin(), part->sampleShape().end());
+      compileOptions.import.sampleShape.assign(part->sampleShape().begin(),
+                                               part->sampleShape().end());
     if (!options.noCache && !options.stockFlags)
-      compileOptions.cacheFolder = options.cacheFolder.empty() ? defaultCacheFolder() : options.cacheFolder;
-    auto compiled = options.fromLibrary.empty() ? compile(compileOptions, options.interpret ? Emit::Quantized : Emit::Obj, hooks)
-                                                : loadLibrary(compileOptions);
+      compileOptions.cacheFolder =
+          options.cacheFolder.empty() ? defaultCacheFolder() : options.cacheFolder;
+    auto compiled =
+        options.fromLibrary.empty()
+            ? compile(compileOptions, options.interpret ? Emit::Quantized : Emit::Obj, hooks)
+            : loadLibrary(compileOptions);
     if (!compiled)
       return compiled.status();
     model = std::move(*compiled);
@@ -193,7 +207,8 @@ private:
   Status makeStep() {
     if (options.interpret) {
       model->variables = collectVariables(*model->quantized);
-      auto made = InterpretedStep::create(mlir::OwningOpRef<mlir::ModuleOp>(model->quantized->clone()), options.train.seed);
+      auto made = InterpretedStep::create(
+          mlir::OwningOpRef<mlir::ModuleOp>(model->quantized->clone()), options.train.seed);
       if (!made)
         return made.status();
       InterpretedStep *interpreted = made->get();
@@ -224,7 +239,9 @@ private:
 
   /// --export without data: ranges have to be in the checkpoint already.
   Status exportUnscored() {
-    if (Status status = runtime::restoreState(*evaluated, {}, *step, runtime::Restore::ForEvaluation); !status)
+    if (Status status =
+            runtime::restoreState(*evaluated, {}, *step, runtime::Restore::ForEvaluation);
+        !status)
       return status;
     auto files = writeFiles();
     if (!files)
@@ -257,8 +274,10 @@ private:
     std::error_code wrong;
     llvm::raw_fd_ostream log(options.train.log, wrong);
     if (wrong)
-      return Status::error(options.train.log + ": the log cannot be opened for writing: " + wrong.message());
-    llvm::json::Object record{{"type", "eval"}, {"samples", result->samples}, {"val_loss", result->loss}};
+      return Status::error(options.train.log +
+                           ": the log cannot be opened for writing: " + wrong.message());
+    llvm::json::Object record{
+        {"type", "eval"}, {"samples", result->samples}, {"val_loss", result->loss}};
     if (hasClasses)
       record["val_accuracy"] = result->accuracy;
     log << llvm::json::Value(std::move(record)) << "\n";
@@ -269,6 +288,9 @@ private:
     std::optional<runtime::Profile> profile;
     if (options.profile)
       profile.emplace(model->groups.size()).start();
+    if (!options.interpret)
+      printPeak(*model, os);
+    os.flush();
     auto summary = trainer.run();
     if (!summary)
       return summary.status();
@@ -278,14 +300,20 @@ private:
     }
     if ((outcome.signal = summary->stoppedBy)) {
       os.flush();
-      llvm::errs() << "stopped by " << (outcome.signal == SIGINT ? "SIGINT" : "SIGTERM") << " after step " << summary->steps << " of "
-                   << trainer.totalSteps() << "; the state is in " << folder->lastPath() << ", and --resume goes on from there\n";
+      llvm::errs() << "stopped by " << (outcome.signal == SIGINT ? "SIGINT" : "SIGTERM")
+                   << " after step " << summary->steps << " of " << trainer.totalSteps()
+                   << "; the state is in " << folder->lastPath()
+                   << ", and --resume goes on from there\n";
       return Status::success();
     }
+    // Files and their scores take memory too, after the steps and not beside them.
+    step->releaseScratch();
     auto files = exportModels(*model, options.out, read, options.externalDataAbove);
     if (!files)
       return files.status();
-    os << summary->steps << " steps, " << llvm::format("%.2f ms each; training loss %.4f", summary->millisecondsPerStep, summary->train.loss);
+    os << summary->steps << " steps, "
+       << llvm::format("%.2f ms each; training loss %.4f", summary->millisecondsPerStep,
+                       summary->train.loss);
     if (step->countsAnswers())
       os << llvm::format(", accuracy %.2f %%", 100 * summary->train.accuracy);
     if (summary->validation) {
@@ -294,7 +322,9 @@ private:
     }
     os << "\n";
     if (summary->stoppedEarly)
-      os << "stopped early: nothing got better since epoch " << summary->bestEpoch << ", whose state is in " << (std::filesystem::path(options.out) / "best.safetensors").string() << "\n";
+      os << "stopped early: nothing got better since epoch " << summary->bestEpoch
+         << ", whose state is in "
+         << (std::filesystem::path(options.out) / "best.safetensors").string() << "\n";
     return describeFiles(&trainer, *files, summary->validation);
   }
 
@@ -305,10 +335,12 @@ private:
   }
 
   /// Each file with the validation score of what it computes; `trainer` scores where there is one.
-  Status describeFiles(runtime::Trainer *trainer, const ExportedFiles &files, std::optional<runtime::Score> quantized) {
+  Status describeFiles(runtime::Trainer *trainer, const ExportedFiles &files,
+                       std::optional<runtime::Score> quantized) {
     std::optional<runtime::Score> floats = quantized;
     if (trainer && quantized && !model->options.recipe.isFloat()) {
-      auto network = FloatNetwork::create(model->options, options.interpret, model->variables, read);
+      auto network =
+          FloatNetwork::create(model->options, options.interpret, model->variables, read);
       if (!network)
         return network.status();
       auto score = trainer->evaluate((*network)->step());
@@ -324,7 +356,8 @@ private:
     return Status::success();
   }
 
-  void printFile(const std::string &file, const char *kind, const std::optional<runtime::Score> &score) {
+  void printFile(const std::string &file, const char *kind,
+                 const std::optional<runtime::Score> &score) {
     os << "written: " << file << " (" << kind;
     if (score) {
       os << ", validation ";
@@ -349,7 +382,8 @@ private:
 
 } // namespace
 
-Status nibble::runTraining(const ToolOptions &options, const CompileHooks &hooks, llvm::raw_ostream &os, TrainOutcome &outcome) {
+Status nibble::runTraining(const ToolOptions &options, const CompileHooks &hooks,
+                           llvm::raw_ostream &os, TrainOutcome &outcome) {
   if (options.exportFrom.empty())
     return Session(options, hooks, os).run(outcome);
   // As a checkpoint is scored, but that files are written.
@@ -357,6 +391,7 @@ Status nibble::runTraining(const ToolOptions &options, const CompileHooks &hooks
   exporting.train.evalOnly = true;
   exporting.train.checkpoint = options.exportFrom;
   if (std::filesystem::is_directory(options.exportFrom))
-    exporting.train.checkpoint = (std::filesystem::path(options.exportFrom) / "last.safetensors").string();
+    exporting.train.checkpoint =
+        (std::filesystem::path(options.exportFrom) / "last.safetensors").string();
   return Session(exporting, hooks, os).run(outcome);
 }

@@ -20,7 +20,7 @@ static Value nonFinite(OpBuilder &builder, Location loc, Value x, bool infinitie
 
 /// A scalar that is NaN where the tensor holds a NaN, and infinite where it holds an infinity: its
 /// maximum or an end of its range. `sawb_clip` tells NaN alone, which is all that is asked of
-/// weights.
+/// weights. That of a tensor tells of a slice of it, too (thin-windows).
 static Value summaryOf(Value x, bool infinities) {
   for (Operation *user : x.getUsers()) {
     if (auto max = dyn_cast<q4::AbsMaxOp>(user))
@@ -30,6 +30,8 @@ static Value summaryOf(Value x, bool infinities) {
     if (auto clip = dyn_cast<q4::SawbClipOp>(user); clip && !infinities)
       return clip.getAlpha();
   }
+  if (auto slice = x.getDefiningOp<nn::SliceOp>())
+    return summaryOf(slice.getX(), infinities);
   return {};
 }
 

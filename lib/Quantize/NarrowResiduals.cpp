@@ -5,8 +5,10 @@
 #include "State.h"
 
 #include "nibble/Numerics/Int4.h"
+#include "nibble/Quantize/PrecisionTable.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/IRMapping.h"
 
 namespace nibble {
 #define GEN_PASS_DEF_NARROWRESIDUALS
@@ -18,6 +20,9 @@ using namespace nibble;
 
 /// Where x̂ is clipped (numerics.md, section 5).
 static constexpr float kClipInt8 = 8.0f, kClipInt4 = 3.5f;
+
+/// Terms of a sum that are multiplied again rather than kept.
+static constexpr int64_t kShortProduct = 256;
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 static RankedTensorType withElement(Value value, Type element) {
@@ -57,7 +62,9 @@ private:
     train::SaveOp save = saveOf(z);
     if (!save)
       return;
-    if (residuals != Residuals::Bf16 && keepNormalized(stats, save))
+    if (multiplyAgain(z, save))
+      return;
+    if (isCoded() && keepNormalized(stats, save))
       return;
     // Forward reads what it stored, statistics included: backward's formulas are then the exact
     // derivative of what was computed.
@@ -68,6 +75,50 @@ private:
       return use.getOwner() != copy.getDefiningOp() && use.getOwner() != save;
     });
     keepNarrow(save, copy);
+  }
+
+  bool isCoded() const { return residuals == Residuals::Int8 || residuals == Residuals::Int4; }
+
+  /// Where the product that made z is of saved codes: backward multiplies these again. Done for
+  /// every such product if asked for, and in any case where a 1×1 window makes few terms.
+  bool multiplyAgain(Value z, train::SaveOp save) {
+    auto product = z.getDefiningOp<ContractionOpInterface>();
+    if (!product || !isa<q4::Q4Dialect>(product->getDialect()))
+      return false;
+    if (residuals != Residuals::Recompute && !isShort(product))
+      return false;
+    Operation *first = nullptr;
+    for (Operation *user : save->getUsers())
+      if (!first || user->isBeforeInBlock(first))
+        first = user;
+    if (!first)
+      return false;
+    IRMapping map;
+    for (Value operand : product->getOperands())
+      if (!operand.getDefiningOp<arith::ConstantOp>() && !isa<BlockArgument>(operand))
+        map.map(operand, kept(operand));
+    b.setInsertionPoint(first);
+    Operation *again = b.clone(*product, map);
+    again->setAttr(repeatedAttributeName, b.getUnitAttr());
+    save.getSaved().replaceAllUsesWith(again->getResult(0));
+    save.erase();
+    return true;
+  }
+
+  /// A 1×1 convolution with fewer terms than a sweep over z costs much: the shortcuts of a residual
+  /// network.
+  static bool isShort(ContractionOpInterface product) {
+    auto convolution = dyn_cast<q4::Conv2DOp>(product.getOperation());
+    return convolution &&
+           typeOf(convolution.getRight()).getShape().slice(1, 2) == ArrayRef<int64_t>{1, 1} &&
+           product.getContractionLength() <= kShortProduct;
+  }
+
+  Value kept(Value value) {
+    if (train::SaveOp save = saveOf(value))
+      return save.getSaved();
+    setAfter(b, value);
+    return train::SaveOp::create(b, value.getLoc(), value);
   }
 
   /// The one save of a value, where there is one.
@@ -91,8 +142,11 @@ private:
       else
         return false;
     }
-    if (!grad || grad.getX() != save.getSaved() || throughSaves(grad.getBatchMean()) != stats.getBatchMean() ||
-        llvm::any_of(inner, [&](nn::FmaOp fma) { return fma.getA() != grad.getK2() || fma.getC() != grad.getK3(); }))
+    if (!grad || grad.getX() != save.getSaved() ||
+        throughSaves(grad.getBatchMean()) != stats.getBatchMean() ||
+        llvm::any_of(inner, [&](nn::FmaOp fma) {
+          return fma.getA() != grad.getK2() || fma.getC() != grad.getK3();
+        }))
       return false;
     Value normalized = normalize(stats);
     auto [codes, scale] = encode(normalized);
@@ -103,7 +157,8 @@ private:
     b.setInsertionPoint(grad);
     Value x = q4::DequantizeOp::create(b, grad.getLoc(), save.getType(), kept, scale, Value());
     Type vector = slope.getType();
-    auto made = nn::NormalizedGradOp::create(b, grad.getLoc(), vector, vector, vector, vector, grad.getDy(), x, slope);
+    auto made = nn::NormalizedGradOp::create(b, grad.getLoc(), vector, vector, vector, vector,
+                                             grad.getDy(), x, slope);
     grad.getK1().replaceAllUsesWith(slope);
     grad.getK2().replaceAllUsesWith(made.getK2());
     grad.getK3().replaceAllUsesWith(made.getK3());
@@ -128,11 +183,13 @@ private:
     bool wide = residuals == Residuals::Int8;
     numerics::LevelSet set = wide ? numerics::kInt8 : numerics::kTwoSided15;
     float step = (wide ? kClipInt8 : kClipInt4) / static_cast<float>(set.steps());
-    Type element = wide ? Type(q4::Int8Type::get(b.getContext())) : q4::Int4Type::get(b.getContext());
+    Type element =
+        wide ? Type(q4::Int8Type::get(b.getContext())) : q4::Int4Type::get(b.getContext());
     auto scalar = RankedTensorType::get({}, b.getF32Type());
     setAfter(b, x);
     Value scale = arith::ConstantOp::create(b, x.getLoc(), DenseElementsAttr::get(scalar, step));
-    Value codes = q4::QuantizeOp::create(b, x.getLoc(), withElement(x, element), x, scale, Value(), Value(), set.qmin, set.qmax);
+    Value codes = q4::QuantizeOp::create(b, x.getLoc(), withElement(x, element), x, scale, Value(),
+                                         Value(), set.qmin, set.qmax);
     return {codes, scale};
   }
 
@@ -167,17 +224,7 @@ private:
     RankedTensorType type = typeOf(save.getSaved());
     if (!type.getElementType().isF32() || type.getRank() < 2 || isa<BlockArgument>(save.getValue()))
       return false;
-    return allBear(save.getSaved());
-  }
-
-  static bool allBear(Value value) {
-    return llvm::all_of(value.getUsers(), [](Operation *user) {
-      if (isa<nn::ReshapeOp>(user))
-        return allBear(user->getResult(0));
-      if (isa<nn::MseGradOp, nn::BinaryCrossEntropyGradOp, q4::QuantizeOp, q4::QuantizeLogOp>(user))
-        return false;
-      return user->hasTrait<ElementwiseLike>() || user->hasTrait<ReadsNarrowed>();
-    });
+    return bearsNarrowing(save.getSaved());
   }
 
   func::FuncOp function;
@@ -203,7 +250,8 @@ private:
   static bool hasCodes(func::FuncOp function) {
     return function
         .walk([](ContractionOpInterface product) {
-          return isa<q4::Q4Dialect>(product->getDialect()) ? WalkResult::interrupt() : WalkResult::advance();
+          return isa<q4::Q4Dialect>(product->getDialect()) ? WalkResult::interrupt()
+                                                           : WalkResult::advance();
         })
         .wasInterrupted();
   }

@@ -2,6 +2,7 @@
 #include "Operands.h"
 
 #include "nibble/Analysis/Slices.h"
+#include "nibble/Dialect/Q4/IR/Q4.h"
 #include "nibble/Dialect/Train/IR/Train.h"
 
 #include "llvm/ADT/StringMap.h"
@@ -79,6 +80,16 @@ llvm::DenseMap<Operation *, OperandRoles> nibble::operandRoles(func::FuncOp func
     roles[op] = gradientRoles(op, first, firstRoles);
   });
   return roles;
+}
+
+bool nibble::bearsNarrowing(Value value) {
+  return llvm::all_of(value.getUsers(), [](Operation *user) {
+    if (isa<nn::ReshapeOp>(user))
+      return bearsNarrowing(user->getResult(0));
+    if (isa<nn::MseGradOp, nn::BinaryCrossEntropyGradOp, q4::QuantizeOp, q4::QuantizeLogOp>(user))
+      return false;
+    return user->hasTrait<ElementwiseLike>() || user->hasTrait<ReadsNarrowed>();
+  });
 }
 
 llvm::DenseSet<Operation *> nibble::forwardPart(func::FuncOp function) {

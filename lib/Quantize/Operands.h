@@ -30,6 +30,10 @@ using OperandRoles = std::array<OperandRole, 2>;
 /// order of numerics.md (dY·W, X·dY).
 llvm::DenseMap<mlir::Operation *, OperandRoles> operandRoles(mlir::func::FuncOp function);
 
+/// May gradients read this value rounded to bf16? So may element-wise ops and those with
+/// `ReadsNarrowed`, but no quantizer and no gradient of the loss.
+bool bearsNarrowing(mlir::Value value);
+
 /// The forward ops: those that the forward products, the saved values and the results are computed
 /// from.
 llvm::DenseSet<mlir::Operation *> forwardPart(mlir::func::FuncOp function);

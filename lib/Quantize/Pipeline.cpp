@@ -23,6 +23,12 @@ void nibble::buildQuantizePipeline(OpPassManager &manager, const QuantizeOptions
   functions.addPass(createFoldQuantizers());
   functions.addPass(createCanonicalizerPass());
   functions.addPass(createCSEPass());
+  // Each value has its one quantizer: windows that skip pixels get codes of the others only, …
+  functions.addPass(createThinWindows());
+  // … and it is known which values are kept anyway, from which others follow.
+  functions.addPass(createDropResiduals());
+  functions.addPass(createFoldQuantizers());
+  functions.addPass(createCSEPass());
   // After merging: one flag and one report a tensor, not one a product. Flags first: they may look
   // at the maxima that quantizers use, and reports never make new ones.
   functions.addPass(createInsertFlags());

@@ -84,6 +84,8 @@ std::vector<PrecisionRow> nibble::precisionTable(ModuleOp module) {
       layers;
   if (auto function = module.lookupSymbol<func::FuncOp>("train_step"))
     function.walk([&](ContractionOpInterface op) {
+      if (op->hasAttr(repeatedAttributeName))
+        return; // no other product than the one it repeats
       PrecisionRow row = rowOf(op);
       StringRef name = sequenceName(op.getLayerName());
       bool isStep = name != op.getLayerName();

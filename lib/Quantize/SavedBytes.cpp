@@ -4,10 +4,14 @@
 #include "Operands.h"
 
 #include "nibble/Analysis/Names.h"
+#include "nibble/Analysis/Slices.h"
 #include "nibble/Dialect/Q4/IR/Q4.h"
 #include "nibble/Dialect/Train/IR/Train.h"
+#include "nibble/Quantize/PrecisionTable.h"
 
 #include "llvm/Support/Format.h"
+
+#include <map>
 
 using namespace mlir;
 using namespace nibble;
@@ -23,12 +27,38 @@ static Value storageOf(Value value) {
   }
 }
 
+/// Codes of a weight: they are made of what the step keeps anyway.
+static constexpr char ofWeight[] = ", of a weight";
+static bool isWeightCode(Value value) {
+  auto quantize = value.getDefiningOp<q4::QuantizeOp>();
+  return quantize && isWeight(quantize.getX());
+}
+
 static std::string describe(Value value) {
   if (auto argument = dyn_cast<BlockArgument>(value))
     return "argument " + std::to_string(argument.getArgNumber());
   Operation *op = value.getDefiningOp();
   std::string node = nodeName(op->getLoc()), kind = op->getName().getStringRef().str();
-  return node.empty() ? kind : node + " (" + kind + ")";
+  return (node.empty() ? kind : node + " (" + kind + ")") + (isWeightCode(value) ? ofWeight : "");
+}
+
+int64_t nibble::savedOfWeights(const SavedBytes &saved) {
+  int64_t bytes = 0;
+  for (const SavedValue &value : saved.values)
+    bytes += StringRef(value.name).ends_with(ofWeight) ? value.bytes : 0;
+  return bytes;
+}
+
+/// "bf16" of "tensor<4x8xbf16>", "int4" of "tensor<4x8x!q4.int4>".
+static StringRef elementOf(StringRef type) {
+  type.consume_front("tensor<");
+  type.consume_back(">");
+  StringRef element =
+      type.rsplit('x').second; // nothing behind an x in "f32", "bf16", "i1", "!q4.int4"
+  if (element.empty())
+    element = type;
+  element.consume_front("!q4.");
+  return element;
 }
 
 SavedBytes nibble::savedBytes(ModuleOp module) {
@@ -58,7 +88,8 @@ WeightBytes nibble::weightBytes(ModuleOp module) {
     return result;
   llvm::DenseSet<Value> seen; // a weight that several products read counts once
   function.walk([&](ContractionOpInterface product) {
-    if (product.getProductKind() != Product::Forward || !seen.insert(product.getRight()).second)
+    if (product.getProductKind() != Product::Forward || product->hasAttr(repeatedAttributeName) ||
+        !seen.insert(product.getRight()).second)
       return;
     auto type = cast<RankedTensorType>(product.getRight().getType());
     result.asFloat += type.getNumElements() * 4;
@@ -72,5 +103,17 @@ void nibble::printSavedBytes(const SavedBytes &saved, llvm::raw_ostream &os) {
   for (const SavedValue &value : saved.values)
     os << llvm::format_decimal(value.bytes, 12) << " B  " << value.type << "  " << value.name
        << "\n";
-  os << llvm::format_decimal(saved.total, 12) << " B  in all\n";
+  os << llvm::format_decimal(saved.total, 12) << " B  in all";
+  if (int64_t weights = savedOfWeights(saved))
+    os << ", of them " << weights << " B codes of weights";
+  std::map<std::string, int64_t> kinds;
+  for (const SavedValue &value : saved.values)
+    if (!StringRef(value.name).ends_with(ofWeight))
+      kinds[elementOf(value.type).str()] += value.bytes;
+  const char *separator = "\nby what they are, weights aside: ";
+  for (auto &[kind, bytes] : kinds) {
+    os << separator << kind << " " << bytes << " B";
+    separator = ", ";
+  }
+  os << "\n";
 }

@@ -36,7 +36,7 @@ const Entry entries[] = {
 const std::vector<std::string> activationNames = {"pact", "dynamic", "minmax"};
 const std::vector<std::string> gradientNames = {"float", "radix4", "luq", "int4"};
 const std::vector<std::string> weightNames = {"float", "sawb"};
-const std::vector<std::string> residualNames = {"f32", "bf16", "int8", "int4"};
+const std::vector<std::string> residualNames = {"f32", "bf16", "int8", "int4", "recompute"};
 const std::vector<std::string> edgeNames = {"int8", "float", "int4"};
 
 /// One option: how it is read and written.

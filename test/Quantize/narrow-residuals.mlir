@@ -3,13 +3,20 @@
 // RUN: nibble-opt %s --narrow-residuals=recipe=luq | FileCheck %s --check-prefixes=ALL,BF16
 // RUN: nibble-opt %s --narrow-residuals=recipe=luq,residuals=int8 --cse | FileCheck %s --check-prefixes=ALL,CODES,INT8
 // RUN: nibble-opt %s --narrow-residuals=recipe=luq,residuals=int4 --cse | FileCheck %s --check-prefixes=ALL,CODES,INT4
+// RUN: nibble-opt %s --narrow-residuals=recipe=luq,residuals=recompute | FileCheck %s --check-prefix=AGAIN
 // RUN: nibble-opt %s --narrow-residuals=recipe=luq,residuals=f32 | FileCheck %s --check-prefix=NONE
 // RUN: nibble-opt %s --narrow-residuals=recipe=f32 | FileCheck %s --check-prefix=NONE
 // RUN: not nibble-opt %s --narrow-residuals=recipe=luq,residuals=fp8 2>&1 | FileCheck %s --check-prefix=ERROR
 
+// The product is multiplied again, from what it was multiplied from; the table of products does not count it.
+// AGAIN: %[[Z:.*]] = q4.matmul %arg0, %arg1
+// AGAIN: nn.batch_stats %[[Z]],
+// AGAIN: %[[AGAIN:.*]] = q4.matmul %arg0, %arg1 {{.*}}nibble.repeated
+// AGAIN: nn.batch_norm_grad %{{.*}}, %[[AGAIN]],
+
 // NONE-NOT: q4.narrow
 // NONE: nn.batch_norm_grad %
-// ERROR: --residuals: f32, bf16, int8 or int4 expected, found 'fp8'
+// ERROR: --residuals: f32, bf16, int8, int4 or recompute expected, found 'fp8'
 
 // ALL-LABEL: func.func @train_step
 // ALL: %[[Z:.*]] = q4.matmul

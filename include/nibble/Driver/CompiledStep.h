@@ -1,7 +1,8 @@
 //===- CompiledStep.h - compiled code behind the trainer's door -----*- C++ -*-===//
 //
-// Owns what the code works on: the state (parameters, moments, scales, running statistics, initialized from the variables'
-// values), the arena, and padded copies of the batch, since generated code may read whole vectors past a buffer's end.
+// Owns what the code works on: the state (parameters, moments, scales, running statistics,
+// initialized from the variables' values), the arena, and padded copies of the batch, since
+// generated code may read whole vectors past a buffer's end.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -13,7 +14,8 @@
 
 namespace nibble {
 
-/// Zeroed bytes, page-aligned, rounded up to a multiple of 128. Pages are taken as they are touched.
+/// Zeroed bytes, page-aligned, rounded up to a multiple of 128. Pages are taken as they are
+/// touched.
 class ZeroedBytes {
 public:
   explicit ZeroedBytes(int64_t bytes = 0);
@@ -43,11 +45,17 @@ public:
   bool countsAnswers() const override { return layout.countsAnswers; }
   int64_t microBatches() const override { return layout.microBatches; }
   std::vector<int64_t> targetShape() const override;
-  Status train(const runtime::Batch &batch, double learningRate, int64_t step, runtime::StepResult &result) override;
+  Status train(const runtime::Batch &batch, double learningRate, int64_t step,
+               runtime::StepResult &result) override;
   Status evaluate(const runtime::Batch &batch, runtime::EvalResult &result) override;
   std::vector<runtime::StateView> state() override { return views; }
+  void releaseScratch() override {
+    if (ZeroedBytes untouched(layout.arenaBytes()); untouched.data())
+      arena = std::move(untouched);
+  }
 
-  /// The bytes of a variable in the state (row-major, as the variable's type says); empty where there is none of that name.
+  /// The bytes of a variable in the state (row-major, as the variable's type says); empty where
+  /// there is none of that name.
   std::span<const std::byte> variable(llvm::StringRef name) const;
   /// The same, to be written.
   std::span<std::byte> variable(llvm::StringRef name);

@@ -11,5 +11,8 @@ void printNotes(const CompiledModel &model, llvm::raw_ostream &os);
 void printPrecision(const CompiledModel &model, llvm::raw_ostream &os);
 /// Time of compilation, size and processor of the code; state, arena (peak), and what lives from forward into backward, in bytes.
 void printMemory(const CompiledModel &model, llvm::raw_ostream &os);
+/// What the process has in memory now, and at most: besides that, the arena and the batch, which no step has touched yet, or
+/// afterwards what writing the files and scoring them takes. Nothing where the system does not tell.
+void printPeak(const CompiledModel &model, llvm::raw_ostream &os);
 
 } // namespace nibble

@@ -95,6 +95,33 @@ def InsertReports : Pass<"insert-reports", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::nibble::q4::Q4Dialect", "::nibble::train::TrainDialect"];
 }
 
+def ThinWindows : Pass<"thin-windows", "::mlir::func::FuncOp"> {
+  let summary = "A 1x1 window that steps over pixels reads, and keeps, only those it stands on";
+  let description = [{
+    *Strategy.* The forward product of a 1x1 convolution with strides becomes one without, of the pixels that `nn.slice` picks, and its
+    weight gradient reads their codes. The scale is still that of the whole tensor, so not a bit of a product changes; a quarter of the
+    pixels is coded and kept. (The shortcuts of residual networks.)
+
+    *Before.* Codes are shared. *After.* No coded 1x1 forward product without padding has strides, unless other products read the codes of
+    all pixels. *Living example:*
+    test/Quantize/thin-windows.mlir.
+  }];
+  let dependentDialects = ["::nibble::nn::NNDialect", "::nibble::q4::Q4Dialect", "::nibble::train::TrainDialect"];
+}
+
+def DropResiduals : Pass<"drop-residuals", "::mlir::func::FuncOp"> {
+  let summary = "What other kept values tell is not kept beside them";
+  let description = [{
+    *Strategy.* Two patterns on saved values. relu's bit x > 0, where a one-sided clip of the same x keeps its codes and its bit 0 < x < α,
+    is told by these: x is above 0 iff it is inside, or its code is above zero's, as at the clip's upper end. A saved sum, difference or
+    product of another saved value with a constant is made again from that, where gradients may read it narrowed.
+
+    *Before.* Codes are shared. *After.* Neither pattern is there; not a bit of the step has changed. *Living example:*
+    test/Quantize/drop-residuals.mlir.
+  }];
+  let dependentDialects = ["::nibble::nn::NNDialect", "::nibble::q4::Q4Dialect", "::nibble::train::TrainDialect"];
+}
+
 def NarrowResiduals : RecipePass<"narrow-residuals"> {
   let summary = "Real values that the backward pass reads are kept in fewer bits";
   let description = [{
@@ -105,6 +132,10 @@ def NarrowResiduals : RecipePass<"narrow-residuals"> {
     | `f32` | as it is | as they are |
     | `bf16` | `q4.narrow`; statistics, normalization and gradient all read the narrowed z | a narrowed copy, for the gradient alone |
     | `int8`, `int4` | x̂ = (z − mean)·rstd as symmetric codes, clipped at 8 or 3.5, for the gradient alone: it becomes `nn.batch_norm_grad_normalized` | as with `bf16` |
+    | `recompute` | nothing: the backward part multiplies its product again, from the codes that it keeps anyway; bf16 where no product of codes made it | as with `bf16` |
+
+    A 1x1 convolution of at most 256 terms is multiplied again in any case but `f32`. The attribute `nibble.repeated` marks such products,
+    which tables do not list twice.
 
     "Other values" are saved tensors of more than one dimension that only element-wise ops and layer norm's gradient read. Operands
     of products that stay float and what the loss's gradient reads are kept as they are. A step without any product of codes is

@@ -15,6 +15,9 @@
 
 namespace nibble {
 
+/// Attribute of a forward product that the backward part makes again, because its result was not kept. It has no row.
+inline constexpr char repeatedAttributeName[] = "nibble.repeated";
+
 /// One product of one layer in @train_step.
 struct PrecisionRow {
   std::string layer;

@@ -32,7 +32,9 @@ struct WeightBytes {
   int64_t asFloat = 0, asRead = 0;
 };
 WeightBytes weightBytes(mlir::ModuleOp module);
-/// One line a value, then the total.
+/// How many of these bytes are codes of weights.
+int64_t savedOfWeights(const SavedBytes &saved);
+/// One line a value, then the total, and the sums by kind of element, weights aside.
 void printSavedBytes(const SavedBytes &saved, llvm::raw_ostream &os);
 
 } // namespace nibble

@@ -17,7 +17,7 @@ enum class Activations { Pact, Dynamic, MinMax };
 enum class Gradients { Float, Radix4, Luq, Int4 };
 enum class Weights { Float, Sawb };
 enum class EdgeLayers { Int8, Float, Int4 };
-enum class Residuals { F32, Bf16, Int8, Int4 };
+enum class Residuals { F32, Bf16, Int8, Int4, Recompute };
 
 struct Recipe {
   std::string name = "ibm";
@@ -34,7 +34,8 @@ struct Recipe {
   /// Products of two activations (attention's two): int8 (default), float or int4.
   EdgeLayers attention = EdgeLayers::Int8;
   /// What the backward pass keeps of real values (numerics.md, section 5): batch norm's input as bf16, which the forward
-  /// part reads too, or its normalized value as int8 or int4; other real values as bf16; f32 narrows nothing.
+  /// part reads too, or its normalized value as int8 or int4, or nothing: its product is multiplied again; other real values as bf16; f32
+  /// narrows nothing.
   Residuals residuals = Residuals::Bf16;
   /// Radix 4 only. Two-phase rounding: dX from the even grid, dW from the odd one; `swapPhases`
   /// exchanges them.

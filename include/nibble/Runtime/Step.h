@@ -142,6 +142,8 @@ public:
   /// into a step of the same program, it makes both go on alike, bit for bit. Valid until the next
   /// call on the step; empty where a step cannot be saved.
   virtual std::vector<StateView> state() { return {}; }
+  /// Gives back the memory that only a call needs; the next call has it again.
+  virtual void releaseScratch() {}
 };
 
 } // namespace nibble::runtime

@@ -24,7 +24,7 @@ std::vector<std::string> allRecipes() {
         "ibm,two-phase=false", "ibm+,swap-phases=true", "int4,separate-draws=true,gain=true",
         "luq,first-last=float", "w4a4,first-last=int4",
         "luq,separate-draws=true,activations=dynamic,shortcuts=float", "luq,residuals=int8",
-        "ibm,residuals=int4", "int4,residuals=f32"})
+        "ibm,residuals=int4", "int4,residuals=f32", "ibm,residuals=recompute"})
     recipes.push_back(changed);
   return recipes;
 }
@@ -90,6 +90,17 @@ TEST_P(EveryRecipe, SharingCodesChangesNoBit) {
     shared.train(5);
     plain.train(5);
     EXPECT_TRUE(shared.store.bitIdentical(plain.store));
+  }
+}
+
+// What is multiplied again is what was multiplied.
+TEST(Residuals, RecomputingChangesNoBit) {
+  for (std::string recipe : {"ibm", "luq", "int4"}) {
+    Network again(residual, recipe + ",residuals=recompute"), kept(residual, recipe + ",residuals=f32");
+    ASSERT_TRUE(again.ok() && kept.ok());
+    again.train(5);
+    kept.train(5);
+    EXPECT_TRUE(again.store.bitIdentical(kept.store)) << recipe;
   }
 }
 
