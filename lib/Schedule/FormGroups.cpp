@@ -23,6 +23,21 @@ namespace {
 /// Registers are finite: a group past this many ops would spill more than it saves.
 constexpr size_t largestGroup = 48;
 
+/// A loop over rows and channels keeps all its sums in registers.
+constexpr unsigned mostChannelFolds = 3;
+/// Rows begin at whole blocks of this many elements (Codegen's packed blocks), or sums per channel
+/// do not ride in loops.
+constexpr int64_t blockElements = 32;
+
+/// May it ride in a loop over rows and channels?
+bool isChannelFold(Operation *op) {
+  if (!op->hasTrait<ChannelFoldLike>())
+    return false;
+  auto type = cast<RankedTensorType>(op->getOperand(0).getType());
+  return type.getRank() > 1 && type.getShape().back() % blockElements == 0 &&
+         type.getNumElements() > type.getShape().back();
+}
+
 struct Group {
   SmallVector<Operation *> ops;
   bool elementwise = false;
@@ -39,15 +54,27 @@ bool isGlue(Operation &op) {
          op.hasTrait<OpTrait::IsTerminator>();
 }
 
+/// Random bits of the step's own key: they depend on no group, and a loop makes them in registers.
+bool isLeaf(Operation &op) {
+  return isa<train::RandomBitsOp>(op) && isa<BlockArgument>(op.getOperand(0)) && !op.use_empty() &&
+         llvm::all_of(op.getUsers(),
+                      [](Operation *user) { return user->hasTrait<ElementwiseLike>(); });
+}
+
 /// Finds the groups of one block; changes nothing.
 class Grouping {
 public:
   explicit Grouping(Block &block) {
+    SmallVector<Operation *> leaves;
     for (Operation &op : block) {
       segment += isa<train::GuardOp>(op);
-      if (!isGlue(op))
+      if (isLeaf(op))
+        leaves.push_back(&op);
+      else if (!isGlue(op))
         place(&op);
     }
+    for (Operation *op : leaves)
+      placeLeaf(op);
   }
 
   SmallVector<Group> groups;
@@ -60,6 +87,9 @@ public:
     size_t position = 0;
     for (auto &[op, group] : sequence)
       last[group] = std::max(last[group], ++position);
+    for (size_t leaf : lonelyLeaves)
+      for (size_t reader : groups[leaf].readers)
+        last[leaf] = last[leaf] ? std::min(last[leaf], last[reader]) : last[reader];
     auto later = [&](size_t a, size_t b) {
       return std::tie(groups[a].segment, last[a]) > std::tie(groups[b].segment, last[b]);
     };
@@ -83,6 +113,28 @@ public:
   }
 
 private:
+  /// A leaf goes where all its readers are, else it is a group before the first of them.
+  void placeLeaf(Operation *op) {
+    SmallVector<size_t> users;
+    for (Operation *user : op->getUsers())
+      users.push_back(groupOf.lookup(user));
+    Group &group = groups[users.front()];
+    int64_t elements = cast<RankedTensorType>(op->getResult(0).getType()).getNumElements();
+    groupOf[op] = users.front();
+    if (llvm::all_equal(users) && elements > 1 && group.elements == elements &&
+        !llvm::any_of(group.ops, isChannelFold)) {
+      auto reads = [&](Operation *other) { return llvm::is_contained(op->getUsers(), other); };
+      group.ops.insert(llvm::find_if(group.ops, reads), op);
+      return;
+    }
+    groupOf[op] = groups.size();
+    lonelyLeaves.push_back(groups.size());
+    int first = groups[users.front()].segment;
+    for (size_t user : users)
+      first = std::min(first, groups[user].segment);
+    groups.push_back({{op}, false, elements, first, {}, users});
+  }
+
   void place(Operation *op) {
     llvm::BitVector direct(capacity), needs(capacity);
     for (Value operand : op->getOperands())
@@ -92,7 +144,7 @@ private:
       }
     size_t target = groups.size();
     // A fold walks its operand; of a single element it is no loop.
-    bool fold = op->hasTrait<FoldLike>();
+    bool fold = op->hasTrait<FoldLike>() || isChannelFold(op);
     Value walked = fold ? op->getOperand(0) : op->getResult(0);
     int64_t elements = cast<RankedTensorType>(walked.getType()).getNumElements();
     bool elementwise = op->hasTrait<ElementwiseLike>() || (fold && elements > 1);
@@ -117,6 +169,23 @@ private:
           readers[viewRoot(operand)].push_back(target);
   }
 
+  /// Sums per channel of one loop have one shape.
+  static bool sumsFit(const Group &group, Operation *op) {
+    if (!isChannelFold(op))
+      return true;
+    auto shapeOf = [](Operation *fold) {
+      return cast<RankedTensorType>(fold->getOperand(0).getType()).getShape();
+    };
+    unsigned count = 0;
+    for (Operation *other : group.ops)
+      if (isChannelFold(other)) {
+        ++count;
+        if (shapeOf(other) != shapeOf(op))
+          return false;
+      }
+    return count < mostChannelFolds;
+  }
+
   /// A group that the op may join: a producer's, else a sibling's; groups.size() where there is
   /// none.
   size_t partner(Operation *op, const llvm::BitVector &direct, const llvm::BitVector &needs,
@@ -124,13 +193,13 @@ private:
     auto fits = [&](size_t g) {
       const Group &group = groups[g];
       return group.elementwise && group.elements == elements && group.segment == segment &&
-             !needs.test(g) && group.ops.size() < largestGroup;
+             !needs.test(g) && group.ops.size() < largestGroup && sumsFit(group, op);
     };
     // What a fold gives is there only after its loop.
     llvm::BitVector after(capacity);
     for (Value operand : op->getOperands())
       if (Operation *maker = viewRoot(operand).getDefiningOp();
-          maker && maker->hasTrait<FoldLike>() && groupOf.count(maker))
+          maker && (maker->hasTrait<FoldLike>() || isChannelFold(maker)) && groupOf.count(maker))
         after.set(groupOf.lookup(maker));
     for (Value operand : llvm::reverse(op->getOperands()))
       if (auto found = groupOf.find(viewRoot(operand).getDefiningOp());
@@ -164,7 +233,8 @@ private:
   }
 
   int segment = 0;
-  size_t capacity = 0; // bits in each dependsOn
+  SmallVector<size_t> lonelyLeaves; // groups, one leaf each
+  size_t capacity = 0;              // bits in each dependsOn
   DenseMap<Value, SmallVector<size_t>> readers;
   SmallVector<std::pair<Operation *, size_t>> sequence;
 };

@@ -31,6 +31,23 @@ FoldRule foldRule(Group &group, Operation *op); // FlatEmitters.cpp
 /// How many accumulators it has.
 unsigned foldWidth(Operation *op);
 
+/// The elements of a train.random_bits, made in registers. Construct it outside the loop.
+class RandomBlocks {
+public:
+  /// Blocks of 32 elements whose bits are best made together.
+  static constexpr int64_t kAtOnce = 4;
+  RandomBlocks(Group &group, train::RandomBitsOp op);
+  /// `blocks` blocks from `element`, a multiple of 32, on, each as vector<32xi16>.
+  SmallVector<Value> at(Value element, int64_t blocks) const;
+
+private:
+  Value some(Value element, int64_t elements) const;
+
+  LoopBuilder &e;
+  Value key0, key1, step; ///< i32
+  int32_t stream;
+};
+
 // The families. Each emits `op` and returns success, or failure with an error; `nullopt` where it
 // is none of theirs.
 using Emitted = std::optional<LogicalResult>;

@@ -46,4 +46,9 @@ def NN_Fold : NativeOpTrait<"FoldLike"> {
   let cppNamespace = "::nibble";
 }
 
+/// Marks ops that sum over rows, channel by channel: Schedule lets them ride in a loop over rows and channels.
+def NN_ChannelFold : NativeOpTrait<"ChannelFoldLike"> {
+  let cppNamespace = "::nibble";
+}
+
 #endif
