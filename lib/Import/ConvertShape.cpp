@@ -304,6 +304,41 @@ static LogicalResult convertExpand(NodeContext &n) {
   return success();
 }
 
+std::optional<Shape> nibble::importer::tiledShape(NodeContext &n, const Shape &shape,
+                                                  const Shape &repeats) {
+  Shape tiled = shape;
+  bool good = repeats.size() == shape.size();
+  for (size_t d = 0; good && d < shape.size(); ++d) {
+    good = repeats[d] >= 0 && repeats[d] <= kMaxElements && shape[d] <= kMaxElements;
+    tiled[d] = good ? shape[d] * repeats[d] : 0;
+  }
+  if (good)
+    return tiled;
+  return (void)n.error("cannot repeat " + shapeText(shape) + " by " + shapeText(repeats)),
+         std::nullopt;
+}
+
+/// Repetition is a broadcast of dimensions of 1 before each one.
+static LogicalResult convertTile(NodeContext &n) {
+  auto repeats = n.integers(1, "its repeats");
+  auto tiled = repeats ? tiledShape(n, n.shape(0), *repeats) : std::nullopt;
+  if (!tiled || failed(n.check(*tiled)))
+    return failure();
+  Value x = n.value(0);
+  if (!x)
+    return failure();
+  Shape apart, repeated;
+  for (size_t d = 0; d < tiled->size(); ++d) {
+    apart.insert(apart.end(), {1, n.shape(0)[d]});
+    repeated.insert(repeated.end(), {(*repeats)[d], n.shape(0)[d]});
+  }
+  if (*tiled != n.shape(0))
+    x = n.reshape(nn::BroadcastOp::create(n.b(), n.loc(), n.type(repeated), n.reshape(x, apart)),
+                  *tiled);
+  n.set(0, x);
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // Padding with zeros (the adjoint of a slice); negative pads cut
 //===----------------------------------------------------------------------===//
@@ -395,5 +430,6 @@ void nibble::importer::addShapeConverters(ConverterTable &table) {
   table["Shape"] = convertShape;
   table["Size"] = convertSize;
   table["Expand"] = convertExpand;
+  table["Tile"] = convertTile;
   table["Pad"] = convertPad;
 }

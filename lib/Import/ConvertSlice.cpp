@@ -225,7 +225,7 @@ static LogicalResult convertGather(NodeContext &n) {
 }
 
 //===----------------------------------------------------------------------===//
-// Where with a mask that is known beforehand
+// Where, by a mask that is known beforehand or by a condition (ConvertCompare.cpp)
 //===----------------------------------------------------------------------===//
 
 /// `mask` as ones and zeros, repeated so that leading dimensions aside it has the shape of the
@@ -263,18 +263,19 @@ Value nibble::importer::chooseByMask(NodeContext &n, const HostTensor &mask, con
 
 static LogicalResult convertWhere(NodeContext &n) {
   const HostTensor *mask = n.host(0);
-  if (!mask || !mask->hasData())
-    return n.error("chooses by a condition that depends on the data",
-                   "conditions that follow from constants and shapes are imported");
+  if (n.constant(0) && (!mask || !mask->hasData()))
+    return n.error("its condition has no numbers");
   auto joined = broadcastShape(n.shape(1), n.shape(2));
-  auto shape = joined ? broadcastShape(mask->shape, *joined) : std::nullopt;
+  auto shape = joined ? broadcastShape(n.shape(0), *joined) : std::nullopt;
   if (!shape)
-    return n.error("shapes " + shapeText(mask->shape) + ", " + shapeText(n.shape(1)) + " and " +
+    return n.error("shapes " + shapeText(n.shape(0)) + ", " + shapeText(n.shape(1)) + " and " +
                    shapeText(n.shape(2)) + " do not broadcast");
   if (failed(n.check(*shape)))
     return failure();
   Value a = n.value(1), b = a ? n.value(2) : Value(),
-        chosen = b ? chooseByMask(n, *mask, *shape, a, b) : Value();
+        chosen = !b     ? Value()
+                 : mask ? chooseByMask(n, *mask, *shape, a, b)
+                        : chooseByCondition(n, n.value(0), *shape, a, b);
   if (chosen)
     n.set(0, chosen);
   return success(chosen != nullptr);

@@ -174,6 +174,19 @@ static float negate(float a) { return -a; }
 static float reciprocal(float a) { return 1 / a; }
 static float isZero(float a) { return a == 0; }
 
+static LogicalResult foldIsNaN(NodeContext &n) {
+  const HostTensor *x = n.host(0);
+  if (!x || !x->hasData())
+    return n.error("has a constant operand without numbers");
+  if (failed(n.checkFold(x->shape)))
+    return failure();
+  HostTensor result = HostTensor::zeros(DataType::Bool, x->shape);
+  for (int64_t i = 0, count = result.size(); i < count; ++i)
+    result.ints[i] = std::isnan(x->at(i));
+  n.set(0, std::move(result));
+  return success();
+}
+
 void nibble::importer::addArithmeticFolds(ConverterTable &table) {
   table["Add"] = foldBinary<add, intAdd>;
   table["Sub"] = foldBinary<sub, intSub>;
@@ -200,4 +213,7 @@ void nibble::importer::addArithmeticFolds(ConverterTable &table) {
   table["Floor"] = foldUnary<std::floor, nullptr>;
   table["Ceil"] = foldUnary<std::ceil, nullptr>;
   table["Reciprocal"] = foldUnary<reciprocal, nullptr>;
+  table["Sin"] = foldUnary<std::sin, nullptr>;
+  table["Cos"] = foldUnary<std::cos, nullptr>;
+  table["IsNaN"] = foldIsNaN;
 }

@@ -14,7 +14,9 @@ using namespace nibble::importer;
 const ConverterTable &nibble::importer::converterTable() {
   static const ConverterTable table = [] {
     ConverterTable t;
+    addCompareConverters(t);
     addConvolutionConverters(t);
+    addEinsumConverters(t);
     addMatMulConverters(t);
     addAttentionConverters(t);
     addElementwiseConverters(t);
@@ -38,6 +40,7 @@ const ConverterTable &nibble::importer::foldTable() {
     ConverterTable t;
     addArithmeticFolds(t);
     addShapeFolds(t);
+    addIndexingFolds(t);
     return t;
   }();
   return table;

@@ -60,6 +60,8 @@ using Converter = llvm::LogicalResult (*)(NodeContext &);
 using ConverterTable = llvm::StringMap<Converter>;
 
 /// One family a file.
+void addCompareConverters(ConverterTable &table);
+void addEinsumConverters(ConverterTable &table);
 void addConvolutionConverters(ConverterTable &table);
 void addMatMulConverters(ConverterTable &table);
 void addAttentionConverters(ConverterTable &table);
@@ -77,6 +79,7 @@ void addTransposedConvolutionConverters(ConverterTable &table);
 /// Operators on host constants only.
 void addArithmeticFolds(ConverterTable &table);
 void addShapeFolds(ConverterTable &table);
+void addIndexingFolds(ConverterTable &table);
 const ConverterTable &converterTable();
 const ConverterTable &foldTable();
 
@@ -102,6 +105,9 @@ public:
   void problem(const Node &node, std::string reason, std::string advice = "");
   void problem(Problem problem);
   void note(std::string text);
+  /// Converts a node that is not in the file, one of several that say what a node of the file does.
+  /// Inputs may be values of the file; outputs need names that no value has.
+  void convertStep(const Node &node) { convertNode(node); }
   /// Does one of the expressions occur in one of the names?
   bool matches(const std::vector<std::string> &expressions, llvm::ArrayRef<std::string> names);
   /// May an output of rank 3 be [batch, sequence, classes]? With tokens, or where cross-entropy is
@@ -268,6 +274,13 @@ mlir::Value insertNorm(NodeContext &node, mlir::Value y, llvm::StringRef layer);
 /// mask ? a : b of `shape`, which mask, a and b broadcast to; null: reported.
 mlir::Value chooseByMask(NodeContext &node, const HostTensor &mask, const Shape &shape,
                          mlir::Value a, mlir::Value b);
+
+/// The same by a condition that depends on the data: 1 and 0 in f32 (ConvertCompare.cpp).
+mlir::Value chooseByCondition(NodeContext &node, mlir::Value condition, const Shape &shape,
+                              mlir::Value a, mlir::Value b);
+
+/// Shape of a tensor that is repeated so many times along each dimension; nothing: reported.
+std::optional<Shape> tiledShape(NodeContext &node, const Shape &shape, const Shape &repeats);
 
 /// A double in the shortest usual form.
 std::string numberText(double value);
