@@ -229,22 +229,30 @@ SmallVector<Value> nibble::codegen::sumChannels(Group &group, unsigned part,
                                                 const ChannelShape &shape, unsigned k) {
   LoopBuilder &e = group.e;
   Value memory = group.scratch(part, e.b.getF32Type(), shape.blocks * k * shape.padded());
-  SmallVector<Value> zeros(k, e.f64(0));
-  return e.loop(
-      e.index(0), e.index(shape.channels), 1, zeros, [&](Value channel, ValueRange total) {
-        auto sums =
-            e.loop(e.index(0), e.index(shape.blocks), 1, zeros, [&](Value block, ValueRange soFar) {
-              SmallVector<Value> next;
-              for (unsigned i = 0; i < k; ++i) {
-                Value sum = e.loadScalar(memory, sumAt(e, shape, k, block, i, channel));
-                sum = arith::ExtFOp::create(e.b, e.loc, e.b.getF64Type(), sum);
-                next.push_back(arith::AddFOp::create(e.b, e.loc, soFar[i], sum));
-              }
-              return next;
-            });
-        SmallVector<Value> next;
-        for (unsigned i = 0; i < k; ++i)
-          next.push_back(arith::AddFOp::create(e.b, e.loc, total[i], sums[i]));
-        return next;
-      });
+  auto wide = VectorType::get({kChannelLanes}, e.b.getF64Type());
+  SmallVector<Value> zeros(k, e.ops(kChannelLanes, /*wide=*/true).constF(0).v);
+  // A vector's channels are summed over blocks side by side, then added one after the other.
+  auto addVector = [&](Value first, int64_t active, ValueRange total) {
+    auto sums = e.loop(e.index(0), e.index(shape.blocks), 1, zeros, [&](Value block, ValueRange soFar) {
+      SmallVector<Value> next;
+      for (unsigned i = 0; i < k; ++i) {
+        Value sum = e.load(memory, sumAt(e, shape, k, block, i, first), kChannelLanes);
+        sum = arith::ExtFOp::create(e.b, e.loc, wide, sum);
+        next.push_back(arith::AddFOp::create(e.b, e.loc, soFar[i], sum));
+      }
+      return next;
+    });
+    SmallVector<Value> next(total);
+    for (int64_t lane = 0; lane < active; ++lane)
+      for (unsigned i = 0; i < k; ++i)
+        next[i] = arith::AddFOp::create(e.b, e.loc, next[i], e.extract(sums[i], lane));
+    return next;
+  };
+  int64_t whole = shape.channels / kChannelLanes * kChannelLanes;
+  SmallVector<Value> total(k, e.f64(0));
+  if (whole > 0)
+    total = e.loop(e.index(0), e.index(whole), kChannelLanes, total, [&](Value first, ValueRange soFar) {
+      return addVector(first, kChannelLanes, soFar);
+    });
+  return shape.channels > whole ? addVector(e.index(whole), shape.channels - whole, total) : total;
 }

@@ -16,8 +16,10 @@ inline int64_t countOf(Value v) { return cast<RankedTensorType>(v.getType()).get
 inline Type elementOf(Value v) { return cast<RankedTensorType>(v.getType()).getElementType(); }
 
 inline bool isRandom(Operation &op) { return isa<train::RandomBitsOp>(op); }
-/// A fold over several elements.
+/// A fold over several elements, or an op that hardly ever folds them.
 bool isFold(Operation &op);
+/// The operand that a fold walks.
+Value walkedBy(Operation &op);
 /// Sums per channel that the loop can carry: rows are whole blocks, and there are several.
 bool isChannelFold(Operation &op);
 /// Is it what a fold gives?
@@ -38,6 +40,7 @@ private:
   /// In a group of several elements, operands of one element, and what is made of them alone, are
   /// outside the loop. In a group of one element everything is.
   bool isOutside(Value v) const { return countOf(v) == 1; }
+  LogicalResult emitAll();
   LogicalResult checkShapes();
   void loadScalars();
   Value makeTable(Value argument, unsigned part);
@@ -54,6 +57,11 @@ private:
   void finishFolds(ValueRange found);
   SmallVector<Value> emitRow(Value at, int64_t tile, ArrayRef<SmallVector<Value>> prepared,
                              ValueRange soFar);
+  SmallVector<SmallVector<Value>> prepareTile(Value first, int64_t tile);
+  void forTileSums(const ChannelShape &shape, Value block, Value first, int64_t tile,
+                   function_ref<void(Value memory, Value at)> fn);
+  SmallVector<Value> sumNarrowBlock(const ChannelShape &shape, Value block, int64_t tile);
+  SmallVector<Value> sumWideBlock(const ChannelShape &shape, Value block, int64_t tile);
   Value loadInLoop(Value argument, Value at);
   void storeAll(bool inLoop, Value at);
 
@@ -72,6 +80,9 @@ private:
   FlatFold all;
   /// Sums per channel.
   SmallVector<std::pair<Operation *, ChannelRule>> sums;
+  SmallVector<Value> sumsMemory;
+  /// What the fold of an op found that hardly ever runs it.
+  Value lastingBits;
   LogicalResult result = success();
 };
 

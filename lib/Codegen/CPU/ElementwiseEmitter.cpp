@@ -36,6 +36,9 @@ namespace nn = nibble::nn;
 namespace plan = nibble::plan;
 namespace train = nibble::train;
 
+/// f32 elements of a cache line, and how far ahead of a masked load memory is asked for.
+static constexpr int64_t kLineElements = 16, kPrefetchElements = 512;
+
 /// Is it an op that moves no element: nn.reshape, train.save?
 static bool isSameElements(Operation *op) { return isa<nn::ReshapeOp, train::SaveOp>(op); }
 
@@ -48,7 +51,7 @@ static bool isAside(Value argument) {
 }
 
 bool nibble::codegen::isElementwiseBody(Block &body) {
-  if (Operation *only = singleOp(body); only && (isRandom(*only) || isChannelFold(*only)))
+  if (Operation *only = singleOp(body); only && (isRandom(*only) || isChannelFold(*only) || isLasting(only)))
     return false; // an emitter of its own
   return llvm::all_of(body.without_terminator(), [](Operation &op) {
     return op.hasTrait<nibble::ElementwiseLike>() || isFold(op) || isChannelFold(op) ||
@@ -100,6 +103,18 @@ SmallVector<int64_t> nibble::codegen::elementwiseScratch(Block &body) {
 LogicalResult Elementwise::emit() {
   if (failed(checkShapes()))
     return failure();
+  for (Operation &op : body)
+    if (isLasting(&op)) {
+      emitLasting(group, &op, [&] {
+        result = emitAll();
+        return succeeded(result) ? magnitudeOf(e, lastingBits) : e.f32(0);
+      });
+      return result;
+    }
+  return emitAll();
+}
+
+LogicalResult Elementwise::emitAll() {
   loadScalars();
   for (Value argument : body.getArguments())
     if (needsTable(argument, n))
@@ -117,9 +132,11 @@ LogicalResult Elementwise::checkShapes() {
       return op.emitOpError(
           "reads what a fold of its own group gives, which is there only after the loop");
     if (isFold(op) || isChannelFold(op)) {
-      if (countOf(op.getOperand(0)) != n)
-        return op.emitOpError() << "folds " << countOf(op.getOperand(0))
+      if (countOf(walkedBy(op)) != n)
+        return op.emitOpError() << "folds " << countOf(walkedBy(op))
                                 << " elements in a group of " << n;
+      if (isLasting(&op) && (group.yielded().size() != 1 || !group.out(op.getResult(0))))
+        return op.emitOpError("stands in a group that gives more than its result");
       if (isChannelFold(op) && failed(checkChannelFold(op)))
         return failure();
       continue;
@@ -205,8 +222,22 @@ LogicalResult Elementwise::applyAll(bool inLoop) {
   return success();
 }
 
+/// Is it f32 of which a mask chooses? Such a load becomes a masked one.
+static bool isMasked(Value argument) {
+  return elementOf(argument).isF32() &&
+         llvm::any_of(argument.getUsers(), llvm::IsaPred<nn::MaskOp, nn::SelectOp>);
+}
+
 Value Elementwise::loadInLoop(Value argument, Value at) {
   Buffer x = group.in(argument);
+  // Processors do not foresee masked loads: without this a long loop body waits for memory, at half the
+  // speed.
+  if (countOf(argument) == n && n > kChunkElements && isMasked(argument)) {
+    Value last = e.index(llvm::alignTo(n, kBlock) - kBlock);
+    Value ahead = e.min(e.add(at, kPrefetchElements), last);
+    for (int64_t line = 0; line < kBlock; line += kLineElements)
+      e.prefetch(x.memory, e.add(ahead, line));
+  }
   if (countOf(argument) == n)
     return loadBlock(e, x, at);
   Value from = e.rem(at, countOf(argument));

@@ -5,8 +5,10 @@
 
 using namespace nibble::codegen;
 
+Value nibble::codegen::walkedBy(Operation &op) { return op.getOperand(isLasting(&op) ? 1 : 0); }
+
 bool nibble::codegen::isFold(Operation &op) {
-  return op.hasTrait<nibble::FoldLike>() && countOf(op.getOperand(0)) > 1;
+  return (op.hasTrait<nibble::FoldLike>() || isLasting(&op)) && countOf(walkedBy(op)) > 1;
 }
 
 bool nibble::codegen::isChannelFold(Operation &op) {
@@ -49,6 +51,8 @@ void Elementwise::prepareFolds() {
     if (!isFold(op))
       continue;
     folds.emplace_back(&op, foldRule(group, &op));
+    if (isLasting(&op))
+      folds.back().second.finish = [this](ValueRange found) { lastingBits = found[0]; };
     for (unsigned i = 0; i < folds.back().second.init.size(); ++i)
       owner.push_back({folds.size() - 1, i});
     all.init.append(folds.back().second.init);
@@ -62,7 +66,7 @@ void Elementwise::prepareFolds() {
 SmallVector<Value> Elementwise::updateFolds(ValueRange soFar, std::optional<VectorOps::B> mask) {
   SmallVector<Value> next;
   for (auto &[op, rule] : folds) {
-    llvm::append_range(next, rule.update(rules.block(op->getOperand(0)),
+    llvm::append_range(next, rule.update(rules.block(walkedBy(*op)),
                                          soFar.take_front(rule.init.size()), mask));
     soFar = soFar.drop_front(rule.init.size());
   }
@@ -116,45 +120,86 @@ SmallVector<Value> Elementwise::emitRow(Value at, int64_t tile,
   return accumulators;
 }
 
-LogicalResult Elementwise::emitChannels() {
-  ChannelShape shape(cast<RankedTensorType>(sums.front().first->getOperand(0).getType()));
-  int64_t k = 0;
-  SmallVector<Value> memory;
-  for (auto [i, sum] : llvm::enumerate(sums)) {
-    k += sum.second.k;
-    memory.push_back(group.scratch(foldPart + 1 + i, e.b.getF32Type(),
-                                   shape.blocks * sum.second.k * shape.padded()));
-  }
-  // A tile of more channels reads longer runs of memory; its sums have to fit into registers.
-  int64_t tile = k <= kTiledSums && shape.channels % (2 * kBlock) == 0 ? 2 : 1;
+/// The values of a tile of channels that the sums take from vectors of channels.
+SmallVector<SmallVector<Value>> Elementwise::prepareTile(Value first, int64_t tile) {
+  SmallVector<SmallVector<Value>> prepared;
+  for (int64_t t = 0; t < tile; ++t)
+    for (auto &[op, rule] : sums)
+      prepared.push_back(rule.prepare ? rule.prepare(e.add(first, t * kBlock), kBlock, kBlock)
+                                      : SmallVector<Value>());
+  return prepared;
+}
+
+/// fn(memory, index) for each sum of a tile of channels, in the order in which rows carry them.
+void Elementwise::forTileSums(const ChannelShape &shape, Value block, Value first, int64_t tile,
+                              function_ref<void(Value, Value)> fn) {
+  for (int64_t t = 0; t < tile; ++t)
+    for (auto [sum, memory] : llvm::zip(sums, sumsMemory))
+      for (unsigned i = 0; i < sum.second.k; ++i)
+        fn(memory, sumAt(e, shape, sum.second.k, block, i, e.add(first, t * kBlock)));
+}
+
+/// A block whose rows are one tile: its sums stay in registers.
+SmallVector<Value> Elementwise::sumNarrowBlock(const ChannelShape &shape, Value block, int64_t tile) {
+  SmallVector<SmallVector<Value>> prepared = prepareTile(e.index(0), tile);
+  SmallVector<Value> init = all.init;
   Value zero = e.ops(kBlock).constF(0).v;
-  auto overTile = [&](Value block, Value first, ValueRange soFar) {
-    SmallVector<SmallVector<Value>> prepared;
-    for (int64_t t = 0; t < tile; ++t)
-      for (auto &[op, rule] : sums)
-        prepared.push_back(rule.prepare ? rule.prepare(e.add(first, t * kBlock), kBlock, kBlock)
-                                        : SmallVector<Value>());
-    SmallVector<Value> init(soFar);
-    init.append(tile * k, zero);
-    Value lo = e.mul(block, shape.blockRows), hi = endOfBlock(e, shape, lo);
-    SmallVector<Value> found = e.loop(lo, hi, 1, init, [&](Value row, ValueRange carried) {
-      return emitRow(e.add(e.mul(row, shape.channels), first), tile, prepared, carried);
-    });
+  forTileSums(shape, block, e.index(0), tile, [&](Value, Value) { init.push_back(zero); });
+  Value lo = e.mul(block, shape.blockRows), hi = endOfBlock(e, shape, lo);
+  SmallVector<Value> found = e.loop(lo, hi, 1, init, [&](Value row, ValueRange carried) {
+    return emitRow(e.mul(row, shape.channels), tile, prepared, carried);
+  });
+  ValueRange left = ValueRange(found).drop_front(all.init.size());
+  forTileSums(shape, block, e.index(0), tile, [&](Value memory, Value at) {
+    e.store(left.front(), memory, at);
+    left = left.drop_front();
+  });
+  found.resize(all.init.size());
+  return found;
+}
+
+/// A block with wider rows: memory is walked in its order, so the sums of a row's tiles lie in scratch.
+SmallVector<Value> Elementwise::sumWideBlock(const ChannelShape &shape, Value block, int64_t tile) {
+  Value zero = e.ops(kBlock).constF(0).v;
+  e.loop(e.index(0), e.index(shape.channels), tile * kBlock, [&](Value first) {
+    forTileSums(shape, block, first, tile, [&](Value memory, Value at) { e.store(zero, memory, at); });
+  });
+  auto overTile = [&](Value row, Value first, ValueRange soFar) {
+    SmallVector<Value> carried(soFar);
+    forTileSums(shape, block, first, tile,
+                [&](Value memory, Value at) { carried.push_back(e.load(memory, at, kBlock)); });
+    SmallVector<Value> found =
+        emitRow(e.add(e.mul(row, shape.channels), first), tile, prepareTile(first, tile), carried);
     ValueRange left = ValueRange(found).drop_front(all.init.size());
-    for (int64_t t = 0; t < tile; ++t)
-      for (auto [sum, sumsMemory] : llvm::zip(sums, memory))
-        for (unsigned i = 0; i < sum.second.k; ++i, left = left.drop_front())
-          e.store(left.front(), sumsMemory,
-                  sumAt(e, shape, sum.second.k, block, i, e.add(first, t * kBlock)));
+    forTileSums(shape, block, first, tile, [&](Value memory, Value at) {
+      e.store(left.front(), memory, at);
+      left = left.drop_front();
+    });
     found.resize(all.init.size());
     return found;
   };
-  SmallVector<Value> found = foldChunks(
+  Value lo = e.mul(block, shape.blockRows), hi = endOfBlock(e, shape, lo);
+  return e.loop(lo, hi, 1, all.init, [&](Value row, ValueRange soFar) {
+    return e.loop(e.index(0), e.index(shape.channels), tile * kBlock, llvm::to_vector(soFar),
+                  [&](Value first, ValueRange carried) { return overTile(row, first, carried); });
+  });
+}
+
+LogicalResult Elementwise::emitChannels() {
+  ChannelShape shape(cast<RankedTensorType>(sums.front().first->getOperand(0).getType()));
+  int64_t k = 0;
+  for (auto [i, sum] : llvm::enumerate(sums)) {
+    k += sum.second.k;
+    sumsMemory.push_back(group.scratch(foldPart + 1 + i, e.b.getF32Type(),
+                                       shape.blocks * sum.second.k * shape.padded()));
+  }
+  // The sums of a tile have to fit into registers.
+  int64_t tile = k <= kTiledSums && shape.channels % (2 * kBlock) == 0 ? 2 : 1;
+  finishFolds(foldChunks(
       group, foldPart, shape.blocks, shape.blockRows * shape.channels, all, [&](Value block) {
-        return e.loop(e.index(0), e.index(shape.channels), tile * kBlock, all.init,
-                      [&](Value first, ValueRange soFar) { return overTile(block, first, soFar); });
-      });
-  finishFolds(found);
+        return shape.channels == tile * kBlock ? sumNarrowBlock(shape, block, tile)
+                                               : sumWideBlock(shape, block, tile);
+      }));
   for (auto [i, sum] : llvm::enumerate(sums))
     sum.second.finish(foldPart + 1 + i);
   return result;

@@ -18,6 +18,9 @@ bool isElementwiseBody(Block &body);
 SmallVector<int64_t> elementwiseScratch(Block &body);
 LogicalResult emitElementwise(Group &group);
 
+/// Rows of a 16 x 16 matrix become its columns, in registers (ShapeEmitters.cpp).
+void transposeTile(LoopBuilder &e, SmallVector<Value> &rows);
+
 /// A fold (trait FoldLike) in the making: what FlatFold needs, with the operand's block handed in,
 /// and what becomes of the accumulators after the loop.
 struct FoldRule {
@@ -30,6 +33,10 @@ struct FoldRule {
 FoldRule foldRule(Group &group, Operation *op); // FlatEmitters.cpp
 /// How many accumulators it has.
 unsigned foldWidth(Operation *op);
+/// Does it read its tensor, operand 1, only while what it keeps is not set?
+bool isLasting(Operation *op);
+/// Code of such an op; `maximum` writes what finds max|x|, where it is needed.
+void emitLasting(Group &group, Operation *op, function_ref<Value()> maximum); // FlatEmitters.cpp
 
 /// The elements of a train.random_bits, made in registers. Construct it outside the loop.
 class RandomBlocks {

@@ -110,10 +110,14 @@ static FoldRule ruleOf(Group &g, q4::CodeCountsOp op) {
 }
 
 FoldRule nibble::codegen::foldRule(Group &group, Operation *op) {
+  if (isLasting(op))
+    return magnitudeRule(group); // what becomes of it is the op's own (emitLasting)
   return TypeSwitch<Operation *, FoldRule>(op)
       .Case<q4::AbsMaxOp, q4::NonFiniteOp, q4::CodeCountsOp>(
           [&](auto typed) { return ruleOf(group, typed); });
 }
+
+bool nibble::codegen::isLasting(Operation *op) { return isa<q4::InitClipOp, q4::FrozenRangeOp>(op); }
 
 unsigned nibble::codegen::foldWidth(Operation *op) { return isa<q4::CodeCountsOp>(op) ? 2 : 1; }
 
@@ -218,9 +222,8 @@ static LogicalResult emit(Group &g, train::ClipFactorOp op) {
   return success();
 }
 
-/// α, or while it is unset `init`, or max|x| where `init` is 0: only then x is read. At least
-/// `floor`.
-static LogicalResult emit(Group &g, q4::InitClipOp op) {
+/// α, or while it is unset `init`, or max|x| where `init` is 0: only then x is read. At least `floor`.
+static void emitLasting(Group &g, q4::InitClipOp op, function_ref<Value()> maximum) {
   LoopBuilder &e = g.e;
   VectorOps s = e.scalarOps();
   F alpha{loadScalar(e, g.in(op.getAlpha()))};
@@ -228,32 +231,40 @@ static LogicalResult emit(Group &g, q4::InitClipOp op) {
   F first = s.constF(init);
   if (init == 0)
     first.v = e.ifElse(
-        s.lt(s.constF(0), alpha).v, e.b.getF32Type(), [&] { return SmallVector<Value>{e.f32(0)}; },
-        [&] { return SmallVector<Value>{absMax(g, 0, g.in(op.getX()))}; })[0];
+        s.lt(s.constF(0), alpha).v, e.b.getF32Type(),
+        [&] { return SmallVector<Value>{e.f32(0)}; },
+        [&] { return SmallVector<Value>{maximum()}; })[0];
   F clip = generic::learnedClip(s, alpha, first, op.getFloor().convertToFloat());
   storeScalar(e, clip.v, g.out(op.getResult()));
-  return success();
 }
 
 /// The stored maximum, or this batch's while it is unset: only then x is read.
-static LogicalResult emit(Group &g, q4::FrozenRangeOp op) {
+static void emitLasting(Group &g, q4::FrozenRangeOp op, function_ref<Value()> maximum) {
   LoopBuilder &e = g.e;
   VectorOps s = e.scalarOps();
   F state{loadScalar(e, g.in(op.getState()))};
   B isSet = s.compare(arith::CmpFPredicate::UNE, state, s.constF(0));
   Value result = e.ifElse(
       isSet.v, e.b.getF32Type(), [&] { return SmallVector<Value>{state.v}; },
-      [&] { return SmallVector<Value>{absMax(g, 0, g.in(op.getX()))}; })[0];
+      [&] { return SmallVector<Value>{maximum()}; })[0];
   storeScalar(e, result, g.out(op.getResult()));
-  return success();
+}
+
+void nibble::codegen::emitLasting(Group &group, Operation *op, function_ref<Value()> maximum) {
+  TypeSwitch<Operation *>(op).Case<q4::InitClipOp, q4::FrozenRangeOp>(
+      [&](auto typed) { ::emitLasting(group, typed, maximum); });
 }
 
 Emitted nibble::codegen::emitStatistics(Group &group, Operation *op) {
   if (op->hasTrait<nibble::FoldLike>())
     return emitFold(group, op);
+  if (isLasting(op)) {
+    emitLasting(group, op, [&] { return absMax(group, 0, group.in(op->getOperand(1))); });
+    return success();
+  }
   return TypeSwitch<Operation *, Emitted>(op)
-      .Case<q4::RangeOp, q4::OrOp, q4::SawbClipOp, q4::InitClipOp, q4::FrozenRangeOp,
-            train::ClipFactorOp>([&](auto typed) { return emit(group, typed); })
+      .Case<q4::RangeOp, q4::OrOp, q4::SawbClipOp, train::ClipFactorOp>(
+          [&](auto typed) { return emit(group, typed); })
       .Default([](Operation *) { return std::nullopt; });
 }
 

@@ -168,6 +168,10 @@ void LoopBuilder::store(Value vector, Value memory, Value at, int64_t active) co
     vector::MaskedStoreOp::create(b, loc, memory, ValueRange{at}, activeLanes(lanes, active), vector);
 }
 
+void LoopBuilder::prefetch(Value memory, Value at) const {
+  memref::PrefetchOp::create(b, loc, memory, ValueRange{at}, /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+}
+
 Value LoopBuilder::combineLanes(Value vector) const {
   int64_t lanes = cast<VectorType>(vector.getType()).getNumElements();
   for (int64_t distance = lanes / 2; distance > 0; distance /= 2) {

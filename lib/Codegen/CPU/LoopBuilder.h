@@ -69,6 +69,8 @@ public:
   // Vectors of `lanes` elements in flat memory. With `active` < lanes only the first lanes are touched; the rest reads 0.
   Value load(Value memory, Value at, int64_t lanes, int64_t active = -1) const;
   void store(Value vector, Value memory, Value at, int64_t active = -1) const;
+  /// Asks for the cache line of an element that will be read.
+  void prefetch(Value memory, Value at) const;
   Value loadScalar(Value memory, Value at) const { return memref::LoadOp::create(b, loc, memory, at); }
   void storeScalar(Value value, Value memory, Value at) const { memref::StoreOp::create(b, loc, value, memory, at); }
   /// The first `active` lanes of a constant mask.

@@ -191,9 +191,13 @@ Value nibble::codegen::maxMagnitudeBits(Group &group, unsigned part, const Buffe
   return foldFlat(group, part, x.count(), fold)[0];
 }
 
+Value nibble::codegen::magnitudeOf(LoopBuilder &e, Value bits) {
+  VectorOps o = e.scalarOps();
+  VectorOps::I magnitude{bits};
+  auto isNan = o.ilt(o.constI(0x7F800000), magnitude);
+  return o.fromBits(o.select(isNan, o.constI(0x7FC00000), magnitude)).v;
+}
+
 Value nibble::codegen::absMax(Group &group, unsigned part, const Buffer &x) {
-  VectorOps::I bits{maxMagnitudeBits(group, part, x)};
-  VectorOps o = group.e.scalarOps();
-  auto isNan = o.ilt(o.constI(0x7F800000), bits);
-  return o.fromBits(o.select(isNan, o.constI(0x7FC00000), bits)).v;
+  return magnitudeOf(group.e, maxMagnitudeBits(group, part, x));
 }

@@ -59,6 +59,8 @@ int64_t foldFlatScratch(int64_t n, unsigned accumulators);
 /// The bits of max|x| as i32, where a NaN counts as more than infinity: 0x7F800000 < result iff
 /// some element is NaN.
 Value maxMagnitudeBits(Group &group, unsigned part, const Buffer &x);
+/// The same as f32, 0x7FC00000 where any element is NaN.
+Value magnitudeOf(LoopBuilder &e, Value bits);
 /// max|x| as f32, 0x7FC00000 where any element is NaN.
 Value absMax(Group &group, unsigned part, const Buffer &x);
 
