@@ -1,14 +1,12 @@
 //===- FormGroups.cpp - ops to pieces that become one loop nest --------------===//
 #include "nibble/Schedule/Passes.h"
 
+#include "Grouping.h"
+
 #include "nibble/Dialect/Q4/IR/Q4.h"
-#include "nibble/Interfaces/Interfaces.h"
 #include "nibble/Schedule/Storage.h"
 
 #include "mlir/IR/IRMapping.h"
-#include "llvm/ADT/BitVector.h"
-
-#include <queue>
 
 namespace nibble {
 #define GEN_PASS_DEF_FORMGROUPS
@@ -17,197 +15,9 @@ namespace nibble {
 
 using namespace mlir;
 using namespace nibble;
+using namespace nibble::schedule;
 
 namespace {
-
-/// Registers are finite: a group past this many ops would spill more than it saves.
-constexpr size_t largestGroup = 48;
-
-struct Group {
-  SmallVector<Operation *> ops;
-  bool elementwise = false;
-  int64_t elements = 0;
-  int segment = 0;
-  llvm::BitVector dependsOn;   // groups that this one needs, directly or not
-  SmallVector<size_t> readers; // groups that need this one directly, some more than once
-};
-
-/// Ops that stay between the groups: they move no tensor elements of their own.
-bool isGlue(Operation &op) {
-  return isa<arith::ConstantOp, nn::ReshapeOp, train::ReadOp, train::WriteOp, train::GuardOp,
-             train::ReportOp>(op) ||
-         op.hasTrait<OpTrait::IsTerminator>();
-}
-
-/// Can the op's code decode the operand as it reads it?
-bool readsDecoded(Operation *reader, Operation *decoder) {
-  if (reader->hasTrait<ElementwiseLike>())
-    return true;
-  if (reader->hasTrait<FoldLike>())
-    return cast<RankedTensorType>(reader->getOperand(0).getType()).getNumElements() > 1;
-  return isa<q4::WidenOp>(decoder) ? reader->hasTrait<ReadsNarrowed>() : reader->hasTrait<ReadsCoded>();
-}
-
-bool allReadDecoded(Value value, Operation *decoder) {
-  return llvm::all_of(value.getUsers(), [&](Operation *user) {
-    if (isa<nn::ReshapeOp>(user))
-      return allReadDecoded(user->getResult(0), decoder);
-    return readsDecoded(user, decoder);
-  });
-}
-
-/// A decoder that no group makes: each reader has a copy of it.
-bool isCopiedToReaders(Operation *op) {
-  return op && op->hasTrait<DecoderLike>() && cast<RankedTensorType>(op->getResult(0).getType()).getNumElements() > 1 &&
-         allReadDecoded(op->getResult(0), op);
-}
-
-/// The values in memory that an operand is read from: more than one behind a decoder.
-void forEachSource(Value operand, llvm::function_ref<void(Value)> body) {
-  Value root = viewRoot(operand);
-  if (!isCopiedToReaders(root.getDefiningOp()))
-    return body(root);
-  for (Value behind : root.getDefiningOp()->getOperands())
-    forEachSource(behind, body);
-}
-
-/// The one of them that has an operand's elements.
-Value sourceOf(Value operand) {
-  Value root = viewRoot(operand);
-  return isCopiedToReaders(root.getDefiningOp()) ? sourceOf(root.getDefiningOp()->getOperand(0)) : root;
-}
-
-/// Finds the groups of one block; changes nothing.
-class Grouping {
-public:
-  explicit Grouping(Block &block) {
-    for (Operation &op : block) {
-      segment += isa<train::GuardOp>(op);
-      if (!isGlue(op) && !isCopiedToReaders(&op))
-        place(&op);
-    }
-  }
-
-  SmallVector<Group> groups;
-  DenseMap<Operation *, size_t> groupOf;
-
-  /// The groups in an order that respects dependences, otherwise by their last op's place in the
-  /// program.
-  SmallVector<size_t> order() const {
-    SmallVector<size_t> missing(groups.size(), 0), last(groups.size(), 0);
-    size_t position = 0;
-    for (auto &[op, group] : sequence)
-      last[group] = std::max(last[group], ++position);
-    auto later = [&](size_t a, size_t b) {
-      return std::tie(groups[a].segment, last[a]) > std::tie(groups[b].segment, last[b]);
-    };
-    std::priority_queue<size_t, std::vector<size_t>, decltype(later)> ready(later);
-    for (const Group &group : groups)
-      for (size_t reader : group.readers)
-        ++missing[reader];
-    for (size_t g = 0; g < groups.size(); ++g)
-      if (missing[g] == 0)
-        ready.push(g);
-    SmallVector<size_t> result;
-    while (!ready.empty()) {
-      size_t g = ready.top();
-      ready.pop();
-      result.push_back(g);
-      for (size_t reader : groups[g].readers)
-        if (--missing[reader] == 0)
-          ready.push(reader);
-    }
-    return result;
-  }
-
-private:
-  void place(Operation *op) {
-    llvm::BitVector direct(capacity), needs(capacity);
-    for (Value operand : op->getOperands())
-      forEachSource(operand, [&](Value source) {
-        if (auto found = groupOf.find(source.getDefiningOp()); found != groupOf.end()) {
-          direct.set(found->second);
-          needs |= groups[found->second].dependsOn;
-        }
-      });
-    size_t target = groups.size();
-    // A fold walks its operand; of a single element it is no loop.
-    bool fold = op->hasTrait<FoldLike>();
-    Value walked = fold ? op->getOperand(0) : op->getResult(0);
-    int64_t elements = cast<RankedTensorType>(walked.getType()).getNumElements();
-    bool elementwise = op->hasTrait<ElementwiseLike>() || (fold && elements > 1);
-    if (elementwise)
-      target = partner(op, direct, needs, elements);
-    if (target == groups.size()) {
-      groups.push_back({{}, elementwise, elements, segment, {}, {}});
-      // Room to spare: with every new group all would grow, in quadratic time.
-      if (groups.size() > capacity) {
-        capacity = std::max<size_t>(2 * capacity, 64);
-        for (Group &group : groups)
-          group.dependsOn.resize(capacity);
-      }
-      groups.back().dependsOn.resize(capacity);
-    }
-    needs.resize(capacity);
-    direct.resize(capacity);
-    join(op, target, direct, needs);
-    if (elementwise)
-      for (Value operand : op->getOperands())
-        if (cast<RankedTensorType>(operand.getType()).getNumElements() == elements)
-          readers[sourceOf(operand)].push_back(target);
-  }
-
-  /// A group that the op may join: a producer's, else a sibling's; groups.size() where there is
-  /// none.
-  size_t partner(Operation *op, const llvm::BitVector &direct, const llvm::BitVector &needs,
-                 int64_t elements) {
-    auto fits = [&](size_t g) {
-      const Group &group = groups[g];
-      return group.elementwise && group.elements == elements && group.segment == segment &&
-             !needs.test(g) && group.ops.size() < largestGroup;
-    };
-    // What a fold gives is there only after its loop.
-    llvm::BitVector after(capacity);
-    for (Value operand : op->getOperands())
-      if (Operation *maker = sourceOf(operand).getDefiningOp();
-          maker && maker->hasTrait<FoldLike>() && groupOf.count(maker))
-        after.set(groupOf.lookup(maker));
-    for (Value operand : llvm::reverse(op->getOperands()))
-      if (auto found = groupOf.find(sourceOf(operand).getDefiningOp());
-          found != groupOf.end() && fits(found->second) && !after.test(found->second))
-        return found->second;
-    if (elements > 1)
-      for (Value operand : op->getOperands())
-        for (size_t g : readers[sourceOf(operand)])
-          if (fits(g) && !direct.test(g))
-            return g;
-    return groups.size();
-  }
-
-  void join(Operation *op, size_t target, llvm::BitVector direct, const llvm::BitVector &needs) {
-    Group &group = groups[target];
-    bool isNew = group.ops.empty();
-    group.ops.push_back(op);
-    groupOf[op] = target;
-    sequence.push_back({op, target});
-    direct.reset(target);
-    for (size_t needed : direct.set_bits())
-      groups[needed].readers.push_back(target);
-    direct |= needs;
-    bool isMore = direct.test(group.dependsOn); // whether any bit is new
-    group.dependsOn |= direct;
-    if (isNew || !isMore) // nobody depends on it yet, or who does needs all of this already
-      return;
-    for (Group &other : groups)
-      if (other.dependsOn.test(target))
-        other.dependsOn |= direct;
-  }
-
-  int segment = 0;
-  size_t capacity = 0; // bits in each dependsOn
-  DenseMap<Value, SmallVector<size_t>> readers;
-  SmallVector<std::pair<Operation *, size_t>> sequence;
-};
 
 /// Writes the groups into the function.
 class Rewriter {
@@ -314,7 +124,7 @@ private:
     });
   }
 
-  void emit(const Group &group) {
+  void emit(const OpGroup &group) {
     DenseSet<Operation *> members(group.ops.begin(), group.ops.end());
     Region region;
     OpBuilder inner(builder.getContext()); // a region without a parent knows no context
@@ -357,6 +167,7 @@ struct FormGroupsPass : nibble::impl::FormGroupsBase<FormGroupsPass> {
       return;
     dissolveSaves(function);
     Grouping grouping(function.getBody().front());
+    rematerialize(grouping);
     Rewriter(function, grouping).run();
   }
 

@@ -155,6 +155,14 @@ private:
     return users;
   }
 
+  /// Sums per channel of several rows: operands of their size are walked, vectors of channels are smaller.
+  static bool walksAll(Operation *op) {
+    if (!op->hasTrait<ChannelFoldLike>())
+      return false;
+    RankedTensorType type = tensorType(op->getOperand(0));
+    return type.getRank() > 1 && type.getNumElements() > type.getShape().back();
+  }
+
   /// Does the group read the value only at the element that it is writing?
   bool readsElementwise(plan::FusedOp group, Value value) {
     int64_t elements = 1;
@@ -167,7 +175,7 @@ private:
         return false;
       if (!llvm::all_of(argument.getUsers(), [](Operation *user) {
             return user->hasTrait<ElementwiseLike>() || user->hasTrait<FoldLike>() ||
-                   isa<plan::YieldOp, nn::ReshapeOp>(user);
+                   walksAll(user) || isa<plan::YieldOp, nn::ReshapeOp>(user);
           }))
         return false;
     }
@@ -228,8 +236,8 @@ private:
 
   bool isElementwise(plan::FusedOp group) {
     return llvm::all_of(group.getBody().front(), [](Operation &op) {
-      return op.hasTrait<ElementwiseLike>() || op.hasTrait<FoldLike>() ||
-             isa<plan::YieldOp, nn::ReshapeOp, arith::ConstantOp>(op);
+      return op.hasTrait<ElementwiseLike>() || op.hasTrait<FoldLike>() || walksAll(&op) ||
+             isa<plan::YieldOp, nn::ReshapeOp, arith::ConstantOp, train::RandomBitsOp>(op);
     });
   }
 

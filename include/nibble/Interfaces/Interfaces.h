@@ -30,6 +30,12 @@ class ReadsNarrowed : public mlir::OpTrait::TraitBase<ConcreteOp, ReadsNarrowed>
 template <typename ConcreteOp>
 class ReadsCoded : public mlir::OpTrait::TraitBase<ConcreteOp, ReadsCoded> {};
 
+/// Trait of ops that sum over the rows of operand 0, channel by channel, in the per-channel order of Numerics/Reduce.h. Of the
+/// other operands, those of its size are walked with it. They may ride in a loop over rows and channels that makes or reads these
+/// operands; their results are there after the loop.
+template <typename ConcreteOp>
+class ChannelFoldLike : public mlir::OpTrait::TraitBase<ConcreteOp, ChannelFoldLike> {};
+
 /// What a rule of DifferentiableOpInterface works with (Differentiate/Adjoint.h).
 class Adjoint;
 

@@ -61,7 +61,8 @@ typename Ops::I encodeRadix4Nearest(Ops &o, typename Ops::F x, typename Ops::F m
 
 /// The radix-2 nibble of x for the step alpha > 0 under the draw u (0 ... 65535): t = |x|/alpha;
 /// t < 1: [u < RNE(65536*t)]; else E = floor(log2 t), 2^E*(1 + [u < RNE((t/2^E - 1)*65536)]), at
-/// most 64. The division is IEEE division; all else is exact but the final RNE.
+/// most 64. The division is IEEE division; all else is exact but the final RNE: a sum with 128,
+/// whose last bit is worth 2^-16, and u < RNE(...) is the carry of RNE(...) + (65535 - u).
 template <typename Ops>
 typename Ops::I encodeRadix2Stochastic(Ops &o, typename Ops::F x, typename Ops::F alpha,
                                        typename Ops::I u) {
@@ -70,12 +71,14 @@ typename Ops::I encodeRadix2Stochastic(Ops &o, typename Ops::F x, typename Ops::
   auto tBits = o.bits(t);
   auto small = o.lt(t, one);
   auto mantissa = o.fromBits(o.ior(o.iand(tBits, o.constI(0x007FFFFF)), o.constI(0x3F800000)));
-  auto fraction = o.select(small, t, o.sub(mantissa, one));
+  auto fraction = o.select(small, t, o.sub(mantissa, one)); // 0 ... 1, for NaN and infinity too
+  auto rounded = o.bits(o.add(fraction, o.constF(128.0f))); // 0x43000000 + RNE(65536*fraction)
+  auto up = o.lshr(o.iadd(rounded, o.isub(o.constI(0x0000FFFF - 0x43000000), u)), 16);
   // e of the level below t: E + 1 = (biased exponent) - 126, or 0 below alpha.
   auto below = o.select(small, o.constI(0), o.isub(o.lshr(tBits, 23), o.constI(126)));
-  auto threshold = roundToInt(o, o.mul(fraction, o.constF(65536.0f)));
-  auto up = o.select(o.ilt(u, threshold), o.constI(1), o.constI(0));
-  return logCode(o, logExponent(o, o.iadd(below, up), t), x);
+  auto e = o.iadd(below, up), top = o.constI(kLogMaxExponent);
+  e = o.select(o.ilt(top, e), top, e);
+  return logCode(o, o.select(isNan(o, t), o.constI(0), e), x);
 }
 
 /// The signed integer that a nibble stands for; radixLog2 = 2 for radix 4, 1 for radix 2. Made

@@ -1,22 +1,30 @@
 //===- ElementwiseEmitter.cpp - a set of element-wise ops as one flat loop ----===//
 //
-// n is the number of elements of the group's iteration space. The loop goes over blocks of 32 elements, whole ones only,
-// since buffers are padded: load the operands' blocks, apply each op's rule, store.
+// n is the number of elements of the group's iteration space. The loop goes over blocks of 32
+// elements, whole ones only, since buffers are padded: load the operands' blocks, apply each op's
+// rule, store.
 //
 //   operand of n elements    loaded in the loop
 //   operand of 1 element     loaded once, in every lane
-//   operand of P elements    its shape, leading ones aside, is the end of the iteration shape, so element i takes i mod P.
-//                            P mod 32 = 0: loaded at i mod P. Else a table table[k] = x[k mod P], k < P + 32, is made in
-//                            scratch before the loop, and loaded at i mod P (a block wraps around at most once where
-//                            P ≥ 32, and as often as it has to below).
+//   operand of P elements    its shape, leading ones aside, is the end of the iteration shape, so
+//   element i takes i mod P.
+//                            P mod 32 = 0: loaded at i mod P. Else a table table[k] = x[k mod P], k
+//                            < P + 32, is made in scratch before the loop, and loaded at i mod P (a
+//                            block wraps around at most once where P ≥ 32, and as often as it has
+//                            to below).
 //
-// Ops whose results have one element in a larger group are computed once, before the loop. Folds (trait FoldLike) ride in the
-// loop, with accumulators of their own; what they give is stored after it.
+// Ops whose results have one element in a larger group are computed once, before the loop. Folds
+// (trait FoldLike) ride in the loop, with accumulators of their own; what they give is stored after
+// it. Random bits are made in registers, for four blocks at a time, which is what fills vectors of
+// counters.
+//
+// Where sums per channel ride along (trait ChannelFoldLike), the loop goes over the images (or 96
+// rows) that their order makes blocks of, tiles of channels, rows: a tile's sums stay in registers,
+// for a block they go to scratch, and what follows from them comes after the loop. Rows begin at
+// whole blocks there.
 //
 //===----------------------------------------------------------------------===//
-#include "ElementwiseRules.h"
-#include "Emitters.h"
-#include "Sums.h"
+#include "Elementwise.h"
 
 #include "nibble/Interfaces/Interfaces.h"
 
@@ -28,22 +36,30 @@ namespace nn = nibble::nn;
 namespace plan = nibble::plan;
 namespace train = nibble::train;
 
-static int64_t countOf(Value v) { return cast<RankedTensorType>(v.getType()).getNumElements(); }
-static Type elementOf(Value v) { return cast<RankedTensorType>(v.getType()).getElementType(); }
+/// f32 elements of a cache line, and how far ahead of a masked load memory is asked for.
+static constexpr int64_t kLineElements = 16, kPrefetchElements = 512;
 
 /// Is it an op that moves no element: nn.reshape, train.save?
 static bool isSameElements(Operation *op) { return isa<nn::ReshapeOp, train::SaveOp>(op); }
 
-static bool isFold(Operation &op) { return op.hasTrait<nibble::FoldLike>() && countOf(op.getOperand(0)) > 1; }
-
-bool nibble::codegen::isElementwiseBody(Block &body) {
-  return llvm::all_of(body.without_terminator(), [](Operation &op) {
-    return op.hasTrait<nibble::ElementwiseLike>() || isFold(op) || isSameElements(&op) || matchPattern(&op, m_Constant());
+/// Keys of random bits, and vectors of channels, are no elements of the loop.
+static bool isAside(Value argument) {
+  return !argument.use_empty() && llvm::all_of(argument.getUsers(), [&](Operation *user) {
+    return isRandom(*user) ||
+           (isChannelFold(*user) && countOf(argument) != countOf(user->getOperand(0)));
   });
 }
 
-/// The elements of the iteration space: the most that any value of the body has.
-static int64_t iterationCount(Block &body) {
+bool nibble::codegen::isElementwiseBody(Block &body) {
+  if (Operation *only = singleOp(body); only && (isRandom(*only) || isChannelFold(*only) || isLasting(only)))
+    return false; // an emitter of its own
+  return llvm::all_of(body.without_terminator(), [](Operation &op) {
+    return op.hasTrait<nibble::ElementwiseLike>() || isFold(op) || isChannelFold(op) ||
+           isRandom(op) || isSameElements(&op) || matchPattern(&op, m_Constant());
+  });
+}
+
+int64_t Elementwise::iterationCount(Block &body) {
   int64_t n = 1;
   for (Operation &op : body)
     for (Value v : op.getOperands())
@@ -51,90 +67,87 @@ static int64_t iterationCount(Block &body) {
   return n;
 }
 
-static bool isFolded(Value v) { return v.getDefiningOp() && isFold(*v.getDefiningOp()); }
-
 static bool needsTable(Value argument, int64_t n) {
   int64_t count = countOf(argument);
-  return count != 1 && count != n && count % kBlock != 0 && !elementOf(argument).isInteger(1);
+  return !isAside(argument) && count != 1 && count != n && count % kBlock != 0 &&
+         !elementOf(argument).isInteger(1);
 }
 
-/// Tables hold elements as registers do. (Masks do not repeat: their ops want the mask's own shape.)
-static Type tableType(Value argument) { return registerType(elementOf(argument), argument.getContext()); }
+/// Tables hold elements as registers do. (Masks do not repeat: their ops want the mask's own
+/// shape.)
+static Type tableType(Value argument) {
+  return registerType(elementOf(argument), argument.getContext());
+}
 
 SmallVector<int64_t> nibble::codegen::elementwiseScratch(Block &body) {
-  int64_t n = iterationCount(body);
+  int64_t n = Elementwise::iterationCount(body);
   SmallVector<int64_t> parts;
   for (Value argument : body.getArguments())
     if (needsTable(argument, n))
-      parts.push_back((countOf(argument) + kBlock) * tableType(argument).getIntOrFloatBitWidth() / 8);
-  unsigned accumulators = 0;
+      parts.push_back((countOf(argument) + kBlock) * tableType(argument).getIntOrFloatBitWidth() /
+                      8);
+  unsigned accumulators = 0, sums = 0;
   for (Operation &op : body)
     accumulators += isFold(op) ? foldWidth(&op) : 0;
   parts.push_back(foldFlatScratch(n, accumulators));
+  for (Operation &op : body)
+    if (isChannelFold(op)) {
+      ChannelShape shape(cast<RankedTensorType>(op.getOperand(0).getType()));
+      parts[parts.size() - 1 - sums] = foldChunksScratch(shape.blocks, accumulators);
+      parts.push_back(channelSumsScratch(shape, channelWidth(&op)));
+      ++sums;
+    }
   return parts;
 }
 
-namespace {
+LogicalResult Elementwise::emit() {
+  if (failed(checkShapes()))
+    return failure();
+  for (Operation &op : body)
+    if (isLasting(&op)) {
+      emitLasting(group, &op, [&] {
+        result = emitAll();
+        return succeeded(result) ? magnitudeOf(e, lastingBits) : e.f32(0);
+      });
+      return result;
+    }
+  return emitAll();
+}
 
-class Elementwise {
-public:
-  explicit Elementwise(Group &group)
-      : group(group), e(group.e), body(group.op.getBody().front()), n(iterationCount(body)), rules(e) {}
-
-  LogicalResult emit() {
-    if (failed(checkShapes()))
-      return failure();
-    loadScalars();
-    unsigned part = 0;
-    for (Value argument : body.getArguments())
-      if (needsTable(argument, n))
-        tables[argument] = makeTable(argument, part++);
-    foldPart = part;
-    if (failed(applyAll(/*inLoop=*/false)))
-      return failure();
-    storeAll(/*inLoop=*/false, e.index(0));
-    if (n == 1)
-      return success();
-    return emitLoop();
-  }
-
-private:
-  /// In a group of several elements, operands of one element, and what is made of them alone, are outside the loop. In a group
-  /// of one element everything is.
-  bool isOutside(Value v) const { return countOf(v) == 1; }
-  LogicalResult checkShapes();
-  void loadScalars();
-  Value makeTable(Value argument, unsigned part);
-  LogicalResult applyAll(bool inLoop);
-  LogicalResult emitBlock(Value at);
-  LogicalResult emitLoop();
-  LogicalResult emitFolds(ArrayRef<Operation *> folds);
-  Value loadInLoop(Value argument, Value at);
-  void storeAll(bool inLoop, Value at);
-
-  Group &group;
-  LoopBuilder &e;
-  Block &body;
-  int64_t n;
-  Rules rules;
-  llvm::DenseMap<Value, Value> tables;
-  unsigned foldPart = 0;
-};
+LogicalResult Elementwise::emitAll() {
+  loadScalars();
+  for (Value argument : body.getArguments())
+    if (needsTable(argument, n))
+      tables[argument] = makeTable(argument, foldPart++);
+  if (failed(applyAll(/*inLoop=*/false)))
+    return failure();
+  storeAll(/*inLoop=*/false, e.index(0));
+  return n == 1 ? success() : emitLoop();
+}
 
 /// Results have n elements or one; operands besides may be the end of a result's shape.
 LogicalResult Elementwise::checkShapes() {
   for (Operation &op : body.without_terminator()) {
     if (llvm::any_of(op.getOperands(), isFolded))
-      return op.emitOpError("reads what a fold of its own group gives, which is there only after the loop");
-    if (isFold(op)) {
-      if (countOf(op.getOperand(0)) != n)
-        return op.emitOpError() << "folds " << countOf(op.getOperand(0)) << " elements in a group of " << n;
+      return op.emitOpError(
+          "reads what a fold of its own group gives, which is there only after the loop");
+    if (isFold(op) || isChannelFold(op)) {
+      if (countOf(walkedBy(op)) != n)
+        return op.emitOpError() << "folds " << countOf(walkedBy(op))
+                                << " elements in a group of " << n;
+      if (isLasting(&op) && (group.yielded().size() != 1 || !group.out(op.getResult(0))))
+        return op.emitOpError("stands in a group that gives more than its result");
+      if (isChannelFold(op) && failed(checkChannelFold(op)))
+        return failure();
       continue;
     }
     if (matchPattern(&op, m_Constant()) && !group.in(op.getResult(0)))
       return op.emitOpError("is no splat: constants of other kinds come in as inputs");
+    if (isRandom(op) && (n == 1 || group.out(op.getResult(0))))
+      return op.emitOpError("stays in registers: it is neither handed back nor of one element");
     for (Value result : op.getResults())
-      if (countOf(result) != n && countOf(result) != 1 && !isSameElements(&op) && !matchPattern(&op, m_Constant()))
+      if (countOf(result) != n && countOf(result) != 1 && !isSameElements(&op) &&
+          !matchPattern(&op, m_Constant()))
         return op.emitOpError() << "makes " << countOf(result) << " elements in a group of " << n;
     if (!op.hasTrait<nibble::ElementwiseLike>())
       continue;
@@ -147,12 +160,14 @@ LogicalResult Elementwise::checkShapes() {
                   (repeats && tail.size() <= shape.size() && tail == shape.take_back(tail.size()));
       if (!fits)
         return op.emitOpError() << "has an operand of type " << operand.getType()
-                                << " that does not repeat along leading dimensions: it needs an nn.broadcast before the group";
+                                << " that does not repeat along leading dimensions: it needs an "
+                                   "nn.broadcast before the group";
     }
   }
   for (auto [value, buffer] : group.yielded())
     if (buffer.count() != n && buffer.count() != 1 && !isFolded(value))
-      return group.op.emitOpError() << "hands back " << buffer.count() << " elements, it works on " << n;
+      return group.op.emitOpError()
+             << "hands back " << buffer.count() << " elements, it works on " << n;
   return success();
 }
 
@@ -176,7 +191,8 @@ Value Elementwise::makeTable(Value argument, unsigned part) {
   Buffer x = group.in(argument);
   int64_t period = x.count();
   Value table = group.scratch(part, tableType(argument), period + kBlock);
-  // Whole blocks first: the last one reaches up to 31 elements past P, within the table, and is then mended.
+  // Whole blocks first: the last one reaches up to 31 elements past P, within the table, and is
+  // then mended.
   e.loop(e.index(0), e.index(llvm::alignTo(period, kBlock)), kBlock,
          [&](Value at) { e.store(loadBlock(e, x, at), table, at); });
   e.loop(e.index(period), e.index(period + kBlock), 1, [&](Value at) {
@@ -188,7 +204,8 @@ Value Elementwise::makeTable(Value argument, unsigned part) {
 
 LogicalResult Elementwise::applyAll(bool inLoop) {
   for (Operation &op : body.without_terminator()) {
-    if (isFold(op) || matchPattern(&op, m_Constant()) || isOutside(op.getResult(0)) == inLoop)
+    if (isFold(op) || isChannelFold(op) || isRandom(op) || matchPattern(&op, m_Constant()) ||
+        isOutside(op.getResult(0)) == inLoop)
       continue;
     if (isSameElements(&op)) {
       Value from = op.getOperand(0), to = op.getResult(0);
@@ -205,8 +222,22 @@ LogicalResult Elementwise::applyAll(bool inLoop) {
   return success();
 }
 
+/// Is it f32 of which a mask chooses? Such a load becomes a masked one.
+static bool isMasked(Value argument) {
+  return elementOf(argument).isF32() &&
+         llvm::any_of(argument.getUsers(), llvm::IsaPred<nn::MaskOp, nn::SelectOp>);
+}
+
 Value Elementwise::loadInLoop(Value argument, Value at) {
   Buffer x = group.in(argument);
+  // Processors do not foresee masked loads: without this a long loop body waits for memory, at half the
+  // speed.
+  if (countOf(argument) == n && n > kChunkElements && isMasked(argument)) {
+    Value last = e.index(llvm::alignTo(n, kBlock) - kBlock);
+    Value ahead = e.min(e.add(at, kPrefetchElements), last);
+    for (int64_t line = 0; line < kBlock; line += kLineElements)
+      e.prefetch(x.memory, e.add(ahead, line));
+  }
   if (countOf(argument) == n)
     return loadBlock(e, x, at);
   Value from = e.rem(at, countOf(argument));
@@ -228,10 +259,26 @@ void Elementwise::storeAll(bool inLoop, Value at) {
   }
 }
 
+void Elementwise::prepareRandom() {
+  for (auto op : body.getOps<train::RandomBitsOp>())
+    random.emplace_back(op, RandomBlocks(group, op));
+}
+
+/// The bits of some blocks at once.
+void Elementwise::makeRandom(Value at, int64_t blocks) {
+  madeBits.clear();
+  for (const RandomBlocks &maker : llvm::make_second_range(random)) {
+    madeBits.push_back(maker.at(at, blocks));
+    std::reverse(madeBits.back().begin(), madeBits.back().end());
+  }
+}
+
 /// One block: load, apply, store.
 LogicalResult Elementwise::emitBlock(Value at) {
+  for (auto [bits, op] : llvm::zip(madeBits, llvm::make_first_range(random)))
+    rules.blocks[op.getResult()] = bits.pop_back_val();
   for (Value argument : body.getArguments())
-    if (!isOutside(argument))
+    if (!isOutside(argument) && !isAside(argument))
       rules.blocks[argument] = loadInLoop(argument, at);
   if (failed(applyAll(/*inLoop=*/true)))
     return failure();
@@ -240,54 +287,32 @@ LogicalResult Elementwise::emitBlock(Value at) {
 }
 
 LogicalResult Elementwise::emitLoop() {
-  SmallVector<Operation *> folds;
-  for (Operation &op : body)
-    if (isFold(op))
-      folds.push_back(&op);
   if (e.b.getInsertionPoint() == e.b.getInsertionBlock()->begin())
     arith::ConstantIndexOp::create(e.b, e.loc, 0); // something to go behind
+  prepareRandom();
+  prepareFolds();
+  rules.anchor = &*std::prev(e.b.getInsertionPoint());
+  if (!sums.empty())
+    return emitChannels();
   if (!folds.empty())
-    return emitFolds(folds);
-  rules.anchor = &*std::prev(e.b.getInsertionPoint());
-  LogicalResult result = success();
-  e.flat(n, kBlock, [&](Value at) { result = emitBlock(at); });
-  return result;
-}
-
-/// The same loop with the folds' accumulators carried along.
-LogicalResult Elementwise::emitFolds(ArrayRef<Operation *> folds) {
-  SmallVector<FoldRule> made;
-  FlatFold all;
-  all.wholeBlocks = true;
-  SmallVector<std::pair<size_t, unsigned>> owner; // accumulator -> fold, its number there
-  for (Operation *op : folds) {
-    made.push_back(foldRule(group, op));
-    for (unsigned i = 0; i < made.back().init.size(); ++i)
-      owner.push_back({made.size() - 1, i});
-    all.init.append(made.back().init);
+    return emitFolds();
+  if (random.empty()) {
+    e.flat(n, kBlock, [&](Value at) { result = emitBlock(at); });
+    return result;
   }
-  all.merge = [&](unsigned i, Value a, Value b) { return made[owner[i].first].merge(owner[i].second, a, b); };
-  LogicalResult result = success();
-  all.step = [&](Value at, ValueRange soFar, std::optional<VectorOps::B> mask) {
-    SmallVector<Value> next;
-    if (failed(result = emitBlock(at)))
-      return SmallVector<Value>(soFar);
-    for (auto [op, rule] : llvm::zip(folds, made)) {
-      llvm::append_range(next, rule.update(rules.block(op->getOperand(0)), soFar.take_front(rule.init.size()), mask));
-      soFar = soFar.drop_front(rule.init.size());
-    }
-    return next;
+  auto several = [&](Value at, int64_t blocks) {
+    makeRandom(at, blocks);
+    for (int64_t i = 0; i < blocks && succeeded(result); ++i)
+      result = emitBlock(e.add(at, i * kBlock));
   };
-  rules.anchor = &*std::prev(e.b.getInsertionPoint());
-  SmallVector<Value> found = foldFlat(group, foldPart, n, all);
-  ValueRange left = found;
-  for (FoldRule &rule : made) {
-    rule.finish(left.take_front(rule.init.size()));
-    left = left.drop_front(rule.init.size());
-  }
+  constexpr int64_t step = RandomBlocks::kAtOnce * kBlock;
+  int64_t whole = n / step * step;
+  if (whole > 0)
+    e.flat(whole, step, [&](Value at) { several(at, RandomBlocks::kAtOnce); });
+  if (n > whole)
+    e.loop(e.index(whole), e.index(llvm::alignTo(n, kBlock)), kBlock,
+           [&](Value at) { several(at, 1); });
   return result;
 }
-
-} // namespace
 
 LogicalResult nibble::codegen::emitElementwise(Group &group) { return Elementwise(group).emit(); }

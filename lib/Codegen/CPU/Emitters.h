@@ -18,6 +18,9 @@ bool isElementwiseBody(Block &body);
 SmallVector<int64_t> elementwiseScratch(Block &body);
 LogicalResult emitElementwise(Group &group);
 
+/// Rows of a 16 x 16 matrix become its columns, in registers (ShapeEmitters.cpp).
+void transposeTile(LoopBuilder &e, SmallVector<Value> &rows);
+
 /// A fold (trait FoldLike) in the making: what FlatFold needs, with the operand's block handed in,
 /// and what becomes of the accumulators after the loop.
 struct FoldRule {
@@ -30,6 +33,27 @@ struct FoldRule {
 FoldRule foldRule(Group &group, Operation *op); // FlatEmitters.cpp
 /// How many accumulators it has.
 unsigned foldWidth(Operation *op);
+/// Does it read its tensor, operand 1, only while what it keeps is not set?
+bool isLasting(Operation *op);
+/// Code of such an op; `maximum` writes what finds max|x|, where it is needed.
+void emitLasting(Group &group, Operation *op, function_ref<Value()> maximum); // FlatEmitters.cpp
+
+/// The elements of a train.random_bits, made in registers. Construct it outside the loop.
+class RandomBlocks {
+public:
+  /// Blocks of 32 elements whose bits are best made together.
+  static constexpr int64_t kAtOnce = 4;
+  RandomBlocks(Group &group, train::RandomBitsOp op);
+  /// `blocks` blocks from `element`, a multiple of 32, on, each as vector<32xi16>.
+  SmallVector<Value> at(Value element, int64_t blocks) const;
+
+private:
+  Value some(Value element, int64_t elements) const;
+
+  LoopBuilder &e;
+  Value key0, key1, step; ///< i32
+  int32_t stream;
+};
 
 // The families. Each emits `op` and returns success, or failure with an error; `nullopt` where it
 // is none of theirs.

@@ -2,8 +2,8 @@
 #include "Emitters.h"
 #include "Sums.h"
 
-#include "nibble/Numerics/Optimizer.h"
 #include "nibble/Interfaces/Interfaces.h"
+#include "nibble/Numerics/Optimizer.h"
 #include "nibble/Numerics/Scale.h"
 
 using namespace nibble::codegen;
@@ -29,7 +29,9 @@ static FoldRule magnitudeRule(Group &g) {
   VectorOps o = e.ops(kBlock);
   FoldRule rule;
   rule.init = {o.constI(0).v};
-  rule.merge = [&e](unsigned, Value a, Value b) -> Value { return arith::MaxSIOp::create(e.b, e.loc, a, b); };
+  rule.merge = [&e](unsigned, Value a, Value b) -> Value {
+    return arith::MaxSIOp::create(e.b, e.loc, a, b);
+  };
   rule.update = [&e, merge = rule.merge](Value block, ValueRange soFar, std::optional<B> mask) {
     VectorOps o = e.ops(kBlock);
     I magnitude = o.iand(o.bits({block}), o.constI(0x7FFFFFFF));
@@ -45,7 +47,8 @@ static FoldRule ruleOf(Group &g, q4::AbsMaxOp op) {
   rule.finish = [&g, op](ValueRange found) mutable {
     VectorOps o = g.e.scalarOps();
     B isNan = o.ilt(o.constI(0x7F800000), I{found[0]});
-    storeScalar(g.e, o.fromBits(o.select(isNan, o.constI(0x7FC00000), I{found[0]})).v, g.out(op.getResult()));
+    storeScalar(g.e, o.fromBits(o.select(isNan, o.constI(0x7FC00000), I{found[0]})).v,
+                g.out(op.getResult()));
   };
   return rule;
 }
@@ -60,32 +63,43 @@ static FoldRule ruleOf(Group &g, q4::NonFiniteOp op) {
   return rule;
 }
 
-/// {codes at an end of their set, codes of zero}.
+/// How many of 32 truth values are set.
+static Value popCount(LoopBuilder &e, B set) {
+  Type i32 = e.b.getI32Type();
+  Value bits = vector::BitCastOp::create(e.b, e.loc, VectorType::get({1}, i32), set.v);
+  return math::CtPopOp::create(e.b, e.loc, e.extract(bits, 0));
+}
+
+/// {codes at an end of their set, codes of zero}: counted a block at a time, in scalar registers.
 static FoldRule ruleOf(Group &g, q4::CodeCountsOp op) {
   LoopBuilder &e = g.e;
   bool isLog = logRadix(cast<RankedTensorType>(op.getCodes().getType()).getElementType()) != 0;
-  VectorOps o = e.ops(kBlock), s = e.scalarOps();
-  int32_t qmin = op.getQmin(), qmax = op.getQmax();
+  VectorOps s = e.scalarOps();
+  int8_t qmin = static_cast<int8_t>(op.getQmin()), qmax = static_cast<int8_t>(op.getQmax());
+  auto type = VectorType::get({kBlock}, e.b.getI8Type());
+  auto constant = [&e, type](int8_t value) { return e.splat(type, e.b.getI8IntegerAttr(value)); };
   I zeroScalar = op.getZeroPoint() ? I{loadScalar(e, g.in(op.getZeroPoint()))} : s.constI(0);
-  I zero = o.splat(zeroScalar);
-  B minCounts = o.splat(s.bnot(s.ieq(zeroScalar, s.constI(qmin))));
+  Value zeroByte = arith::TruncIOp::create(e.b, e.loc, e.b.getI8Type(), zeroScalar.v);
+  Value zero = vector::BroadcastOp::create(e.b, e.loc, type, zeroByte);
+  // Where zero is the smallest code, that end does not count: then both ends are the largest code.
+  Value zeroIsMin = s.ieq(zeroScalar, s.constI(op.getQmin())).v;
+  Value least = arith::SelectOp::create(e.b, e.loc, zeroIsMin, constant(qmax), constant(qmin));
   FoldRule rule;
-  rule.init = {o.constI(0).v, o.constI(0).v};
-  rule.merge = [&e](unsigned, Value a, Value b) -> Value { return arith::AddIOp::create(e.b, e.loc, a, b); };
-  rule.update = [=, &e](Value block, ValueRange soFar, std::optional<B> mask) {
+  rule.init = {e.i32(0), e.i32(0)};
+  rule.merge = [&e](unsigned, Value a, Value b) -> Value {
+    return arith::AddIOp::create(e.b, e.loc, a, b);
+  };
+  rule.update = [=, &e, add = rule.merge](Value block, ValueRange soFar, std::optional<B> mask) {
     VectorOps o = e.ops(kBlock);
-    Type i32 = o.type(e.b.getI32Type());
-    I code{isLog ? arith::ExtUIOp::create(e.b, e.loc, i32, block).getResult()
-                 : arith::ExtSIOp::create(e.b, e.loc, i32, block).getResult()};
-    I exponent = o.iand(code, o.constI(7));
-    B end = isLog ? o.ieq(exponent, o.constI(7))
-                  : o.bor(o.ieq(code, o.constI(qmax)), o.band(o.ieq(code, o.constI(qmin)), minCounts));
-    B isZero = isLog ? o.ieq(exponent, o.constI(0)) : o.ieq(code, zero);
+    auto equal = [&](Value a, Value b) { return o.compare(arith::CmpIPredicate::eq, I{a}, I{b}); };
+    Value code = isLog ? arith::AndIOp::create(e.b, e.loc, block, constant(7)).getResult() : block;
+    B end =
+        isLog ? equal(code, constant(7)) : o.bor(equal(code, constant(qmax)), equal(code, least));
+    B isZero = equal(code, isLog ? constant(0) : zero);
     if (mask)
       end = o.band(end, *mask), isZero = o.band(isZero, *mask);
-    I one = o.constI(1), none = o.constI(0);
-    return SmallVector<Value>{o.iadd({soFar[0]}, o.select(end, one, none)).v,
-                              o.iadd({soFar[1]}, o.select(isZero, one, none)).v};
+    return SmallVector<Value>{add(0, soFar[0], popCount(e, end)),
+                              add(1, soFar[1], popCount(e, isZero))};
   };
   rule.finish = [&g, op](ValueRange found) mutable {
     Buffer result = g.out(op.getResult());
@@ -96,9 +110,14 @@ static FoldRule ruleOf(Group &g, q4::CodeCountsOp op) {
 }
 
 FoldRule nibble::codegen::foldRule(Group &group, Operation *op) {
+  if (isLasting(op))
+    return magnitudeRule(group); // what becomes of it is the op's own (emitLasting)
   return TypeSwitch<Operation *, FoldRule>(op)
-      .Case<q4::AbsMaxOp, q4::NonFiniteOp, q4::CodeCountsOp>([&](auto typed) { return ruleOf(group, typed); });
+      .Case<q4::AbsMaxOp, q4::NonFiniteOp, q4::CodeCountsOp>(
+          [&](auto typed) { return ruleOf(group, typed); });
 }
+
+bool nibble::codegen::isLasting(Operation *op) { return isa<q4::InitClipOp, q4::FrozenRangeOp>(op); }
 
 unsigned nibble::codegen::foldWidth(Operation *op) { return isa<q4::CodeCountsOp>(op) ? 2 : 1; }
 
@@ -109,7 +128,9 @@ static LogicalResult emitFold(Group &g, Operation *op) {
   FlatFold fold;
   fold.init = rule.init;
   fold.merge = rule.merge;
-  fold.step = [&](Value at, ValueRange soFar, std::optional<B> mask) { return rule.update(loadBlock(g.e, x, at), soFar, mask); };
+  fold.step = [&](Value at, ValueRange soFar, std::optional<B> mask) {
+    return rule.update(loadBlock(g.e, x, at), soFar, mask);
+  };
   rule.finish(foldFlat(g, 0, x.count(), fold));
   return success();
 }
@@ -118,7 +139,8 @@ static LogicalResult emitFold(Group &g, Operation *op) {
 // Ranges, flags, clips
 //===----------------------------------------------------------------------===//
 
-/// lo = min(0, min x), hi = max(0, max x), starting at +0 and replaced by what is beyond; the third accumulator tells of NaN.
+/// lo = min(0, min x), hi = max(0, max x), starting at +0 and replaced by what is beyond; the third
+/// accumulator tells of NaN.
 static LogicalResult emit(Group &g, q4::RangeOp op) {
   LoopBuilder &e = g.e;
   Buffer x = g.in(op.getX());
@@ -136,7 +158,8 @@ static LogicalResult emit(Group &g, q4::RangeOp op) {
     if (mask)
       value = o.select(*mask, value, o.constF(0));
     I nan = o.select(generic::isNan(o, value), o.constI(1), o.constI(0));
-    return SmallVector<Value>{fold.merge(0, soFar[0], value.v), fold.merge(1, soFar[1], value.v), fold.merge(2, soFar[2], nan.v)};
+    return SmallVector<Value>{fold.merge(0, soFar[0], value.v), fold.merge(1, soFar[1], value.v),
+                              fold.merge(2, soFar[2], nan.v)};
   };
   SmallVector<Value> found = foldFlat(g, 0, x.count(), fold);
   VectorOps s = e.scalarOps();
@@ -157,7 +180,8 @@ static LogicalResult emit(Group &g, q4::OrOp op) {
   return success();
 }
 
-/// α = c1·√mean(w²) + c0·mean|w| from flat sums; the maximum is looked for only where the formula gives nothing positive.
+/// α = c1·√mean(w²) + c0·mean|w| from flat sums; the maximum is looked for only where the formula
+/// gives nothing positive.
 static LogicalResult emit(Group &g, q4::SawbClipOp op) {
   LoopBuilder &e = g.e;
   Buffer w = g.in(op.getW());
@@ -167,7 +191,8 @@ static LogicalResult emit(Group &g, q4::SawbClipOp op) {
     return SmallVector<Value>{o.mul(x, x).v, generic::abs(o, x).v};
   });
   F count = wide.constF(static_cast<double>(w.count())), zero = wide.constF(0);
-  F alpha = generic::sawbClip(wide, F{sums[0]}, F{sums[1]}, count, zero); // 0 where the formula is not positive
+  F alpha = generic::sawbClip(wide, F{sums[0]}, F{sums[1]}, count,
+                              zero); // 0 where the formula is not positive
   Type f32 = e.b.getF32Type();
   Value result = e.ifElse(
       wide.lt(zero, alpha).v, f32,
@@ -189,7 +214,8 @@ static LogicalResult emit(Group &g, train::ClipFactorOp op) {
                      return SmallVector<Value>{o.mul(v, v).v};
                    })[0]});
   }
-  F norm = wide.sqrt(sum), factor = generic::clipFactor(wide, norm, wide.constF(op.getLimit().convertToDouble()));
+  F norm = wide.sqrt(sum),
+    factor = generic::clipFactor(wide, norm, wide.constF(op.getLimit().convertToDouble()));
   Type f32 = e.b.getF32Type();
   storeScalar(e, arith::TruncFOp::create(e.b, e.loc, f32, factor.v), g.out(op.getFactor()));
   storeScalar(e, arith::TruncFOp::create(e.b, e.loc, f32, norm.v), g.out(op.getNorm()));
@@ -197,7 +223,7 @@ static LogicalResult emit(Group &g, train::ClipFactorOp op) {
 }
 
 /// α, or while it is unset `init`, or max|x| where `init` is 0: only then x is read. At least `floor`.
-static LogicalResult emit(Group &g, q4::InitClipOp op) {
+static void emitLasting(Group &g, q4::InitClipOp op, function_ref<Value()> maximum) {
   LoopBuilder &e = g.e;
   VectorOps s = e.scalarOps();
   F alpha{loadScalar(e, g.in(op.getAlpha()))};
@@ -205,31 +231,39 @@ static LogicalResult emit(Group &g, q4::InitClipOp op) {
   F first = s.constF(init);
   if (init == 0)
     first.v = e.ifElse(
-        s.lt(s.constF(0), alpha).v, e.b.getF32Type(), [&] { return SmallVector<Value>{e.f32(0)}; },
-        [&] { return SmallVector<Value>{absMax(g, 0, g.in(op.getX()))}; })[0];
+        s.lt(s.constF(0), alpha).v, e.b.getF32Type(),
+        [&] { return SmallVector<Value>{e.f32(0)}; },
+        [&] { return SmallVector<Value>{maximum()}; })[0];
   F clip = generic::learnedClip(s, alpha, first, op.getFloor().convertToFloat());
   storeScalar(e, clip.v, g.out(op.getResult()));
-  return success();
 }
 
 /// The stored maximum, or this batch's while it is unset: only then x is read.
-static LogicalResult emit(Group &g, q4::FrozenRangeOp op) {
+static void emitLasting(Group &g, q4::FrozenRangeOp op, function_ref<Value()> maximum) {
   LoopBuilder &e = g.e;
   VectorOps s = e.scalarOps();
   F state{loadScalar(e, g.in(op.getState()))};
   B isSet = s.compare(arith::CmpFPredicate::UNE, state, s.constF(0));
   Value result = e.ifElse(
       isSet.v, e.b.getF32Type(), [&] { return SmallVector<Value>{state.v}; },
-      [&] { return SmallVector<Value>{absMax(g, 0, g.in(op.getX()))}; })[0];
+      [&] { return SmallVector<Value>{maximum()}; })[0];
   storeScalar(e, result, g.out(op.getResult()));
-  return success();
+}
+
+void nibble::codegen::emitLasting(Group &group, Operation *op, function_ref<Value()> maximum) {
+  TypeSwitch<Operation *>(op).Case<q4::InitClipOp, q4::FrozenRangeOp>(
+      [&](auto typed) { ::emitLasting(group, typed, maximum); });
 }
 
 Emitted nibble::codegen::emitStatistics(Group &group, Operation *op) {
   if (op->hasTrait<nibble::FoldLike>())
     return emitFold(group, op);
+  if (isLasting(op)) {
+    emitLasting(group, op, [&] { return absMax(group, 0, group.in(op->getOperand(1))); });
+    return success();
+  }
   return TypeSwitch<Operation *, Emitted>(op)
-      .Case<q4::RangeOp, q4::OrOp, q4::SawbClipOp, q4::InitClipOp, q4::FrozenRangeOp, train::ClipFactorOp>(
+      .Case<q4::RangeOp, q4::OrOp, q4::SawbClipOp, train::ClipFactorOp>(
           [&](auto typed) { return emit(group, typed); })
       .Default([](Operation *) { return std::nullopt; });
 }
@@ -246,10 +280,14 @@ SmallVector<int64_t> nibble::codegen::statisticsScratch(Operation *op) {
           most = std::max(most, flatSumsScratch(count(gradient), 1));
         return Parts{most};
       })
-      .Case<q4::RangeOp>([&](q4::RangeOp range) { return Parts{foldFlatScratch(count(range.getX()), 3)}; })
-      .Case<q4::CodeCountsOp>([&](q4::CodeCountsOp counts) { return Parts{foldFlatScratch(count(counts.getCodes()), 2)}; })
+      .Case<q4::RangeOp>(
+          [&](q4::RangeOp range) { return Parts{foldFlatScratch(count(range.getX()), 3)}; })
+      .Case<q4::CodeCountsOp>([&](q4::CodeCountsOp counts) {
+        return Parts{foldFlatScratch(count(counts.getCodes()), 2)};
+      })
       .Case<q4::SawbClipOp>([&](q4::SawbClipOp sawb) {
-        return Parts{flatSumsScratch(count(sawb.getW()), 2), foldFlatScratch(count(sawb.getW()), 1)};
+        return Parts{flatSumsScratch(count(sawb.getW()), 2),
+                     foldFlatScratch(count(sawb.getW()), 1)};
       })
       .Default([](Operation *) { return Parts{}; });
 }

@@ -69,6 +69,10 @@ void LoopBuilder::loop(Value lo, Value hi, int64_t step, function_ref<void(Value
 }
 
 SmallVector<Value> LoopBuilder::loop(Value lo, Value hi, int64_t step, ArrayRef<Value> init, Carried body) const {
+  if (init.empty()) {
+    loop(lo, hi, step, [&](Value at) { body(at, {}); });
+    return {};
+  }
   auto op = scf::ForOp::create(b, loc, lo, hi, index(step), init);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(op.getBody());
@@ -96,6 +100,19 @@ void LoopBuilder::flat(int64_t n, int64_t step, function_ref<void(Value)> body) 
     Value lo = mul(chunk, kChunkElements), hi = add(lo, kChunkElements);
     loop(lo, end % kChunkElements ? min(hi, index(end)) : hi, step, body);
   });
+}
+
+void LoopBuilder::blocks(Value lo, Value hi, int64_t n, int64_t together, SmallVector<Value> &carried, Blocks body) const {
+  auto over = [&](Value from, Value to, int64_t count) {
+    carried = loop(from, to, count * kBlock, carried, [&](Value at, ValueRange soFar) { return body(at, count, soFar); });
+  };
+  int64_t step = together * kBlock;
+  if (n % step == 0)
+    return over(lo, hi, together);
+  Value middle = add(lo, mul(div(sub(hi, lo), step), step));
+  if (n > step)
+    over(lo, middle, together);
+  over(middle, hi, 1);
 }
 
 void LoopBuilder::vectors(int64_t n, int64_t width, function_ref<void(Value, int64_t)> body) const {
@@ -149,6 +166,10 @@ void LoopBuilder::store(Value vector, Value memory, Value at, int64_t active) co
     vector::StoreOp::create(b, loc, vector, memory, at);
   else
     vector::MaskedStoreOp::create(b, loc, memory, ValueRange{at}, activeLanes(lanes, active), vector);
+}
+
+void LoopBuilder::prefetch(Value memory, Value at) const {
+  memref::PrefetchOp::create(b, loc, memory, ValueRange{at}, /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
 }
 
 Value LoopBuilder::combineLanes(Value vector) const {

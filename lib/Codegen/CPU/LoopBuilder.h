@@ -55,6 +55,10 @@ public:
   void parallel(int64_t count, int64_t work, function_ref<void(Value)> body) const;
   /// body(i) for i = 0, step, 2·step … below n, in chunks on several threads where n is large. `step` divides kChunkElements.
   void flat(int64_t n, int64_t step, function_ref<void(Value)> body) const;
+  /// body(at, blocks, carried) over the blocks of 32 elements in [lo, hi): `together` at a time, then those that are left one by
+  /// one. Both ends are multiples of 32; `n`, what the loop's chunks cover in all, tells whether any can be left.
+  using Blocks = function_ref<SmallVector<Value>(Value, int64_t, ValueRange)>;
+  void blocks(Value lo, Value hi, int64_t n, int64_t together, SmallVector<Value> &carried, Blocks body) const;
   /// body(first, active) for [0, n) in vectors of `width` lanes: a loop over whole ones, then one with n mod width active lanes.
   void vectors(int64_t n, int64_t width, function_ref<void(Value, int64_t)> body) const;
   void ifThen(Value condition, function_ref<void()> body) const;
@@ -65,6 +69,8 @@ public:
   // Vectors of `lanes` elements in flat memory. With `active` < lanes only the first lanes are touched; the rest reads 0.
   Value load(Value memory, Value at, int64_t lanes, int64_t active = -1) const;
   void store(Value vector, Value memory, Value at, int64_t active = -1) const;
+  /// Asks for the cache line of an element that will be read.
+  void prefetch(Value memory, Value at) const;
   Value loadScalar(Value memory, Value at) const { return memref::LoadOp::create(b, loc, memory, at); }
   void storeScalar(Value value, Value memory, Value at) const { memref::StoreOp::create(b, loc, value, memory, at); }
   /// The first `active` lanes of a constant mask.

@@ -84,20 +84,25 @@ static F rowMax(LoopBuilder &e, const Rows &rows, Value begin) {
   return {mergeLanes(e, lanes, larger)};
 }
 
-static Row softmaxRow(LoopBuilder &e, const Rows &rows, Value row) {
+/// With `kept`, memory of the rows' size, the elements' exp(x − max) are left there.
+static Row softmaxRow(LoopBuilder &e, const Rows &rows, Value row, Value kept = nullptr) {
   Value begin = e.mul(row, rows.width);
   F max = rowMax(e, rows, begin);
   Value wide = rowSums(e, begin, rows.width, 1, [&](Value at, int64_t active) {
-    return SmallVector<Value>{shiftedExp(e, rows, max, at, active).v};
+    F term = shiftedExp(e, rows, max, at, active);
+    if (kept)
+      e.store(term.v, kept, at, active);
+    return SmallVector<Value>{term.v};
   })[0];
   return {begin, max, {arith::TruncFOp::create(e.b, e.loc, e.b.getF32Type(), wide)}};
 }
 
-/// result = f(row, x) for all rows; f also gets the lanes' places in the row.
-static void emitRows(LoopBuilder &e, const Rows &rows, const Buffer &result,
+/// result = f(row, x) for all rows; f also gets the lanes' places in the row. With `keepsTerms` it finds
+/// exp(x − max) where its result goes.
+static void emitRows(LoopBuilder &e, const Rows &rows, const Buffer &result, bool keepsTerms,
                      function_ref<void(Row &)> prepare, function_ref<F(Row &, Value, int64_t)> f) {
   e.parallel(rows.count, rows.width * 4, [&](Value index) {
-    Row row = softmaxRow(e, rows, index);
+    Row row = softmaxRow(e, rows, index, keepsTerms ? result.memory : Value());
     prepare(row);
     e.vectors(rows.width, kLanes, [&](Value place, int64_t active) {
       e.store(f(row, place, active).v, result.memory, e.add(row.begin, place), active);
@@ -110,11 +115,12 @@ static LogicalResult emit(Group &g, nn::SoftmaxOp op) {
   Rows rows(g.in(op.getX()));
   VectorOps o = e.ops(kLanes), s = e.scalarOps();
   F reciprocal;
+  Buffer y = g.out(op.getResult());
   emitRows(
-      e, rows, g.out(op.getResult()),
+      e, rows, y, /*keepsTerms=*/true,
       [&](Row &row) { reciprocal = o.splat(s.div(s.constF(1), row.sum)); },
       [&](Row &row, Value place, int64_t active) {
-        return o.mul(shiftedExp(e, rows, row.max, e.add(row.begin, place), active), reciprocal);
+        return o.mul({e.load(y.memory, e.add(row.begin, place), kLanes, active)}, reciprocal);
       });
   return success();
 }
@@ -125,7 +131,8 @@ static LogicalResult emit(Group &g, nn::LogSoftmaxOp op) {
   VectorOps o = e.ops(kLanes), s = e.scalarOps();
   F logSum;
   emitRows(
-      e, rows, g.out(op.getResult()), [&](Row &row) { logSum = o.splat(generic::log(s, row.sum)); },
+      e, rows, g.out(op.getResult()), /*keepsTerms=*/false,
+      [&](Row &row) { logSum = o.splat(generic::log(s, row.sum)); },
       [&](Row &row, Value place, int64_t active) {
         F x{loadReals(e, rows.x, e.add(row.begin, place), kLanes, active)};
         return o.sub(o.sub(x, o.splat(row.max)), logSum);
@@ -143,8 +150,9 @@ static LogicalResult emit(Group &g, nn::SoftmaxCrossEntropyGradOp op) {
   F weight = o.splat(s.mul({loadScalar(e, g.in(op.getDloss()))}, each));
   F reciprocal;
   I label;
+  Buffer y = g.out(op.getResult());
   emitRows(
-      e, rows, g.out(op.getResult()),
+      e, rows, y, /*keepsTerms=*/true,
       [&](Row &row) {
         reciprocal = o.splat(s.div(s.constF(1), row.sum));
         Value index = e.div(row.begin, rows.width);
@@ -152,7 +160,8 @@ static LogicalResult emit(Group &g, nn::SoftmaxCrossEntropyGradOp op) {
             I{labels.splat ? e.pool.get(e.b, labels.splat) : e.loadScalar(labels.memory, index)});
       },
       [&](Row &row, Value place, int64_t active) {
-        F p = o.mul(shiftedExp(e, rows, row.max, e.add(row.begin, place), active), reciprocal);
+        Value at = e.add(row.begin, place);
+        F p = o.mul({e.load(y.memory, at, kLanes, active)}, reciprocal);
         B isLabel = o.ieq(o.iadd(o.iota(), o.splat(I{e.toI32(place)})), label);
         return o.mul(o.select(isLabel, o.sub(p, o.constF(1)), p), weight);
       });

@@ -1,7 +1,8 @@
 //===- ReduceEmitters.cpp - sums over axes ------------------------------------===//
 //
 // One f32 accumulator an output, from +0, operand elements in ascending flat order: loops over the kept dimensions around loops
-// over the reduced ones. Where the last dimension is kept its elements are the lanes; they are different outputs.
+// over the reduced ones. Where the last dimension is kept its elements are the lanes; they are different outputs. Where it is
+// reduced, 16 outputs along the last kept dimension are the lanes: 16 x 16 elements at a time are transposed in registers.
 //
 //===----------------------------------------------------------------------===//
 #include "Emitters.h"
@@ -48,10 +49,12 @@ struct ReduceEmitter {
   Buffer x, y;
   Reduction reduction;
   SmallVector<Reduction::Dim> kept = reduction.all(false), reduced = reduction.all(true);
+  bool inTiles = false;
 
   void emit() {
     if (reduction.lastIsKept())
       kept.pop_back();
+    inTiles = !reduction.lastIsKept() && !reduced.empty() && !kept.empty() && kept.back().size >= kLanes16;
     overKept(0, e.index(0), e.index(0));
   }
 
@@ -59,13 +62,58 @@ struct ReduceEmitter {
   void overKept(size_t d, Value at, Value to) {
     if (d == kept.size())
       return output(at, to);
+    if (inTiles && d + 1 == kept.size())
+      return overTiles(at, to);
     auto body = [&](Value i) {
       overKept(d + 1, e.add(at, e.mul(i, kept[d].stride)), e.add(e.mul(to, kept[d].size), i));
     };
+    overDim(d, kept[d].size, body);
+  }
+
+  void overDim(size_t d, int64_t count, function_ref<void(Value)> body) {
     if (d == 0)
-      e.parallel(kept[d].size, x.count() / kept[d].size, body);
+      e.parallel(count, x.count() / count, body);
     else
-      e.loop(e.index(0), e.index(kept[d].size), 1, body);
+      e.loop(e.index(0), e.index(count), 1, body);
+  }
+
+  /// The last kept dimension in tiles of 16 outputs, then one by one.
+  void overTiles(Value at, Value to) {
+    const Reduction::Dim &rows = kept.back();
+    int64_t whole = rows.size / kLanes16 * kLanes16;
+    Value first = e.mul(to, rows.size);
+    overDim(kept.size() - 1, rows.size / kLanes16, [&](Value i) {
+      VectorOps o = e.ops(kLanes16);
+      Value sum = overTileColumns(0, e.add(at, e.mul(i, kLanes16 * rows.stride)), o.constF(0).v);
+      e.store(finish(o, sum), y.memory, e.add(first, e.mul(i, kLanes16)));
+    });
+    e.loop(e.index(whole), e.index(rows.size), 1,
+           [&](Value i) { output(e.add(at, e.mul(i, rows.stride)), e.add(first, i)); });
+  }
+
+  Value overTileColumns(size_t d, Value at, Value sum) {
+    const Reduction::Dim &dim = reduced[d];
+    if (d + 1 < reduced.size())
+      return e.loop(e.index(0), e.index(dim.size), 1, {sum}, [&](Value i, ValueRange soFar) {
+        return SmallVector<Value>{overTileColumns(d + 1, e.add(at, e.mul(i, dim.stride)), soFar[0])};
+      })[0];
+    int64_t whole = dim.size / kLanes16 * kLanes16;
+    if (whole > 0)
+      sum = e.loop(e.index(0), e.index(whole), kLanes16, {sum}, [&](Value i, ValueRange soFar) {
+        return SmallVector<Value>{addColumns(e.add(at, i), kLanes16, soFar[0])};
+      })[0];
+    return dim.size > whole ? addColumns(e.add(at, whole), dim.size - whole, sum) : sum;
+  }
+
+  /// Adds `columns` elements of each of 16 rows, ascending.
+  Value addColumns(Value at, int64_t columns, Value sum) {
+    SmallVector<Value> tile;
+    for (int64_t row = 0; row < kLanes16; ++row)
+      tile.push_back(e.load(x.memory, e.add(at, row * kept.back().stride), kLanes16, columns));
+    transposeTile(e, tile);
+    for (int64_t column = 0; column < columns; ++column)
+      sum = arith::AddFOp::create(e.b, e.loc, sum, tile[column]);
+    return sum;
   }
 
   /// One output, or the outputs along the last dimension.

@@ -83,9 +83,8 @@ static void moveFrom(LoopBuilder &e, const Move &move, size_t d, const Buffer &x
 
 static constexpr int64_t kTile = 16;
 
-/// Rows of a kTile x kTile matrix become its columns: blocks of 8, 4, 2, 1 change places across the
-/// diagonal.
-static void transposeTile(LoopBuilder &e, SmallVector<Value> &rows) {
+/// Blocks of 8, 4, 2, 1 change places across the diagonal.
+void nibble::codegen::transposeTile(LoopBuilder &e, SmallVector<Value> &rows) {
   for (int64_t block = kTile / 2; block > 0; block /= 2) {
     SmallVector<int64_t> low, high;
     for (int64_t lane = 0; lane < kTile; ++lane) {

@@ -138,3 +138,37 @@ TEST(Channel, NormalizedGrad) {
     expectSameBits(with(text, {{"S", "3x5x4x10"}, {"C", "10"}}), "generic");
   }
 }
+
+// Sums ride in the loop that makes what they sum, beside maxima and counts: masks, a clip's gradient and batch norm's sums of a
+// gradient, over images and over blocks of 96 rows, one block too; tiles of one and of two blocks of channels.
+TEST(Channel, SumsRideAlong) {
+  for (std::string leading : {"3x5x4x", "201x", "2x50x", "1x3x2x", "96x", "40x11x10x"})
+    for (std::string channels : {"32", "64", "96"})
+      for (const char *cpu : kProcessors) {
+        std::string shape = leading + channels;
+        expectSameBits(with(R"((%g: tensor<$Sxf32> {t.special}, %m: tensor<$Sxi1>, %h: tensor<$Sxf32>, %n: tensor<$Sxi1>, %x: tensor<$Sxf32> {t.lo = -2.0, t.hi = 3.0},
+            %q: tensor<$Sx!q4.int4>, %z: tensor<i32> {t.value = -8}, %s: tensor<$Cxf32>, %mean: tensor<$Cxf32> {t.lo = -1.0, t.hi = 1.0},
+            %r: tensor<$Cxf32> {t.lo = 0.5, t.hi = 2.0})
+            -> (tensor<$Sxf32>, tensor<f32>, tensor<f32>, tensor<$Cxf32>, tensor<$Cxf32>) {
+          %0 = nn.mask %g, %m : (tensor<$Sxf32>, tensor<$Sxi1>) -> tensor<$Sxf32>
+          %1 = nn.add %h, %0 : (tensor<$Sxf32>, tensor<$Sxf32>) -> tensor<$Sxf32>
+          %2 = nn.mask %1, %n : (tensor<$Sxf32>, tensor<$Sxi1>) -> tensor<$Sxf32>
+          %3 = nn.clip_alpha_grad %1, %m, %q, %z : (tensor<$Sxf32>, tensor<$Sxi1>, tensor<$Sx!q4.int4>, tensor<i32>) -> tensor<f32>
+          %4:5 = nn.batch_norm_grad %2, %x, %s, %mean, %r
+            : (tensor<$Sxf32>, tensor<$Sxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>)
+            -> (tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>)
+          %5 = q4.absmax %2 : (tensor<$Sxf32>) -> tensor<f32>
+          return %2, %3, %5, %4#2, %4#3 : tensor<$Sxf32>, tensor<f32>, tensor<f32>, tensor<$Cxf32>, tensor<$Cxf32>
+        })", {{"S", shape}, {"C", channels}}), cpu);
+        expectSameBits(with(R"((%x: tensor<$Sxf32> {t.lo = -1.0, t.hi = 1.0}, %s: tensor<f32> {t.value = 0.03}, %b: tensor<$Cxf32>)
+            -> (tensor<$Sx!q4.int4>, tensor<2xi32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<$Cxf32>) {
+          %0 = nn.add %x, %b : (tensor<$Sxf32>, tensor<$Cxf32>) -> tensor<$Sxf32>
+          %q = q4.quantize %0, %s {qmin = -7 : i32, qmax = 7 : i32} : (tensor<$Sxf32>, tensor<f32>) -> tensor<$Sx!q4.int4>
+          %c = q4.code_counts %q : (tensor<$Sx!q4.int4>) -> tensor<2xi32>
+          %1 = q4.gain %0, %q, %s : (tensor<$Sxf32>, tensor<$Sx!q4.int4>, tensor<f32>) -> tensor<f32>
+          %2, %3 = q4.fidelity %0, %q, %s : (tensor<$Sxf32>, tensor<$Sx!q4.int4>, tensor<f32>) -> (tensor<f32>, tensor<f32>)
+          %4 = nn.channel_sum %0 : (tensor<$Sxf32>) -> tensor<$Cxf32>
+          return %q, %c, %1, %2, %3, %4 : tensor<$Sx!q4.int4>, tensor<2xi32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<$Cxf32>
+        })", {{"S", shape}, {"C", channels}}), cpu);
+      }
+}

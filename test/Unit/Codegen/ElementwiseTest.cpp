@@ -204,3 +204,26 @@ TEST(Elementwise, Narrow) {
     return %0, %4 : tensor<5x67xbf16>, tensor<5x67xf32>
   })");
 }
+
+// Bits that only the group reads are made in its registers: before its end, past whole vectors of counters and past a chunk; with
+// folds and without; a mask and codes from two streams.
+TEST(Elementwise, RandomBitsInRegisters) {
+  for (std::string n : {"5", "32", "96", "127", "128", "129", "517", "16384", "16401", "40000"}) {
+    everywhere(with(R"((%x: tensor<$nxf32> {t.special}, %s: tensor<f32> {t.value = 0.01}, %rng: tensor<2xi64>)
+        -> (tensor<$nx!q4.log<2>>, tensor<2xi32>) {
+      %u = train.random_bits %rng {stream = -559038737 : i32} : (tensor<2xi64>) -> tensor<$nxi16>
+      %q = q4.quantize_log %x, %s, %u : (tensor<$nxf32>, tensor<f32>, tensor<$nxi16>) -> tensor<$nx!q4.log<2>>
+      %c = q4.code_counts %q : (tensor<$nx!q4.log<2>>) -> tensor<2xi32>
+      return %q, %c : tensor<$nx!q4.log<2>>, tensor<2xi32>
+    })", {{"n", n}}));
+    everywhere(with(R"((%x: tensor<$nxf32>, %s: tensor<f32> {t.value = 0.3}, %rng: tensor<2xi64>)
+        -> (tensor<$nx!q4.int4>, tensor<$nxi1>) {
+      %u = train.random_bits %rng {stream = 7 : i32} : (tensor<2xi64>) -> tensor<$nxi16>
+      %v = train.random_bits %rng {stream = 8 : i32} : (tensor<2xi64>) -> tensor<$nxi16>
+      %m = nn.keep_mask %v {ratio = 0.4 : f32} : (tensor<$nxi16>) -> tensor<$nxi1>
+      %q = q4.quantize %x, %s noise(%u) {qmin = -7 : i32, qmax = 7 : i32}
+        : (tensor<$nxf32>, tensor<f32>, tensor<$nxi16>) -> tensor<$nx!q4.int4>
+      return %q, %m : tensor<$nx!q4.int4>, tensor<$nxi1>
+    })", {{"n", n}}));
+  }
+}

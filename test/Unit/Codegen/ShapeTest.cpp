@@ -61,7 +61,8 @@ TEST(Shape, Parts) {
 TEST(Shape, Reduce) {
   struct Axes { std::string from, axes, to; };
   for (const Axes &a : {Axes{"7x33", "0", "1x33"}, {"7x33", "1", "7x1"}, {"2x5x4x10", "1, 2", "2x1x1x10"}, {"2x5x4x10", "0, 2", "1x5x1x10"},
-                        {"2x5x4x10", "1, 3", "2x1x4x1"}, {"2x5x4x10", "0, 1, 2, 3", "1x1x1x1"}, {"300x64x3", "1", "300x1x3"}, {"5x1", "1", "5x1"}})
+                        {"2x5x4x10", "1, 3", "2x1x4x1"}, {"2x5x4x10", "0, 1, 2, 3", "1x1x1x1"}, {"300x64x3", "1", "300x1x3"}, {"5x1", "1", "5x1"},
+                        {"37x45", "1", "37x1"}, {"3x48x32", "2", "3x48x1"}, {"3x2x40x7x18", "1, 4", "3x1x40x7x1"}, {"2x35x3x16", "0, 3", "1x35x3x1"}})
     for (std::string op : {"sum", "mean"})
       expectSameBits(with(R"((%x: tensor<$fromxf32>) -> tensor<$toxf32> {
         %0 = nn.reduce_$op %x {axes = array<i64: $axes>} : (tensor<$fromxf32>) -> tensor<$toxf32>

@@ -59,5 +59,9 @@ def NN_ReadsNarrowed : NativeOpTrait<"ReadsNarrowed"> {
 def NN_ReadsCoded : NativeOpTrait<"ReadsCoded"> {
   let cppNamespace = "::nibble";
 }
+/// Marks ops that sum over rows, channel by channel: Schedule lets them ride in a loop over rows and channels.
+def NN_ChannelFold : NativeOpTrait<"ChannelFoldLike"> {
+  let cppNamespace = "::nibble";
+}
 
 #endif

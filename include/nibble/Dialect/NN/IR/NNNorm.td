@@ -15,7 +15,7 @@ def NN_BatchNormOp : NN_Op<"batch_norm"> {
   let results = (outs RealTensor:$result);
   let hasVerifier = 1;
 }
-def NN_BatchStatsOp : NN_Op<"batch_stats", [NN_ReadsNarrowed]> {
+def NN_BatchStatsOp : NN_Op<"batch_stats", [NN_ChannelFold, NN_ReadsNarrowed]> {
   let summary = "A batch's statistics and the affine map that normalizes it";
   let description = [{
     c = running mean; Σ(z − c), Σ(z − c)² in the per-channel order; mean = c + Σ/n, var = max(0, ΣΣ/n − (Σ/n)²),
@@ -35,7 +35,7 @@ def NN_BatchNormFoldOp : NN_Op<"batch_norm_fold"> {
   let results = (outs RealTensor:$a, RealTensor:$b, RealTensor:$rstd);
   let hasVerifier = 1;
 }
-def NN_BatchNormGradOp : NN_Op<"batch_norm_grad", [NN_ReadsNarrowed]> {
+def NN_BatchNormGradOp : NN_Op<"batch_norm_grad", [NN_ChannelFold, NN_ReadsNarrowed]> {
   let summary = "Coefficients of batch norm's input gradient, and the gradients of γ and β";
   let description = [{
     S₁ = Σdy, S₂ = Σdy·(z − mean), per-channel order; k₁ = γ·rstd, k₂ = −k₁·rstd²·S₂/n, k₃ = −k₁·S₁/n − k₂·mean,

@@ -71,7 +71,7 @@ class NN_Reduce<string mnemonic, string text> : NN_Op<mnemonic> {
 def NN_ReduceSumOp : NN_Reduce<"reduce_sum", "Sum over axes">;
 def NN_ReduceMeanOp : NN_Reduce<"reduce_mean", "Sum over axes, then one division by the count">;
 
-def NN_ChannelSumOp : NN_Op<"channel_sum"> {
+def NN_ChannelSumOp : NN_Op<"channel_sum", [NN_ChannelFold]> {
   let summary = "Sum over all but the last dimension, in the per-channel order";
   let description = [{
     Result rank 1. Blocks of one image (rank 4) or 96 rows (other ranks, leading dimensions flattened), row-major from
@@ -81,7 +81,7 @@ def NN_ChannelSumOp : NN_Op<"channel_sum"> {
   let results = (outs RealTensor:$result);
   let hasVerifier = 1;
 }
-def NN_ClipAlphaGradOp : NN_Op<"clip_alpha_grad"> {
+def NN_ClipAlphaGradOp : NN_Op<"clip_alpha_grad", [NN_ChannelFold]> {
   let summary = "dα of a learned clip: terms bit ? +0 : (y > 0 ? +dy : y < 0 ? −dy : +0)";
   let description = [{
     y is the clipped value; where the pass bit is unset its sign tells which end clipped. After quantization y may be the

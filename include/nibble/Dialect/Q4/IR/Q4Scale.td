@@ -41,7 +41,7 @@ def Q4_GradScaleUpdateOp : Q4_Op<"grad_scale_update"> {
   let summary = "GradScale's rule: a = s·max|dY|; a > 64 → s/2; a < 32 → 2s; 0 or not finite → s; within [2⁻¹⁸, 2⁶¹]";
   let arguments = (ins ScalarF32:$grad_scale, ScalarF32:$max); let results = (outs ScalarF32:$result);
 }
-def Q4_GainOp : Q4_Op<"gain"> {
+def Q4_GainOp : Q4_Op<"gain", [NN_ChannelFold]> {
   let summary = "⟨g, g⟩ / ⟨g, Q(g)⟩ in f64, rounded once; 1 where the denominator is ≤ 0";
   let description = [{
     Both sums: terms g·g and g·Q(g) (Q(g) = code · scale rounded; each product rounded to f32) in the per-channel order,
@@ -49,7 +49,7 @@ def Q4_GainOp : Q4_Op<"gain"> {
   }];
   let arguments = (ins RealTensor:$g, CodeTensor:$codes, ScalarF32:$scale); let results = (outs ScalarF32:$result);
 }
-def Q4_FidelityOp : Q4_Op<"fidelity"> {
+def Q4_FidelityOp : Q4_Op<"fidelity", [NN_ChannelFold]> {
   let summary = "How well codes stand for a tensor: gain ⟨x, Q(x)⟩/⟨x, x⟩ and noise ‖x − Q(x)‖²/‖x‖² (1 and 0 where x is 0)";
   let description = [{
     For the log. Q(x) = (code − Z) · scale rounded; terms x·x, x·Q(x), d·d with d = x − Q(x), each step rounded to f32; sums in the

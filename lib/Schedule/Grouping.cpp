@@ -1,0 +1,307 @@
+//===- Grouping.cpp - which ops become one loop nest --------------------------===//
+#include "Grouping.h"
+
+#include "nibble/Dialect/Q4/IR/Q4.h"
+#include "nibble/Dialect/Train/IR/Train.h"
+#include "nibble/Schedule/Storage.h"
+
+#include "mlir/IR/IRMapping.h"
+
+#include <queue>
+
+using namespace mlir;
+using namespace nibble;
+using namespace nibble::schedule;
+
+int64_t nibble::schedule::elementsOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getNumElements();
+}
+
+/// A loop over rows and channels keeps all its sums in registers.
+static constexpr unsigned mostChannelFolds = 3;
+/// Rows begin at whole blocks of this many elements (Codegen's packed blocks), or sums per channel
+/// do not ride in loops.
+static constexpr int64_t blockElements = 32;
+/// Ops that are copied for one that hardly ever runs them.
+static constexpr size_t mostForLasting = 16;
+
+bool nibble::schedule::isChannelFold(Operation *op) {
+  if (!op->hasTrait<ChannelFoldLike>())
+    return false;
+  auto type = cast<RankedTensorType>(op->getOperand(0).getType());
+  return type.getRank() > 1 && type.getShape().back() % blockElements == 0 &&
+         type.getNumElements() > type.getShape().back();
+}
+
+/// Can the op's code decode the operand as it reads it?
+static bool readsDecoded(Operation *reader, Operation *decoder) {
+  if (reader->hasTrait<ElementwiseLike>() || isChannelFold(reader))
+    return true;
+  if (reader->hasTrait<FoldLike>())
+    return elementsOf(reader->getOperand(0)) > 1;
+  return isa<q4::WidenOp>(decoder) ? reader->hasTrait<ReadsNarrowed>()
+                                   : reader->hasTrait<ReadsCoded>();
+}
+
+static bool allReadDecoded(Value value, Operation *decoder) {
+  return llvm::all_of(value.getUsers(), [&](Operation *user) {
+    if (isa<nn::ReshapeOp>(user))
+      return allReadDecoded(user->getResult(0), decoder);
+    return readsDecoded(user, decoder);
+  });
+}
+
+bool nibble::schedule::isCopiedToReaders(Operation *op) {
+  return op && op->hasTrait<DecoderLike>() && elementsOf(op->getResult(0)) > 1 &&
+         allReadDecoded(op->getResult(0), op);
+}
+
+void nibble::schedule::forEachSource(Value operand, llvm::function_ref<void(Value)> body) {
+  Value root = viewRoot(operand);
+  if (!isCopiedToReaders(root.getDefiningOp()))
+    return body(root);
+  for (Value behind : root.getDefiningOp()->getOperands())
+    forEachSource(behind, body);
+}
+
+Value nibble::schedule::sourceOf(Value operand) {
+  Value root = viewRoot(operand);
+  return isCopiedToReaders(root.getDefiningOp()) ? sourceOf(root.getDefiningOp()->getOperand(0))
+                                                 : root;
+}
+
+/// Ops that stay between the groups: they move no tensor elements of their own.
+static bool isGlue(Operation &op) {
+  return isa<arith::ConstantOp, nn::ReshapeOp, train::ReadOp, train::WriteOp, train::GuardOp,
+             train::ReportOp>(op) ||
+         op.hasTrait<OpTrait::IsTerminator>();
+}
+
+/// Random bits of the step's own key: they depend on no group, and a loop makes them in registers.
+static bool isLeaf(Operation &op) {
+  return isa<train::RandomBitsOp>(op) && isa<BlockArgument>(op.getOperand(0)) && !op.use_empty() &&
+         llvm::all_of(op.getUsers(),
+                      [](Operation *user) { return user->hasTrait<ElementwiseLike>(); });
+}
+
+/// Does it read its tensor only while what it keeps is not set, that is hardly ever?
+static bool isLasting(Operation *op) { return isa<q4::InitClipOp, q4::FrozenRangeOp>(op); }
+
+SmallVector<Operation *> nibble::schedule::coneOf(Value value, const Grouping &grouping,
+                                                  size_t group, size_t most) {
+  DenseSet<Operation *> found;
+  SmallVector<Value> open{value};
+  while (!open.empty()) {
+    Operation *op = viewRoot(open.pop_back_val()).getDefiningOp();
+    if (isa_and_nonnull<train::RandomBitsOp>(op))
+      return {};
+    auto place = grouping.groupOf.find(op);
+    if (place == grouping.groupOf.end() || place->second != group || found.contains(op))
+      continue;
+    if (!op->hasTrait<ElementwiseLike>() || op->getNumResults() != 1 || found.size() == most)
+      return {};
+    found.insert(op);
+    llvm::append_range(open, op->getOperands());
+  }
+  SmallVector<Operation *> cone;
+  for (Operation *op : grouping.groups[group].ops)
+    if (found.contains(op))
+      cone.push_back(op);
+  return cone;
+}
+
+Grouping::Grouping(Block &block) {
+  SmallVector<Operation *> leaves;
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    segment += isa<train::GuardOp>(op);
+    if (isLeaf(op))
+      leaves.push_back(&op);
+    else if (!isGlue(op) && !isCopiedToReaders(&op))
+      place(&op);
+  }
+  for (Operation *op : leaves)
+    placeLeaf(op);
+}
+
+SmallVector<size_t> Grouping::order() const {
+  SmallVector<size_t> missing(groups.size(), 0), last(groups.size(), 0);
+  size_t position = 0;
+  for (auto &[op, group] : sequence)
+    last[group] = std::max(last[group], ++position);
+  for (size_t leaf : lonelyLeaves)
+    for (size_t reader : groups[leaf].readers)
+      last[leaf] = last[leaf] ? std::min(last[leaf], last[reader]) : last[reader];
+  auto later = [&](size_t a, size_t b) {
+    return std::tie(groups[a].segment, last[a]) > std::tie(groups[b].segment, last[b]);
+  };
+  std::priority_queue<size_t, std::vector<size_t>, decltype(later)> ready(later);
+  for (const OpGroup &group : groups)
+    for (size_t reader : group.readers)
+      ++missing[reader];
+  for (size_t g = 0; g < groups.size(); ++g)
+    if (missing[g] == 0)
+      ready.push(g);
+  SmallVector<size_t> result;
+  while (!ready.empty()) {
+    size_t g = ready.top();
+    ready.pop();
+    result.push_back(g);
+    for (size_t reader : groups[g].readers)
+      if (--missing[reader] == 0)
+        ready.push(reader);
+  }
+  return result;
+}
+
+/// A leaf goes where all its readers are, else it is a group before the first of them.
+void Grouping::placeLeaf(Operation *op) {
+  SmallVector<size_t> users;
+  for (Operation *user : op->getUsers())
+    users.push_back(groupOf.lookup(user));
+  OpGroup &group = groups[users.front()];
+  int64_t elements = elementsOf(op->getResult(0));
+  groupOf[op] = users.front();
+  if (llvm::all_equal(users) && elements > 1 && group.elements == elements &&
+      !llvm::any_of(group.ops, isChannelFold)) {
+    auto reads = [&](Operation *other) { return llvm::is_contained(op->getUsers(), other); };
+    group.ops.insert(llvm::find_if(group.ops, reads), op);
+    return;
+  }
+  groupOf[op] = groups.size();
+  lonelyLeaves.push_back(groups.size());
+  int first = groups[users.front()].segment;
+  for (size_t user : users)
+    first = std::min(first, groups[user].segment);
+  groups.push_back({{op}, false, elements, first, {}, users});
+}
+
+void Grouping::place(Operation *op) {
+  SmallVector<Operation *> ops;
+  if (isLasting(op))
+    ops = copyForLasting(op);
+  ops.push_back(op);
+  llvm::BitVector direct(capacity), needs(capacity);
+  for (Operation *each : ops)
+    for (Value operand : each->getOperands())
+      forEachSource(operand, [&](Value source) {
+        if (auto found = groupOf.find(source.getDefiningOp()); found != groupOf.end()) {
+          direct.set(found->second);
+          needs |= groups[found->second].dependsOn;
+        }
+      });
+  // A fold walks its operand; of a single element it is no loop.
+  bool fold = op->hasTrait<FoldLike>() || isChannelFold(op);
+  int64_t elements = elementsOf(fold ? op->getOperand(0) : op->getResult(0));
+  bool elementwise = op->hasTrait<ElementwiseLike>() || (fold && elements > 1);
+  size_t target = elementwise ? partner(op, direct, needs, elements) : groups.size();
+  if (target == groups.size())
+    target = newGroup(elementwise, elements);
+  needs.resize(capacity);
+  direct.resize(capacity);
+  for (Operation *each : ops)
+    join(each, target, direct, needs);
+  if (elementwise)
+    for (Value operand : op->getOperands())
+      if (elementsOf(operand) == elements)
+        readers[sourceOf(operand)].push_back(target);
+}
+
+size_t Grouping::newGroup(bool elementwise, int64_t elements) {
+  groups.push_back({{}, elementwise, elements, segment, {}, {}});
+  // Room to spare: with every new group all would grow, in quadratic time.
+  if (groups.size() > capacity) {
+    capacity = std::max<size_t>(2 * capacity, 64);
+    for (OpGroup &group : groups)
+      group.dependsOn.resize(capacity);
+  }
+  groups.back().dependsOn.resize(capacity);
+  return groups.size() - 1;
+}
+
+/// Copies of the element-wise ops that make the tensor of an op that hardly ever reads it, so that the
+/// tensor need not be in memory and nobody waits for it.
+SmallVector<Operation *> Grouping::copyForLasting(Operation *op) {
+  Value x = op->getOperand(1), root = viewRoot(x);
+  auto place = groupOf.find(root.getDefiningOp());
+  if (place == groupOf.end() || !groups[place->second].elementwise)
+    return {};
+  OpBuilder builder(op);
+  IRMapping map;
+  SmallVector<Operation *> copies;
+  for (Operation *each : coneOf(root, *this, place->second, mostForLasting)) {
+    for (Value operand : each->getOperands()) // reshapes inside the cone
+      if (Value made = map.lookupOrNull(viewRoot(operand)); made && !map.contains(operand))
+        map.map(operand, nn::ReshapeOp::create(builder, each->getLoc(), operand.getType(), made));
+    copies.push_back(builder.clone(*each, map));
+  }
+  if (copies.empty())
+    return {};
+  Value copy = copies.back()->getResult(0);
+  if (x != root)
+    copy = nn::ReshapeOp::create(builder, op->getLoc(), x.getType(), copy);
+  op->setOperand(1, copy);
+  return copies;
+}
+
+/// Sums per channel of one loop have one shape.
+static bool sumsFit(const OpGroup &group, Operation *op) {
+  if (!isChannelFold(op))
+    return true;
+  auto shapeOf = [](Operation *fold) {
+    return cast<RankedTensorType>(fold->getOperand(0).getType()).getShape();
+  };
+  unsigned count = 0;
+  for (Operation *other : group.ops)
+    if (isChannelFold(other)) {
+      ++count;
+      if (shapeOf(other) != shapeOf(op))
+        return false;
+    }
+  return count < mostChannelFolds;
+}
+
+/// A group that the op may join: a producer's, else a sibling's; groups.size() where there is none.
+size_t Grouping::partner(Operation *op, const llvm::BitVector &direct, const llvm::BitVector &needs,
+                         int64_t elements) {
+  auto fits = [&](size_t g) {
+    const OpGroup &group = groups[g];
+    return group.elementwise && group.elements == elements && group.segment == segment &&
+           !needs.test(g) && group.ops.size() < largestGroup && sumsFit(group, op);
+  };
+  // What a fold gives is there only after its loop.
+  llvm::BitVector after(capacity);
+  for (Value operand : op->getOperands())
+    if (Operation *maker = sourceOf(operand).getDefiningOp();
+        maker && (maker->hasTrait<FoldLike>() || isChannelFold(maker)) && groupOf.count(maker))
+      after.set(groupOf.lookup(maker));
+  for (Value operand : llvm::reverse(op->getOperands()))
+    if (auto found = groupOf.find(sourceOf(operand).getDefiningOp());
+        found != groupOf.end() && fits(found->second) && !after.test(found->second))
+      return found->second;
+  if (elements > 1)
+    for (Value operand : op->getOperands())
+      for (size_t g : readers[sourceOf(operand)])
+        if (fits(g) && !direct.test(g))
+          return g;
+  return groups.size();
+}
+
+void Grouping::join(Operation *op, size_t target, llvm::BitVector direct, const llvm::BitVector &needs) {
+  OpGroup &group = groups[target];
+  bool isNew = group.ops.empty();
+  group.ops.push_back(op);
+  groupOf[op] = target;
+  sequence.push_back({op, target});
+  direct.reset(target);
+  for (size_t needed : direct.set_bits())
+    groups[needed].readers.push_back(target);
+  direct |= needs;
+  bool isMore = direct.test(group.dependsOn); // whether any bit is new
+  group.dependsOn |= direct;
+  if (isNew || !isMore) // nobody depends on it yet, or who does needs all of this already
+    return;
+  for (OpGroup &other : groups)
+    if (other.dependsOn.test(target))
+      other.dependsOn |= direct;
+}
+

@@ -1,0 +1,70 @@
+//===- Grouping.h - which ops become one loop nest ------------------*- C++ -*-===//
+#pragma once
+
+#include "nibble/Interfaces/Interfaces.h"
+
+#include "llvm/ADT/BitVector.h"
+
+namespace nibble::schedule {
+
+using namespace mlir;
+
+/// Registers are finite: a group past this many ops would spill more than it saves.
+inline constexpr size_t largestGroup = 48;
+
+/// Ops that become one piece of code, in an order that respects what they read.
+struct OpGroup {
+  SmallVector<Operation *> ops;
+  bool elementwise = false;
+  int64_t elements = 0;
+  int segment = 0;
+  llvm::BitVector dependsOn;   // groups that this one needs, directly or not
+  SmallVector<size_t> readers; // groups that need this one directly, some more than once
+};
+
+/// Finds the groups of one block. What an op reads that hardly ever reads it (isLasting) is copied.
+class Grouping {
+public:
+  explicit Grouping(Block &block);
+
+  SmallVector<OpGroup> groups;
+  DenseMap<Operation *, size_t> groupOf;
+
+  /// The groups in an order that respects dependences, otherwise by their last op's place in the
+  /// program.
+  SmallVector<size_t> order() const;
+
+private:
+  void place(Operation *op);
+  void placeLeaf(Operation *op);
+  size_t newGroup(bool elementwise, int64_t elements);
+  size_t partner(Operation *op, const llvm::BitVector &direct, const llvm::BitVector &needs,
+                 int64_t elements);
+  void join(Operation *op, size_t target, llvm::BitVector direct, const llvm::BitVector &needs);
+  SmallVector<Operation *> copyForLasting(Operation *op);
+
+  int segment = 0;
+  SmallVector<size_t> lonelyLeaves; // groups, one leaf each
+  size_t capacity = 0;              // bits in each dependsOn
+  DenseMap<Value, SmallVector<size_t>> readers;
+  SmallVector<std::pair<Operation *, size_t>> sequence;
+};
+
+/// The op's first result, or what it walks where it is a fold.
+int64_t elementsOf(Value value);
+/// A decoder that no group makes: each group that reads it has a copy.
+bool isCopiedToReaders(Operation *op);
+/// The values in memory that an operand is read from: more than one behind a decoder.
+void forEachSource(Value operand, llvm::function_ref<void(Value)> body);
+/// The one of them that has an operand's elements.
+Value sourceOf(Value operand);
+/// May it ride in a loop over rows and channels?
+bool isChannelFold(Operation *op);
+/// The ops of the group that make `value` from what comes from outside the group, the last one last.
+/// Empty where one of them is not element-wise, or where there are more than `most`.
+SmallVector<Operation *> coneOf(Value value, const Grouping &grouping, size_t group, size_t most);
+
+/// Computes cheap values again where that moves fewer bytes than storing them (Rematerialize.cpp).
+void rematerialize(Grouping &grouping);
+
+} // namespace nibble::schedule
