@@ -163,7 +163,7 @@ TASKS = {
     "cifar-residuals": Task(
         "resnet8", 20, (0.05,),
         {f"{recipe}-{kept}": [f"--recipe={recipe}", f"--residuals={kept}"]
-         for recipe in ("luq", "ibm") for kept in ("f32", "bf16", "int8", "int4")},
+         for recipe in ("luq", "ibm") for kept in ("f32", "bf16", "int8", "int4", "recompute")},
         lambda: common.data("cifar10-part"), check_residuals, ["--normalize=auto", "--weight-decay=1e-4"]),
 }
 
