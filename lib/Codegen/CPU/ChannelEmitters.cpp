@@ -20,6 +20,8 @@ using B = VectorOps::B;
 
 static constexpr int64_t kLanes16 = kChannelLanes;
 
+static SmallVector<Value> nothing(Value, int64_t) { return {}; }
+
 static F narrow(LoopBuilder &e, F wide) {
   Type type = e.ops(kLanes16).type(e.b.getF32Type());
   return {arith::TruncFOp::create(e.b, e.loc, type, wide.v)};
