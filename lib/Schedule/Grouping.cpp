@@ -218,8 +218,8 @@ size_t Grouping::newGroup(bool elementwise, int64_t elements) {
   return groups.size() - 1;
 }
 
-/// Copies of the element-wise ops that make the tensor of an op that hardly ever reads it, so that the
-/// tensor need not be in memory and nobody waits for it.
+/// Copies of the element-wise ops that make the tensor of an op that hardly ever reads it, so that
+/// the tensor need not be in memory and nobody waits for it.
 SmallVector<Operation *> Grouping::copyForLasting(Operation *op) {
   Value x = op->getOperand(1), root = viewRoot(x);
   auto place = groupOf.find(root.getDefiningOp());
@@ -286,7 +286,8 @@ size_t Grouping::partner(Operation *op, const llvm::BitVector &direct, const llv
   return groups.size();
 }
 
-void Grouping::join(Operation *op, size_t target, llvm::BitVector direct, const llvm::BitVector &needs) {
+void Grouping::join(Operation *op, size_t target, llvm::BitVector direct,
+                    const llvm::BitVector &needs) {
   OpGroup &group = groups[target];
   bool isNew = group.ops.empty();
   group.ops.push_back(op);
@@ -304,4 +305,3 @@ void Grouping::join(Operation *op, size_t target, llvm::BitVector direct, const 
     if (other.dependsOn.test(target))
       other.dependsOn |= direct;
 }
-

@@ -1,14 +1,14 @@
 //===- Rematerialize.cpp - computing again instead of storing and reading ------===//
 //
-// A value that an element-wise group hands to others, and that cheap ops make from what is in memory
-// anyway, may be computed again by each group that reads it. Bytes decide, counted for one value v of the
-// group's size that k groups read:
+// A value that an element-wise group hands to others, and that cheap ops make from what is in
+// memory anyway, may be computed again by each group that reads it. Bytes decide, counted for one
+// value v of the group's size that k groups read:
 //
 //   stored       2 writes of v (a cache line is fetched before it is written) and k reads of v
 //   again        in each of the k groups, reads of what makes v and is not read there already
 //
-// Values are looked at in the order of the groups, so what makes v has been decided before. The groups
-// stand near, since what makes v has to live until the last of them.
+// Values are looked at in the order of the groups, so what makes v has been decided before. The
+// groups stand near, since what makes v has to live until the last of them.
 //
 //===----------------------------------------------------------------------===//
 #include "Grouping.h"

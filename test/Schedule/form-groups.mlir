@@ -96,12 +96,11 @@ func.func @folds_ride_along(%x: tensor<4x32xf32>) -> (tensor<4x32x!q4.int4>, ten
 
 // What reads a decoded value decodes it, each for itself: in a loop, and in a reduction that can; the reals are not in memory.
 // CHECK-LABEL: @each_reader_decodes
-// CHECK: %[[N:.*]] = plan.fused {{.*}} -> (tensor<4x32xbf16>)
-// CHECK: q4.narrow
-// CHECK: plan.fused {{.*}}%[[N]] as
+// CHECK: %[[N:.*]]:3 = plan.fused {{.*}} -> (tensor<4x32xbf16>, tensor<32xf32>, tensor<32xf32>)
+// CHECK-NEXT: q4.narrow
 // CHECK-NEXT: q4.widen
 // CHECK-NEXT: nn.batch_norm_grad
-// CHECK: plan.fused {{.*}}%[[N]] as
+// CHECK: plan.fused {{.*}}%[[N]]#0 as
 // CHECK-NEXT: q4.widen
 // CHECK-NEXT: nn.fma
 func.func @each_reader_decodes(%z: tensor<4x32xf32>, %dy: tensor<4x32xf32>, %c: tensor<32xf32>) -> tensor<4x32xf32> {

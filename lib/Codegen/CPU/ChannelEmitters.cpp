@@ -309,10 +309,12 @@ static void normalizedSums(Group &g, nn::NormalizedGradOp op, const ChannelShape
   if (!decode) {
     Buffer x = g.in(op.getX());
     VectorOps o = e.ops(kLanes16);
-    return channelBlockSums(g, 0, shape, 2, nothing, [&](Value at, int64_t active, ArrayRef<Value>) {
-      F gradient{loadReals(e, dy, at, kLanes16, active)}, value{loadReals(e, x, at, kLanes16, active)};
-      return SmallVector<Value>{gradient.v, o.mul(gradient, value).v};
-    });
+    return channelBlockSums(g, 0, shape, 2, nothing,
+                            [&](Value at, int64_t active, ArrayRef<Value>) {
+                              F gradient{loadReals(e, dy, at, kLanes16, active)},
+                                  value{loadReals(e, x, at, kLanes16, active)};
+                              return SmallVector<Value>{gradient.v, o.mul(gradient, value).v};
+                            });
   }
   VectorOps o = e.ops(kBlock);
   Buffer codes = g.in(decode.getCodes());

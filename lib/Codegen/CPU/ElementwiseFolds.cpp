@@ -66,8 +66,8 @@ void Elementwise::prepareFolds() {
 SmallVector<Value> Elementwise::updateFolds(ValueRange soFar, std::optional<VectorOps::B> mask) {
   SmallVector<Value> next;
   for (auto &[op, rule] : folds) {
-    llvm::append_range(next, rule.update(rules.block(walkedBy(*op)),
-                                         soFar.take_front(rule.init.size()), mask));
+    llvm::append_range(
+        next, rule.update(rules.block(walkedBy(*op)), soFar.take_front(rule.init.size()), mask));
     soFar = soFar.drop_front(rule.init.size());
   }
   return next;
@@ -140,7 +140,8 @@ void Elementwise::forTileSums(const ChannelShape &shape, Value block, Value firs
 }
 
 /// A block whose rows are one tile: its sums stay in registers.
-SmallVector<Value> Elementwise::sumNarrowBlock(const ChannelShape &shape, Value block, int64_t tile) {
+SmallVector<Value> Elementwise::sumNarrowBlock(const ChannelShape &shape, Value block,
+                                               int64_t tile) {
   SmallVector<SmallVector<Value>> prepared = prepareTile(e.index(0), tile);
   SmallVector<Value> init = all.init;
   Value zero = e.ops(kBlock).constF(0).v;
@@ -158,11 +159,13 @@ SmallVector<Value> Elementwise::sumNarrowBlock(const ChannelShape &shape, Value 
   return found;
 }
 
-/// A block with wider rows: memory is walked in its order, so the sums of a row's tiles lie in scratch.
+/// A block with wider rows: memory is walked in its order, so the sums of a row's tiles lie in
+/// scratch.
 SmallVector<Value> Elementwise::sumWideBlock(const ChannelShape &shape, Value block, int64_t tile) {
   Value zero = e.ops(kBlock).constF(0).v;
   e.loop(e.index(0), e.index(shape.channels), tile * kBlock, [&](Value first) {
-    forTileSums(shape, block, first, tile, [&](Value memory, Value at) { e.store(zero, memory, at); });
+    forTileSums(shape, block, first, tile,
+                [&](Value memory, Value at) { e.store(zero, memory, at); });
   });
   auto overTile = [&](Value row, Value first, ValueRange soFar) {
     SmallVector<Value> carried(soFar);

@@ -68,7 +68,8 @@ void LoopBuilder::loop(Value lo, Value hi, int64_t step, function_ref<void(Value
   body(op.getInductionVar());
 }
 
-SmallVector<Value> LoopBuilder::loop(Value lo, Value hi, int64_t step, ArrayRef<Value> init, Carried body) const {
+SmallVector<Value> LoopBuilder::loop(Value lo, Value hi, int64_t step, ArrayRef<Value> init,
+                                     Carried body) const {
   if (init.empty()) {
     loop(lo, hi, step, [&](Value at) { body(at, {}); });
     return {};
@@ -86,7 +87,8 @@ void LoopBuilder::parallel(int64_t count, int64_t work, function_ref<void(Value)
     return body(index(0));
   if (count * work < kParallelElements)
     return loop(index(0), index(count), 1, body);
-  auto op = scf::ParallelOp::create(b, loc, ValueRange{index(0)}, ValueRange{index(count)}, ValueRange{index(1)});
+  auto op = scf::ParallelOp::create(b, loc, ValueRange{index(0)}, ValueRange{index(count)},
+                                    ValueRange{index(1)});
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPoint(op.getBody()->getTerminator());
   body(op.getInductionVars()[0]);
@@ -102,9 +104,11 @@ void LoopBuilder::flat(int64_t n, int64_t step, function_ref<void(Value)> body) 
   });
 }
 
-void LoopBuilder::blocks(Value lo, Value hi, int64_t n, int64_t together, SmallVector<Value> &carried, Blocks body) const {
+void LoopBuilder::blocks(Value lo, Value hi, int64_t n, int64_t together,
+                         SmallVector<Value> &carried, Blocks body) const {
   auto over = [&](Value from, Value to, int64_t count) {
-    carried = loop(from, to, count * kBlock, carried, [&](Value at, ValueRange soFar) { return body(at, count, soFar); });
+    carried = loop(from, to, count * kBlock, carried,
+                   [&](Value at, ValueRange soFar) { return body(at, count, soFar); });
   };
   int64_t step = together * kBlock;
   if (n % step == 0)
@@ -132,9 +136,11 @@ void LoopBuilder::ifThen(Value condition, function_ref<void()> body) const {
   body();
 }
 
-SmallVector<Value> LoopBuilder::ifElse(Value condition, TypeRange types, function_ref<SmallVector<Value>()> then,
+SmallVector<Value> LoopBuilder::ifElse(Value condition, TypeRange types,
+                                       function_ref<SmallVector<Value>()> then,
                                        function_ref<SmallVector<Value>()> otherwise) const {
-  auto op = scf::IfOp::create(b, loc, types, condition, /*addThenBlock=*/true, /*addElseBlock=*/true);
+  auto op =
+      scf::IfOp::create(b, loc, types, condition, /*addThenBlock=*/true, /*addElseBlock=*/true);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(op.thenBlock());
   SmallVector<Value> values = then();
@@ -148,7 +154,8 @@ SmallVector<Value> LoopBuilder::ifElse(Value condition, TypeRange types, functio
 Value LoopBuilder::activeLanes(int64_t lanes, int64_t active) const {
   SmallVector<bool> bits(lanes, false);
   std::fill(bits.begin(), bits.begin() + active, true);
-  return pool.get(b, DenseElementsAttr::get(VectorType::get({lanes}, b.getI1Type()), ArrayRef<bool>(bits)));
+  return pool.get(
+      b, DenseElementsAttr::get(VectorType::get({lanes}, b.getI1Type()), ArrayRef<bool>(bits)));
 }
 
 Value LoopBuilder::load(Value memory, Value at, int64_t lanes, int64_t active) const {
@@ -157,7 +164,8 @@ Value LoopBuilder::load(Value memory, Value at, int64_t lanes, int64_t active) c
   if (active < 0 || active == lanes)
     return vector::LoadOp::create(b, loc, type, memory, at);
   Value zero = pool.get(b, cast<TypedAttr>(b.getZeroAttr(type)));
-  return vector::MaskedLoadOp::create(b, loc, type, memory, ValueRange{at}, activeLanes(lanes, active), zero);
+  return vector::MaskedLoadOp::create(b, loc, type, memory, ValueRange{at},
+                                      activeLanes(lanes, active), zero);
 }
 
 void LoopBuilder::store(Value vector, Value memory, Value at, int64_t active) const {
@@ -165,18 +173,22 @@ void LoopBuilder::store(Value vector, Value memory, Value at, int64_t active) co
   if (active < 0 || active == lanes)
     vector::StoreOp::create(b, loc, vector, memory, at);
   else
-    vector::MaskedStoreOp::create(b, loc, memory, ValueRange{at}, activeLanes(lanes, active), vector);
+    vector::MaskedStoreOp::create(b, loc, memory, ValueRange{at}, activeLanes(lanes, active),
+                                  vector);
 }
 
 void LoopBuilder::prefetch(Value memory, Value at) const {
-  memref::PrefetchOp::create(b, loc, memory, ValueRange{at}, /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+  memref::PrefetchOp::create(b, loc, memory, ValueRange{at}, /*isWrite=*/false, /*localityHint=*/3,
+                             /*isDataCache=*/true);
 }
 
 Value LoopBuilder::combineLanes(Value vector) const {
   int64_t lanes = cast<VectorType>(vector.getType()).getNumElements();
   for (int64_t distance = lanes / 2; distance > 0; distance /= 2) {
-    auto low = llvm::to_vector(llvm::seq<int64_t>(0, distance)), high = llvm::to_vector(llvm::seq<int64_t>(distance, 2 * distance));
-    vector = arith::AddFOp::create(b, loc, shuffle(vector, vector, low), shuffle(vector, vector, high));
+    auto low = llvm::to_vector(llvm::seq<int64_t>(0, distance)),
+         high = llvm::to_vector(llvm::seq<int64_t>(distance, 2 * distance));
+    vector =
+        arith::AddFOp::create(b, loc, shuffle(vector, vector, low), shuffle(vector, vector, high));
   }
   return extract(vector, 0);
 }
