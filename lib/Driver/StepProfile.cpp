@@ -129,8 +129,8 @@ private:
     std::vector<Line> result;
     llvm::copy_if(lines, std::back_inserter(result),
                   [&](const Line &line) { return !line.group.product.empty() == products; });
-    llvm::stable_sort(result,
-                      [](const Line &a, const Line &b) { return a.milliseconds > b.milliseconds; });
+    llvm::sort(result,
+               [](const Line &a, const Line &b) { return a.milliseconds > b.milliseconds; });
     return result;
   }
 

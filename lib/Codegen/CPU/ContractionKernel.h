@@ -88,8 +88,8 @@ struct FloatKernel {
 struct FloatCall {
   Value a, b, out;
   Value rowCount, columns, n1, n2, n3, aRow, a1, a2, a3, b1, b2, b3, outRow;
-  Value rowAt, rowStep, rowEnd; // of kernels that read a Row
-  Value outColumn;              // of kernels that scatter
+  Value rowAt = {}, rowStep = {}, rowEnd = {}; // of kernels that read a Row
+  Value outColumn = {};                        // of kernels that scatter
 };
 /// Most vectors of a register tile of floats, and the rows of one with `vectors` vectors.
 int64_t floatVectors(const CpuTarget &target);

@@ -33,7 +33,7 @@ struct FloatKernelBody {
   int64_t lanes = e.target.lanes();
   Type f32 = e.b.getF32Type();
   VectorType type = VectorType::get({lanes}, f32);
-  SmallVector<Value> masks;
+  SmallVector<Value> masks = {};
 
   Value mulI64(Value x, Value y) { return arith::MulIOp::create(e.b, e.loc, x, y); }
 
