@@ -50,7 +50,7 @@ private:
   SmallVector<std::pair<Operation *, size_t>> sequence;
 };
 
-/// The op's first result, or what it walks where it is a fold.
+/// Elements of a tensor.
 int64_t elementsOf(Value value);
 /// A decoder that no group makes: each group that reads it has a copy.
 bool isCopiedToReaders(Operation *op);

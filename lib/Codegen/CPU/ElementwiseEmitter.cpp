@@ -6,12 +6,12 @@
 //
 //   operand of n elements    loaded in the loop
 //   operand of 1 element     loaded once, in every lane
-//   operand of P elements    its shape, leading ones aside, is the end of the iteration shape, so
-//   element i takes i mod P.
-//                            P mod 32 = 0: loaded at i mod P. Else a table table[k] = x[k mod P], k
-//                            < P + 32, is made in scratch before the loop, and loaded at i mod P (a
-//                            block wraps around at most once where P ≥ 32, and as often as it has
-//                            to below).
+//   operand of P elements    element i takes i mod P
+//
+// The shape of an operand of P elements, leading ones aside, is the end of the iteration shape. Where
+// P mod 32 = 0 it is loaded at i mod P. Else a table table[k] = x[k mod P], k < P + 32, is made in
+// scratch before the loop, and loaded at i mod P (a block wraps around at most once where P ≥ 32, and
+// as often as it has to below).
 //
 // Ops whose results have one element in a larger group are computed once, before the loop. Folds
 // (trait FoldLike) ride in the loop, with accumulators of their own; what they give is stored after

@@ -7,9 +7,9 @@
 //   avx512       512-bit vectors with AVX-512BW, pmaddubsw, pmaddwd   (Skylake server)
 //   avxvnni      256-bit vectors, FMA3, vpdpbusd and vpdpwssd         (Alder Lake, Sierra Forest)
 //   avx2         256-bit vectors, FMA3, pmaddubsw, pmaddwd            (Haswell, Zen and later)
-//   dotprod      AArch64: 128-bit vectors, sdot              (Cortex-A76, Neoverse, Apple and
-//   later) generic      128-bit vectors, no intrinsic of any architecture native       the best of
-//   these that the host has
+//   dotprod      128-bit vectors of AArch64, sdot                     (Cortex-A76, Neoverse, M1)
+//   generic      128-bit vectors, no intrinsic of any architecture
+//   native       the best of these that the host has
 //
 //===----------------------------------------------------------------------===//
 #pragma once
