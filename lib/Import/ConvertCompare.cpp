@@ -12,15 +12,10 @@ using namespace mlir;
 using namespace nibble;
 using namespace nibble::importer;
 
-/// `x` repeated to `shape`, which it broadcasts to.
-static Value expanded(NodeContext &n, Value x, const Shape &shape) {
-  if (NodeContext::shapeOf(x) == shape)
-    return x;
-  return nn::BroadcastOp::create(n.b(), n.loc(), n.type(shape), x);
-}
-
-static Value bitsOf(NodeContext &n, Value a, Value b, nn::Comparison predicate) {
-  auto type = cast<RankedTensorType>(a.getType()).clone(n.b().getI1Type());
+/// a ⋄ b, of `shape`, which both broadcast to.
+static Value bitsOf(NodeContext &n, const Shape &shape, Value a, Value b,
+                    nn::Comparison predicate) {
+  auto type = n.type(shape).clone(n.b().getI1Type());
   return nn::CompareOp::create(n.b(), n.loc(), type, a, b, predicate);
 }
 
@@ -39,8 +34,7 @@ template <nn::Comparison predicate> static LogicalResult convertComparison(NodeC
     return n.checkBroadcast(n.shape(0), n.shape(1));
   if (failed(n.check(*shape)))
     return failure();
-  n.set(0,
-        numbersOf(n, bitsOf(n, expanded(n, a, *shape), expanded(n, b, *shape), predicate), 1, 0));
+  n.set(0, numbersOf(n, bitsOf(n, *shape, a, b, predicate), 1, 0));
   return success();
 }
 
@@ -48,19 +42,19 @@ template <nn::Comparison predicate> static LogicalResult convertComparison(NodeC
 static LogicalResult convertIsNaN(NodeContext &n) {
   Value x = n.value(0);
   if (x)
-    n.set(0, numbersOf(n, bitsOf(n, x, x, nn::Comparison::EQ), 0, 1));
+    n.set(0, numbersOf(n, bitsOf(n, n.shape(0), x, x, nn::Comparison::EQ), 0, 1));
   return success(x != nullptr);
 }
 
 static Value conditionOf(NodeContext &n, size_t i) {
   if (!n.constant(i))
     return n.value(i);
-  HostTensor ones = *n.host(i);
-  if (!ones.hasData() || failed(n.checkFold(ones.shape)))
+  const HostTensor &condition = *n.host(i);
+  if (!condition.hasData() || failed(n.checkFold(condition.shape)))
     return (void)n.error("its constant condition has no numbers"), Value();
-  HostTensor numbers = HostTensor::zeros(DataType::Float, ones.shape);
+  HostTensor numbers = HostTensor::zeros(DataType::Float, condition.shape);
   for (int64_t e = 0, count = numbers.size(); e < count; ++e)
-    numbers.floats[e] = ones.at(e) != 0;
+    numbers.floats[e] = condition.at(e) != 0;
   return n.constantLike(numbers);
 }
 
@@ -97,10 +91,9 @@ Value nibble::importer::chooseByCondition(NodeContext &n, Value condition, const
       return nn::SelectOp::create(n.b(), n.loc(), type, select.getBits(), *yes == 1 ? a : b,
                                   *yes == 1 ? b : a);
   }
-  Value full = expanded(n, condition, shape);
-  Value half = expanded(n, n.splat(0.5f), shape);
-  return nn::SelectOp::create(n.b(), n.loc(), type, bitsOf(n, full, half, nn::Comparison::GT), a,
-                              b);
+  Value half = arith::ConstantOp::create(n.b(), n.loc(), DenseElementsAttr::get(type, 0.5f));
+  Value bits = bitsOf(n, shape, condition, half, nn::Comparison::GT);
+  return nn::SelectOp::create(n.b(), n.loc(), type, bits, a, b);
 }
 
 void nibble::importer::addCompareConverters(ConverterTable &table) {

@@ -68,7 +68,7 @@ public:
                   std::vector<importer::Attribute> attributes = {}) {
     if (output.empty())
       output = n.node.outputs[0] + "/" + std::to_string(++count);
-    n.importer.convertStep(
+    n.importer.convertNode(
         {n.node.name, op.str(), "", std::move(inputs), {output}, std::move(attributes)});
     return output;
   }

@@ -252,13 +252,7 @@ static Value maskOf(NodeContext &n, const HostTensor &mask, const Shape &shape) 
 Value nibble::importer::chooseByMask(NodeContext &n, const HostTensor &mask, const Shape &shape,
                                      Value a, Value b) {
   Value ones = maskOf(n, mask, shape);
-  if (!ones)
-    return {};
-  auto full = n.type(shape);
-  Value half = arith::ConstantOp::create(n.b(), n.loc(), DenseElementsAttr::get(full, 0.5f));
-  Value bits = nn::CompareOp::create(n.b(), n.loc(), full.clone(n.b().getI1Type()), ones, half,
-                                     nn::Comparison::GT);
-  return nn::SelectOp::create(n.b(), n.loc(), full, bits, a, b);
+  return ones ? chooseByCondition(n, ones, shape, a, b) : Value();
 }
 
 static LogicalResult convertWhere(NodeContext &n) {

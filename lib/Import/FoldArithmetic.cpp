@@ -3,7 +3,7 @@
 // Floats are computed as f32, integers wrap; NodeContext::checkFold bounds their size.
 //
 //===----------------------------------------------------------------------===//
-#include "Importer.h"
+#include "Fold.h"
 
 #include <cmath>
 
@@ -122,12 +122,8 @@ static LogicalResult foldWhere(NodeContext &n) {
        first = broadcastIndices(o->a->shape, *joined),
        second = broadcastIndices(o->b->shape, *joined);
   for (size_t i = 0; i < mask.size(); ++i) {
-    const HostTensor &from = bits->ints[mask[i]] ? *o->a : *o->b;
-    int64_t place = bits->ints[mask[i]] ? first[i] : second[i];
-    if (result.isFloat())
-      result.floats[i] = from.floats[place];
-    else
-      result.ints[i] = from.ints[place];
+    bool isFirst = bits->ints[mask[i]];
+    copyElement(result, i, isFirst ? *o->a : *o->b, isFirst ? first[i] : second[i]);
   }
   n.set(0, std::move(result));
   return success();
@@ -175,10 +171,8 @@ static float reciprocal(float a) { return 1 / a; }
 static float isZero(float a) { return a == 0; }
 
 static LogicalResult foldIsNaN(NodeContext &n) {
-  const HostTensor *x = n.host(0);
-  if (!x || !x->hasData())
-    return n.error("has a constant operand without numbers");
-  if (failed(n.checkFold(x->shape)))
+  const HostTensor *x = dataOf(n, 0);
+  if (!x || failed(n.checkFold(x->shape)))
     return failure();
   HostTensor result = HostTensor::zeros(DataType::Bool, x->shape);
   for (int64_t i = 0, count = result.size(); i < count; ++i)

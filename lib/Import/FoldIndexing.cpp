@@ -4,31 +4,17 @@
 // running sums, repetition.
 //
 //===----------------------------------------------------------------------===//
-#include "Importer.h"
+#include "Fold.h"
 
 using namespace mlir;
 using namespace nibble;
 using namespace nibble::importer;
-
-static const HostTensor *dataOf(NodeContext &n, size_t i) {
-  const HostTensor *x = n.host(i);
-  if (x && x->hasData())
-    return x;
-  return (void)n.error("input " + Twine(i) + " is not a constant of numbers"), nullptr;
-}
 
 static const HostTensor *indicesOf(NodeContext &n, size_t i) {
   const HostTensor *indices = dataOf(n, i);
   if (indices && !indices->isInteger())
     return (void)n.error("its indices are not integers"), nullptr;
   return indices;
-}
-
-static void copyElement(HostTensor &to, int64_t at, const HostTensor &from, int64_t place) {
-  if (to.isFloat())
-    to.floats[at] = from.floats[place];
-  else
-    to.ints[at] = from.ints[place];
 }
 
 /// `index` in a dimension of `size`, made non-negative; nothing (reported) where it is outside.
@@ -72,16 +58,14 @@ static LogicalResult foldGatherND(NodeContext &n) {
   int64_t inner = countElements(tail), tuples = indices->size() / length,
           batches = countElements(Shape(x->shape.begin(), x->shape.begin() + batch)),
           within = x->size() / std::max<int64_t>(1, batches * inner);
-  HostTensor result = HostTensor::zeros(x->type, shape);
+  std::vector<int64_t> places;
   for (int64_t t = 0; t < tuples; ++t) {
     auto place = tuplePlace(n, &indices->ints[t * length], length, x->shape, batch);
     if (!place)
       return failure();
-    int64_t of = t / (tuples / batches) * within + *place;
-    for (int64_t e = 0; e < inner; ++e)
-      copyElement(result, t * inner + e, *x, of * inner + e);
+    places.push_back(t / (tuples / batches) * within + *place);
   }
-  n.set(0, std::move(result));
+  n.set(0, pick(*x, shape, [&](int64_t i) { return places[i / inner] * inner + i % inner; }));
   return success();
 }
 
@@ -131,19 +115,22 @@ static LogicalResult foldGatherElements(NodeContext &n) {
                    shapeText(x->shape));
   if (failed(n.checkFold(indices->shape)))
     return failure();
-  HostTensor result = HostTensor::zeros(x->type, indices->shape);
-  for (int64_t i = 0, count = result.size(); i < count; ++i) {
-    auto at = placeOf(n, indices->ints[i], x->shape[*axis]);
+  std::vector<int64_t> along;
+  for (int64_t index : indices->ints) {
+    auto at = placeOf(n, index, x->shape[*axis]);
     if (!at)
       return failure();
-    int64_t place = 0, stride = 1, rest = i;
-    for (size_t d = x->shape.size(); d-- > 0; rest /= indices->shape[d]) {
-      place += (d == static_cast<size_t>(*axis) ? *at : rest % indices->shape[d]) * stride;
-      stride *= x->shape[d];
-    }
-    copyElement(result, i, *x, place);
+    along.push_back(*at);
   }
-  n.set(0, std::move(result));
+  n.set(0, pick(*x, indices->shape, [&](int64_t i) {
+          int64_t place = 0, stride = 1, rest = i;
+          for (size_t d = x->shape.size(); d-- > 0; rest /= indices->shape[d]) {
+            place +=
+                (d == static_cast<size_t>(*axis) ? along[i] : rest % indices->shape[d]) * stride;
+            stride *= x->shape[d];
+          }
+          return place;
+        }));
   return success();
 }
 
@@ -191,14 +178,12 @@ static LogicalResult foldTile(NodeContext &n) {
   auto shape = tiledShape(n, x->shape, *repeats);
   if (!shape || failed(n.checkFold(*shape)))
     return failure();
-  HostTensor result = HostTensor::zeros(x->type, *shape);
-  for (int64_t i = 0, count = result.size(); i < count; ++i) {
-    int64_t place = 0, stride = 1, rest = i;
-    for (size_t d = shape->size(); d-- > 0; rest /= (*shape)[d], stride *= x->shape[d])
-      place += rest % (*shape)[d] % x->shape[d] * stride;
-    copyElement(result, i, *x, place);
-  }
-  n.set(0, std::move(result));
+  n.set(0, pick(*x, *shape, [&](int64_t i) {
+          int64_t place = 0, stride = 1;
+          for (size_t d = shape->size(); d-- > 0; i /= (*shape)[d], stride *= x->shape[d])
+            place += i % (*shape)[d] % x->shape[d] * stride;
+          return place;
+        }));
   return success();
 }
 

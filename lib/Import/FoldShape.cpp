@@ -1,5 +1,5 @@
 //===- FoldShape.cpp - what exporters compute shapes with --------------------===//
-#include "Importer.h"
+#include "Fold.h"
 
 #include <cmath>
 
@@ -7,20 +7,7 @@ using namespace mlir;
 using namespace nibble;
 using namespace nibble::importer;
 
-/// Builds a tensor of x's type whose element i is x's element place(i).
-template <typename Place> static HostTensor pick(const HostTensor &x, Shape shape, Place place) {
-  HostTensor result = HostTensor::zeros(x.type, std::move(shape));
-  for (int64_t i = 0, count = result.size(); i < count; ++i) {
-    int64_t from = place(i);
-    if (x.isFloat())
-      result.floats[i] = x.floats[from];
-    else
-      result.ints[i] = x.ints[from];
-  }
-  return result;
-}
-
-static const HostTensor *dataOf(NodeContext &n, size_t i) {
+const HostTensor *nibble::importer::dataOf(NodeContext &n, size_t i) {
   const HostTensor *x = n.host(i);
   if (x && x->hasData())
     return x;
@@ -58,13 +45,8 @@ static LogicalResult foldConcat(NodeContext &n) {
     const HostTensor *part = n.host(i);
     int64_t run = part->shape[*axis] * inner;
     for (int64_t o = 0; o < outer; ++o)
-      for (int64_t e = 0; e < run; ++e) {
-        int64_t to = o * whole[*axis] * inner + offset + e, from = o * run + e;
-        if (result.isFloat())
-          result.floats[to] = part->floats[from];
-        else
-          result.ints[to] = part->ints[from];
-      }
+      for (int64_t e = 0; e < run; ++e)
+        copyElement(result, o * whole[*axis] * inner + offset + e, *part, o * run + e);
     offset += run;
   }
   n.set(0, std::move(result));

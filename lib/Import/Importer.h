@@ -105,9 +105,9 @@ public:
   void problem(const Node &node, std::string reason, std::string advice = "");
   void problem(Problem problem);
   void note(std::string text);
-  /// Converts a node that is not in the file, one of several that say what a node of the file does.
-  /// Inputs may be values of the file; outputs need names that no value has.
-  void convertStep(const Node &node) { convertNode(node); }
+  /// Converts a node of the file, or one of several that say what a node of the file does. (The
+  /// outputs of these need names that no value has.)
+  void convertNode(const Node &node);
   /// Does one of the expressions occur in one of the names?
   bool matches(const std::vector<std::string> &expressions, llvm::ArrayRef<std::string> names);
   /// May an output of rank 3 be [batch, sequence, classes]? With tokens, or where cross-entropy is
@@ -147,7 +147,6 @@ private:
   void findMergedSoftmax();
   bool replaceHead();
   void convertNodes();
-  void convertNode(const Node &node);
   const Node &alignOperand(const Node &node, Node &rewritten);
   void reportUnknown(const Node &node);
   std::optional<Shape> recordedShape(const std::string &value);
