@@ -158,8 +158,8 @@ template <typename Visitor> void visitRow(Visitor &v, PrecisionRow &row) {
 }
 
 template <typename Visitor> void visitRow(Visitor &v, SavedValue &row) {
-  auto &[name, type, bytes] = row;
-  v("name", name), v("type", type), v("bytes", bytes);
+  auto &[name, type, bytes, ofWeight] = row;
+  v("name", name), v("type", type), v("bytes", bytes), v("of_weight", ofWeight);
 }
 
 template <typename Visitor> void visitRow(Visitor &v, Variable &row) {

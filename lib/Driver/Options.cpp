@@ -213,7 +213,7 @@ Status setStopAfter(ToolOptions &o, const std::string &value) {
 void addCodeOptions(std::vector<ToolOption> &table) {
   table.push_back({"threads", "N", "threads of a step (default: all processors); the results do not depend on it", OptionGroup::Code,
                    BothTools, false, setVerifyThreads});
-  table.push_back({"mcpu", "NAME", "native (default), avx512vnni, avx512, avxvnni, avx2, dotprod, generic, or a processor that LLVM knows", OptionGroup::Code,
+  table.push_back({"mcpu", "NAME", CpuTarget::listOfNames() + " (default: native), or a processor that LLVM knows", OptionGroup::Code,
                    BothTools, false, setCpu});
   table.push_back({"least-work", "N", "operations below which a loop is not worth threads (default 40000)", OptionGroup::Code, BothTools,
                    false, [](ToolOptions &o, const std::string &v) {

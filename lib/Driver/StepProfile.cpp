@@ -27,10 +27,9 @@ static std::string elementText(Value value) {
   return name.str();
 }
 
-/// Behind the name of a product that backward makes again: it is work, but none that the network
-/// asks for.
-static constexpr char again[] = " again";
-static bool isRepeated(const StepGroup &group) { return StringRef(group.product).ends_with(again); }
+static std::string productName(const StepGroup &group) {
+  return group.product + (group.repeated ? " again" : "");
+}
 
 static StepGroup groupOf(plan::GroupOp group) {
   StepGroup result;
@@ -41,8 +40,7 @@ static StepGroup groupOf(plan::GroupOp group) {
       result.product = stringifyProduct(product.getProductKind()).str();
       result.numbers = elementText(product.getLeft()) + " x " + elementText(product.getRight());
       result.multiplyAdds += product.getMultiplyAdds();
-      if (op.hasAttr(repeatedAttributeName))
-        result.product += again;
+      result.repeated = op.hasAttr(repeatedAttributeName);
     }
     std::string name = op.getName().stripDialect().str();
     if (op.getDialect() && !isa<nn::NNDialect>(op.getDialect()))
@@ -114,9 +112,9 @@ private:
   double share(double milliseconds) const { return total > 0 ? 100 * milliseconds / total : 0; }
 
   Line &lineOf(const StepGroup &group) {
-    std::string key = group.product.empty()
-                          ? group.ops
-                          : group.layer + "/" + group.product + "/" + group.ops + group.numbers;
+    std::string key = group.product.empty() ? group.ops
+                                            : group.layer + "/" + productName(group) + "/" +
+                                                  group.ops + group.numbers;
     auto [found, isNew] = numbers.try_emplace(key, lines.size());
     if (isNew) {
       lines.push_back({group, 0, 0});
@@ -140,7 +138,7 @@ private:
     for (const Line &line : lines)
       if (!line.group.product.empty())
         products += line.milliseconds,
-            multiplyAdds += isRepeated(line.group) ? 0 : line.group.multiplyAdds;
+            multiplyAdds += line.group.repeated ? 0 : line.group.multiplyAdds;
     os << steps << " steps of " << llvm::format("%.3f ms", total) << " in " << model.groups.size()
        << " groups, " << model.threads << (model.threads == 1 ? " thread; " : " threads; ")
        << llvm::format("products %.1f %%", share(products)) << "\n";
@@ -186,7 +184,7 @@ private:
       os << llvm::format("%5.1f %%  ", 100 * achieved / possible);
     else
       os << "         ";
-    os << line.group.layer << " " << line.group.product << " (" << line.group.numbers << ")";
+    os << line.group.layer << " " << productName(line.group) << " (" << line.group.numbers << ")";
     if (line.count > 1)
       os << " x " << line.count;
     os << "\n";

@@ -14,18 +14,7 @@ namespace nibble {
 using namespace mlir;
 using namespace nibble;
 
-static bool isZero(Value value) {
-  DenseElementsAttr constant;
-  return matchPattern(value, m_Constant(&constant)) && constant.isSplat() &&
-         isa<FloatType>(constant.getElementType()) && constant.getSplatValue<APFloat>().isZero();
-}
-
-static train::SaveOp saveOf(Value value) {
-  for (Operation *user : value.getUsers())
-    if (auto save = dyn_cast<train::SaveOp>(user))
-      return save;
-  return {};
-}
+static bool isZero(Value value) { return matchPattern(value, m_AnyZeroFloat()); }
 
 namespace {
 

@@ -29,11 +29,6 @@ static RankedTensorType withElement(Value value, Type element) {
   return RankedTensorType::get(typeOf(value).getShape(), element);
 }
 
-/// Behind the op that makes the value.
-static void setAfter(OpBuilder &builder, Value value) {
-  builder.setInsertionPointAfterValue(value);
-}
-
 namespace {
 
 /// Narrows in one training step.
@@ -69,7 +64,7 @@ private:
     // Forward reads what it stored, statistics included: backward's formulas are then the exact
     // derivative of what was computed.
     Value copy = narrowed(z);
-    setAfter(b, copy);
+    b.setInsertionPointAfterValue(copy);
     Value forward = q4::WidenOp::create(b, z.getLoc(), z.getType(), copy);
     z.replaceUsesWithIf(forward, [&](OpOperand &use) {
       return use.getOwner() != copy.getDefiningOp() && use.getOwner() != save;
@@ -117,16 +112,8 @@ private:
   Value kept(Value value) {
     if (train::SaveOp save = saveOf(value))
       return save.getSaved();
-    setAfter(b, value);
+    b.setInsertionPointAfterValue(value);
     return train::SaveOp::create(b, value.getLoc(), value);
-  }
-
-  /// The one save of a value, where there is one.
-  static train::SaveOp saveOf(Value value) {
-    for (Operation *user : value.getUsers())
-      if (auto save = dyn_cast<train::SaveOp>(user))
-        return save;
-    return {};
   }
 
   /// Keeps x̂'s codes where z is read by its own batch norm's gradient alone: the op that makes
@@ -150,9 +137,9 @@ private:
       return false;
     Value normalized = normalize(stats);
     auto [codes, scale] = encode(normalized);
-    setAfter(b, codes);
+    b.setInsertionPointAfterValue(codes);
     Value kept = train::SaveOp::create(b, codes.getLoc(), codes);
-    setAfter(b, stats.getA());
+    b.setInsertionPointAfterValue(stats.getA());
     Value slope = train::SaveOp::create(b, stats.getLoc(), stats.getA());
     b.setInsertionPoint(grad);
     Value x = q4::DequantizeOp::create(b, grad.getLoc(), save.getType(), kept, scale, Value());
@@ -186,7 +173,7 @@ private:
     Type element =
         wide ? Type(q4::Int8Type::get(b.getContext())) : q4::Int4Type::get(b.getContext());
     auto scalar = RankedTensorType::get({}, b.getF32Type());
-    setAfter(b, x);
+    b.setInsertionPointAfterValue(x);
     Value scale = arith::ConstantOp::create(b, x.getLoc(), DenseElementsAttr::get(scalar, step));
     Value codes = q4::QuantizeOp::create(b, x.getLoc(), withElement(x, element), x, scale, Value(),
                                          Value(), set.qmin, set.qmax);
@@ -203,7 +190,7 @@ private:
       return widen.getX();
     Value &copy = copies[value];
     if (!copy) {
-      setAfter(b, value);
+      b.setInsertionPointAfterValue(value);
       copy = q4::NarrowOp::create(b, value.getLoc(), withElement(value, b.getBF16Type()), value);
     }
     return copy;

@@ -3,7 +3,6 @@
 
 #include "nibble/Analysis/Slices.h"
 #include "nibble/Dialect/Q4/IR/Q4.h"
-#include "nibble/Dialect/Train/IR/Train.h"
 
 #include "llvm/ADT/StringMap.h"
 
@@ -80,6 +79,13 @@ llvm::DenseMap<Operation *, OperandRoles> nibble::operandRoles(func::FuncOp func
     roles[op] = gradientRoles(op, first, firstRoles);
   });
   return roles;
+}
+
+train::SaveOp nibble::saveOf(Value value) {
+  for (Operation *user : value.getUsers())
+    if (auto save = dyn_cast<train::SaveOp>(user))
+      return save;
+  return {};
 }
 
 bool nibble::bearsNarrowing(Value value) {

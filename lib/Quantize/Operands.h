@@ -1,6 +1,7 @@
 //===- Operands.h - what the operands of a product are ----------------*- C++ -*-===//
 #pragma once
 
+#include "nibble/Dialect/Train/IR/Train.h"
 #include "nibble/Interfaces/Interfaces.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -29,6 +30,9 @@ using OperandRoles = std::array<OperandRole, 2>;
 /// layer's forward product keeps its role, the other one is dY; where that decides nothing, the
 /// order of numerics.md (dY·W, X·dY).
 llvm::DenseMap<mlir::Operation *, OperandRoles> operandRoles(mlir::func::FuncOp function);
+
+/// The save of a value (equal ones are merged); null where it is not saved.
+train::SaveOp saveOf(mlir::Value value);
 
 /// May gradients read this value rounded to bf16? So may element-wise ops and those with
 /// `ReadsNarrowed`, but no quantizer and no gradient of the loss.

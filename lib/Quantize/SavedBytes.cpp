@@ -27,8 +27,6 @@ static Value storageOf(Value value) {
   }
 }
 
-/// Codes of a weight: they are made of what the step keeps anyway.
-static constexpr char ofWeight[] = ", of a weight";
 static bool isWeightCode(Value value) {
   auto quantize = value.getDefiningOp<q4::QuantizeOp>();
   return quantize && isWeight(quantize.getX());
@@ -39,14 +37,7 @@ static std::string describe(Value value) {
     return "argument " + std::to_string(argument.getArgNumber());
   Operation *op = value.getDefiningOp();
   std::string node = nodeName(op->getLoc()), kind = op->getName().getStringRef().str();
-  return (node.empty() ? kind : node + " (" + kind + ")") + (isWeightCode(value) ? ofWeight : "");
-}
-
-int64_t nibble::savedOfWeights(const SavedBytes &saved) {
-  int64_t bytes = 0;
-  for (const SavedValue &value : saved.values)
-    bytes += StringRef(value.name).ends_with(ofWeight) ? value.bytes : 0;
-  return bytes;
+  return node.empty() ? kind : node + " (" + kind + ")";
 }
 
 /// "bf16" of "tensor<4x8xbf16>", "int4" of "tensor<4x8x!q4.int4>".
@@ -75,7 +66,7 @@ SavedBytes nibble::savedBytes(ModuleOp module) {
     int64_t bytes = (type.getNumElements() * q4::storageBits(type.getElementType()) + 7) / 8;
     std::string text;
     llvm::raw_string_ostream(text) << type;
-    result.values.push_back({describe(value), text, bytes});
+    result.values.push_back({describe(value), text, bytes, isWeightCode(value)});
     result.total += bytes;
   });
   return result;
@@ -100,16 +91,16 @@ WeightBytes nibble::weightBytes(ModuleOp module) {
 
 void nibble::printSavedBytes(const SavedBytes &saved, llvm::raw_ostream &os) {
   os << "kept from forward to backward:\n";
-  for (const SavedValue &value : saved.values)
-    os << llvm::format_decimal(value.bytes, 12) << " B  " << value.type << "  " << value.name
-       << "\n";
-  os << llvm::format_decimal(saved.total, 12) << " B  in all";
-  if (int64_t weights = savedOfWeights(saved))
-    os << ", of them " << weights << " B codes of weights";
+  int64_t weights = 0;
   std::map<std::string, int64_t> kinds;
-  for (const SavedValue &value : saved.values)
-    if (!StringRef(value.name).ends_with(ofWeight))
-      kinds[elementOf(value.type).str()] += value.bytes;
+  for (const SavedValue &value : saved.values) {
+    os << llvm::format_decimal(value.bytes, 12) << " B  " << value.type << "  " << value.name
+       << (value.ofWeight ? ", of a weight" : "") << "\n";
+    (value.ofWeight ? weights : kinds[elementOf(value.type).str()]) += value.bytes;
+  }
+  os << llvm::format_decimal(saved.total, 12) << " B  in all";
+  if (weights)
+    os << ", of them " << weights << " B codes of weights";
   const char *separator = "\nby what they are, weights aside: ";
   for (auto &[kind, bytes] : kinds) {
     os << separator << kind << " " << bytes << " B";

@@ -113,6 +113,8 @@ struct StepGroup {
   /// Element types of a product: "int4 x int4".
   std::string numbers;
   int64_t multiplyAdds = 0;
+  /// A product that backward makes again: it is work, but none that the network asks for.
+  bool repeated = false;
   bool operator==(const StepGroup &) const = default;
 };
 

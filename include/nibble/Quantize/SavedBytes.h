@@ -16,6 +16,8 @@ struct SavedValue {
   std::string type;
   /// Whole bytes: 4 bits an int4 or logarithmic element, 1 bit a mask element, 4 bytes a float.
   int64_t bytes = 0;
+  /// Codes of a weight: they are made of what the step keeps anyway.
+  bool ofWeight = false;
 };
 
 struct SavedBytes {
@@ -32,8 +34,6 @@ struct WeightBytes {
   int64_t asFloat = 0, asRead = 0;
 };
 WeightBytes weightBytes(mlir::ModuleOp module);
-/// How many of these bytes are codes of weights.
-int64_t savedOfWeights(const SavedBytes &saved);
 /// One line a value, then the total, and the sums by kind of element, weights aside.
 void printSavedBytes(const SavedBytes &saved, llvm::raw_ostream &os);
 
