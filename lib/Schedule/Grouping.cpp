@@ -19,23 +19,12 @@ int64_t nibble::schedule::elementsOf(Value value) {
 
 /// A loop over rows and channels keeps all its sums in registers.
 static constexpr unsigned mostChannelFolds = 3;
-/// Rows begin at whole blocks of this many elements (Codegen's packed blocks), or sums per channel
-/// do not ride in loops.
-static constexpr int64_t blockElements = 32;
 /// Ops that are copied for one that hardly ever runs them.
-static constexpr size_t mostForLasting = 16;
-
-bool nibble::schedule::isChannelFold(Operation *op) {
-  if (!op->hasTrait<ChannelFoldLike>())
-    return false;
-  auto type = cast<RankedTensorType>(op->getOperand(0).getType());
-  return type.getRank() > 1 && type.getShape().back() % blockElements == 0 &&
-         type.getNumElements() > type.getShape().back();
-}
+static constexpr size_t mostForReader = 16;
 
 /// Can the op's code decode the operand as it reads it?
 static bool readsDecoded(Operation *reader, Operation *decoder) {
-  if (reader->hasTrait<ElementwiseLike>() || isChannelFold(reader))
+  if (reader->hasTrait<ElementwiseLike>() || ridesByChannel(reader))
     return true;
   if (reader->hasTrait<FoldLike>())
     return elementsOf(reader->getOperand(0)) > 1;
@@ -84,9 +73,6 @@ static bool isLeaf(Operation &op) {
                       [](Operation *user) { return user->hasTrait<ElementwiseLike>(); });
 }
 
-/// Does it read its tensor only while what it keeps is not set, that is hardly ever?
-static bool isLasting(Operation *op) { return isa<q4::InitClipOp, q4::FrozenRangeOp>(op); }
-
 SmallVector<Operation *> nibble::schedule::coneOf(Value value, const Grouping &grouping,
                                                   size_t group, size_t most) {
   DenseSet<Operation *> found;
@@ -108,6 +94,25 @@ SmallVector<Operation *> nibble::schedule::coneOf(Value value, const Grouping &g
     if (found.contains(op))
       cone.push_back(op);
   return cone;
+}
+
+SmallVector<Operation *> nibble::schedule::cloneCone(OpBuilder &builder,
+                                                     ArrayRef<Operation *> cone) {
+  IRMapping map;
+  SmallVector<Operation *> copies;
+  for (Operation *op : cone) {
+    for (Value operand : op->getOperands()) // reshapes inside the cone
+      if (Value made = map.lookupOrNull(viewRoot(operand)); made && !map.contains(operand))
+        map.map(operand, nn::ReshapeOp::create(builder, op->getLoc(), operand.getType(), made));
+    copies.push_back(builder.clone(*op, map));
+  }
+  return copies;
+}
+
+Value nibble::schedule::shapedLike(OpBuilder &builder, Value value, Type type) {
+  if (value.getType() == type)
+    return value;
+  return nn::ReshapeOp::create(builder, value.getLoc(), type, value);
 }
 
 Grouping::Grouping(Block &block) {
@@ -162,7 +167,7 @@ void Grouping::placeLeaf(Operation *op) {
   int64_t elements = elementsOf(op->getResult(0));
   groupOf[op] = users.front();
   if (llvm::all_equal(users) && elements > 1 && group.elements == elements &&
-      !llvm::any_of(group.ops, isChannelFold)) {
+      !llvm::any_of(group.ops, ridesByChannel)) {
     auto reads = [&](Operation *other) { return llvm::is_contained(op->getUsers(), other); };
     group.ops.insert(llvm::find_if(group.ops, reads), op);
     return;
@@ -177,8 +182,8 @@ void Grouping::placeLeaf(Operation *op) {
 
 void Grouping::place(Operation *op) {
   SmallVector<Operation *> ops;
-  if (isLasting(op))
-    ops = copyForLasting(op);
+  if (op->hasTrait<HardlyReads>())
+    ops = copyForReader(op);
   ops.push_back(op);
   llvm::BitVector direct(capacity), needs(capacity);
   for (Operation *each : ops)
@@ -190,7 +195,7 @@ void Grouping::place(Operation *op) {
         }
       });
   // A fold walks its operand; of a single element it is no loop.
-  bool fold = op->hasTrait<FoldLike>() || isChannelFold(op);
+  bool fold = op->hasTrait<FoldLike>() || ridesByChannel(op);
   int64_t elements = elementsOf(fold ? op->getOperand(0) : op->getResult(0));
   bool elementwise = op->hasTrait<ElementwiseLike>() || (fold && elements > 1);
   size_t target = elementwise ? partner(op, direct, needs, elements) : groups.size();
@@ -220,39 +225,29 @@ size_t Grouping::newGroup(bool elementwise, int64_t elements) {
 
 /// Copies of the element-wise ops that make the tensor of an op that hardly ever reads it, so that
 /// the tensor need not be in memory and nobody waits for it.
-SmallVector<Operation *> Grouping::copyForLasting(Operation *op) {
+SmallVector<Operation *> Grouping::copyForReader(Operation *op) {
   Value x = op->getOperand(1), root = viewRoot(x);
   auto place = groupOf.find(root.getDefiningOp());
   if (place == groupOf.end() || !groups[place->second].elementwise)
     return {};
   OpBuilder builder(op);
-  IRMapping map;
-  SmallVector<Operation *> copies;
-  for (Operation *each : coneOf(root, *this, place->second, mostForLasting)) {
-    for (Value operand : each->getOperands()) // reshapes inside the cone
-      if (Value made = map.lookupOrNull(viewRoot(operand)); made && !map.contains(operand))
-        map.map(operand, nn::ReshapeOp::create(builder, each->getLoc(), operand.getType(), made));
-    copies.push_back(builder.clone(*each, map));
-  }
-  if (copies.empty())
-    return {};
-  Value copy = copies.back()->getResult(0);
-  if (x != root)
-    copy = nn::ReshapeOp::create(builder, op->getLoc(), x.getType(), copy);
-  op->setOperand(1, copy);
+  SmallVector<Operation *> copies =
+      cloneCone(builder, coneOf(root, *this, place->second, mostForReader));
+  if (!copies.empty())
+    op->setOperand(1, shapedLike(builder, copies.back()->getResult(0), x.getType()));
   return copies;
 }
 
 /// Sums per channel of one loop have one shape.
 static bool sumsFit(const OpGroup &group, Operation *op) {
-  if (!isChannelFold(op))
+  if (!ridesByChannel(op))
     return true;
   auto shapeOf = [](Operation *fold) {
     return cast<RankedTensorType>(fold->getOperand(0).getType()).getShape();
   };
   unsigned count = 0;
   for (Operation *other : group.ops)
-    if (isChannelFold(other)) {
+    if (ridesByChannel(other)) {
       ++count;
       if (shapeOf(other) != shapeOf(op))
         return false;
@@ -272,7 +267,7 @@ size_t Grouping::partner(Operation *op, const llvm::BitVector &direct, const llv
   llvm::BitVector after(capacity);
   for (Value operand : op->getOperands())
     if (Operation *maker = sourceOf(operand).getDefiningOp();
-        maker && (maker->hasTrait<FoldLike>() || isChannelFold(maker)) && groupOf.count(maker))
+        maker && (maker->hasTrait<FoldLike>() || ridesByChannel(maker)) && groupOf.count(maker))
       after.set(groupOf.lookup(maker));
   for (Value operand : llvm::reverse(op->getOperands()))
     if (auto found = groupOf.find(sourceOf(operand).getDefiningOp());

@@ -22,7 +22,7 @@ struct OpGroup {
   SmallVector<size_t> readers; // groups that need this one directly, some more than once
 };
 
-/// Finds the groups of one block. What an op reads that hardly ever reads it (isLasting) is copied.
+/// Finds the groups of one block. What a `HardlyReads` op reads is copied for it.
 class Grouping {
 public:
   explicit Grouping(Block &block);
@@ -41,7 +41,7 @@ private:
   size_t partner(Operation *op, const llvm::BitVector &direct, const llvm::BitVector &needs,
                  int64_t elements);
   void join(Operation *op, size_t target, llvm::BitVector direct, const llvm::BitVector &needs);
-  SmallVector<Operation *> copyForLasting(Operation *op);
+  SmallVector<Operation *> copyForReader(Operation *op);
 
   int segment = 0;
   SmallVector<size_t> lonelyLeaves; // groups, one leaf each
@@ -58,11 +58,14 @@ bool isCopiedToReaders(Operation *op);
 void forEachSource(Value operand, llvm::function_ref<void(Value)> body);
 /// The one of them that has an operand's elements.
 Value sourceOf(Value operand);
-/// May it ride in a loop over rows and channels?
-bool isChannelFold(Operation *op);
 /// The ops of the group that make `value` from what comes from outside the group, the last one last.
 /// Empty where one of them is not element-wise, or where there are more than `most`.
 SmallVector<Operation *> coneOf(Value value, const Grouping &grouping, size_t group, size_t most);
+
+/// Copies of a cone's ops where the builder stands, in the same order.
+SmallVector<Operation *> cloneCone(OpBuilder &builder, ArrayRef<Operation *> cone);
+/// The value, reshaped to `type` where that is another.
+Value shapedLike(OpBuilder &builder, Value value, Type type);
 
 /// Computes cheap values again where that moves fewer bytes than storing them (Rematerialize.cpp).
 void rematerialize(Grouping &grouping);

@@ -16,7 +16,6 @@
 #include "nibble/Dialect/Q4/IR/Q4.h"
 #include "nibble/Schedule/Storage.h"
 
-#include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
@@ -134,24 +133,14 @@ private:
     Operation *op = cone.back();
     OpBuilder builder(op->getContext());
     builder.setInsertionPointAfter(op);
-    IRMapping map;
-    SmallVector<Operation *> copies;
-    for (Operation *each : cone) {
-      for (Value operand : each->getOperands()) // reshapes inside the cone
-        if (Value made = map.lookupOrNull(viewRoot(operand)); made && !map.contains(operand))
-          map.map(operand, nn::ReshapeOp::create(builder, each->getLoc(), operand.getType(), made));
-      copies.push_back(builder.clone(*each, map));
-      grouping.groupOf[copies.back()] = reader;
-    }
+    SmallVector<Operation *> copies = cloneCone(builder, cone);
+    for (Operation *copy : copies)
+      grouping.groupOf[copy] = reader;
     SmallVector<Operation *> &ops = grouping.groups[reader].ops;
     ops.insert(ops.begin() + front[reader], copies.begin(), copies.end());
     front[reader] += copies.size();
-    for (OpOperand *use : operands) {
-      Value copy = copies.back()->getResult(0);
-      if (use->get().getType() != copy.getType())
-        copy = nn::ReshapeOp::create(builder, op->getLoc(), use->get().getType(), copy);
-      use->set(copy);
-    }
+    for (OpOperand *use : operands)
+      use->set(shapedLike(builder, copies.back()->getResult(0), use->get().getType()));
   }
 
   void eraseUnread(size_t group) {

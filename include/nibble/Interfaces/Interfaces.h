@@ -36,6 +36,15 @@ class ReadsCoded : public mlir::OpTrait::TraitBase<ConcreteOp, ReadsCoded> {};
 template <typename ConcreteOp>
 class ChannelFoldLike : public mlir::OpTrait::TraitBase<ConcreteOp, ChannelFoldLike> {};
 
+/// Do rows × channels of a `ChannelFoldLike` op make such a loop? There are several rows, and each is whole packed blocks
+/// (Numerics/Packing.h).
+bool ridesByChannel(mlir::Operation *op);
+
+/// Trait of ops that read the tensor, operand 1, only while the number they keep is not set, that is hardly ever
+/// (`q4.init_clip`, `q4.frozen_range`): nothing is stored or waits for their sake.
+template <typename ConcreteOp>
+class HardlyReads : public mlir::OpTrait::TraitBase<ConcreteOp, HardlyReads> {};
+
 /// What a rule of DifferentiableOpInterface works with (Differentiate/Adjoint.h).
 class Adjoint;
 

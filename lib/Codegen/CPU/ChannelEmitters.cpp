@@ -4,7 +4,6 @@
 
 #include "nibble/Interfaces/Interfaces.h"
 #include "nibble/Numerics/BatchNorm.h"
-#include "nibble/Numerics/Int4.h"
 #include "nibble/Numerics/Log4.h"
 #include "nibble/Numerics/Scale.h"
 
@@ -19,8 +18,6 @@ using I = VectorOps::I;
 using B = VectorOps::B;
 
 static constexpr int64_t kLanes16 = kChannelLanes;
-
-static SmallVector<Value> nothing(Value, int64_t) { return {}; }
 
 static F narrow(LoopBuilder &e, F wide) {
   Type type = e.ops(kLanes16).type(e.b.getF32Type());
@@ -46,6 +43,25 @@ static I wideCode(LoopBuilder &e, Value operand, Value code) {
   return {arith::ExtSIOp::create(e.b, e.loc, i32, code)};
 }
 
+/// What a code is worth in steps of its scale, less zero's (log codes have none).
+static F wholeOf(LoopBuilder &e, Value operand, Value code, I zero) {
+  VectorOps o = e.ops(cast<VectorType>(code.getType()).getNumElements());
+  unsigned radix = logRadix(cast<RankedTensorType>(operand.getType()).getElementType());
+  I wide = wideCode(e, operand, code);
+  return radix ? generic::decodeLog(o, wide, radix == 4 ? 2 : 1) : o.toFloat(o.isub(wide, zero));
+}
+
+/// What makes reals of the codes that an operand stands for; null where it does not.
+static q4::DequantizeOp decoderOf(Value operand) {
+  return sourceOf(operand).getDefiningOp<q4::DequantizeOp>();
+}
+
+/// A zero point, in every lane; 0 where there is none.
+static I zeroOf(Group &g, Value zeroPoint) {
+  VectorOps o = g.e.ops(kBlock);
+  return zeroPoint ? o.splat(I{loadScalar(g.e, g.in(zeroPoint))}) : o.constI(0);
+}
+
 using Elements = ChannelRule::Elements;
 
 static ChannelRule ruleOf(Group &g, nn::ChannelSumOp op) {
@@ -66,9 +82,7 @@ static ChannelRule ruleOf(Group &g, nn::ChannelSumOp op) {
 /// Terms bit ? +0 : (y > 0 ? dy : y < 0 ? −dy : +0), y the clipped value or its code less zero's.
 static ChannelRule ruleOf(Group &g, nn::ClipAlphaGradOp op) {
   LoopBuilder &e = g.e;
-  I zeroPoint =
-      op.getZeroPoint() ? I{loadScalar(e, g.in(op.getZeroPoint()))} : e.scalarOps().constI(0);
-  I zero = e.ops(kBlock).splat(zeroPoint);
+  I zero = zeroOf(g, op.getZeroPoint());
   ChannelRule rule;
   rule.packed = true;
   rule.terms = [&e, op, zero](Elements elements, ArrayRef<Value>, int64_t lanes) mutable {
@@ -98,14 +112,11 @@ static ChannelRule ruleOf(Group &g, q4::GainOp op) {
   LoopBuilder &e = g.e;
   F scale = e.ops(kBlock).splat(F{loadScalar(e, g.in(op.getScale()))});
   ChannelRule rule;
-  rule.k = channelWidth(op);
   rule.packed = true;
   rule.terms = [&e, op, scale](Elements elements, ArrayRef<Value>, int64_t lanes) mutable {
     VectorOps o = e.ops(lanes);
     F value{elements(op.getG())};
-    I code = wideCode(e, op.getCodes(), elements(op.getCodes()));
-    unsigned radix = logRadix(op.getCodes().getType().getElementType());
-    F whole = radix ? generic::decodeLog(o, code, radix == 4 ? 2 : 1) : o.toFloat(code);
+    F whole = wholeOf(e, op.getCodes(), elements(op.getCodes()), o.constI(0));
     return SmallVector<Value>{o.mul(value, value).v, o.mul(value, o.mul(whole, scale)).v};
   };
   rule.finish = [&g, &e, op](unsigned part) mutable {
@@ -122,19 +133,13 @@ static ChannelRule ruleOf(Group &g, q4::GainOp op) {
 static ChannelRule ruleOf(Group &g, q4::FidelityOp op) {
   LoopBuilder &e = g.e;
   F scale = e.ops(kBlock).splat(F{loadScalar(e, g.in(op.getScale()))});
-  I zeroPoint =
-      op.getZeroPoint() ? I{loadScalar(e, g.in(op.getZeroPoint()))} : e.scalarOps().constI(0);
-  I zero = e.ops(kBlock).splat(zeroPoint);
+  I zero = zeroOf(g, op.getZeroPoint());
   ChannelRule rule;
-  rule.k = channelWidth(op);
   rule.packed = true;
   rule.terms = [&e, op, scale, zero](Elements elements, ArrayRef<Value>, int64_t lanes) mutable {
     VectorOps o = e.ops(lanes);
     F value{elements(op.getX())};
-    I code = wideCode(e, op.getCodes(), elements(op.getCodes()));
-    unsigned radix = logRadix(op.getCodes().getType().getElementType());
-    F whole =
-        radix ? generic::decodeLog(o, code, radix == 4 ? 2 : 1) : o.toFloat(o.isub(code, zero));
+    F whole = wholeOf(e, op.getCodes(), elements(op.getCodes()), zero);
     F worth = o.mul(whole, scale), d = o.sub(value, worth);
     return SmallVector<Value>{o.mul(value, value).v, o.mul(value, worth).v, o.mul(d, d).v};
   };
@@ -175,7 +180,6 @@ static F channelsOf(Group &g, Value operand, Value first, int64_t active,
 static ChannelRule ruleOf(Group &g, nn::BatchStatsOp op) {
   LoopBuilder &e = g.e;
   ChannelRule rule;
-  rule.k = channelWidth(op);
   rule.prepare = [&g, op](Value first, int64_t lanes, int64_t active) mutable {
     return SmallVector<Value>{channelsOf(g, op.getMean(), first, active, lanes).v};
   };
@@ -217,9 +221,7 @@ static LogicalResult emit(Group &g, nn::BatchNormFoldOp op) {
   VectorOps wide = e.ops(kLanes16, /*wide=*/true);
   F eps = wide.constF(op.getEpsilon().convertToFloat());
   e.vectors(op.getA().getType().getNumElements(), kLanes16, [&](Value first, int64_t active) {
-    auto channels = [&](Value operand) {
-      return F{loadReals(e, g.in(operand), first, kLanes16, active)};
-    };
+    auto channels = [&](Value operand) { return channelsOf(g, operand, first, active); };
     F rstd = narrow(e, generic::reciprocalStd(wide, widen(e, channels(op.getVariance())), eps));
     storeMap(e, channels(op.getScale()), channels(op.getBias()), channels(op.getMean()), rstd,
              g.out(op.getA()), g.out(op.getB()), first, active);
@@ -232,7 +234,6 @@ static LogicalResult emit(Group &g, nn::BatchNormFoldOp op) {
 static ChannelRule ruleOf(Group &g, nn::BatchNormGradOp op) {
   LoopBuilder &e = g.e;
   ChannelRule rule;
-  rule.k = channelWidth(op);
   rule.prepare = [&g, op](Value first, int64_t lanes, int64_t active) mutable {
     return SmallVector<Value>{channelsOf(g, op.getBatchMean(), first, active, lanes).v};
   };
@@ -264,16 +265,59 @@ static ChannelRule ruleOf(Group &g, nn::BatchNormGradOp op) {
   return rule;
 }
 
+/// S₁ = Σdy, S₂ = Σdy·x̂; numerics::batchNormBackward of them, with mean 0, deviation 1 and a for γ.
+static ChannelRule ruleOf(Group &g, nn::NormalizedGradOp op) {
+  LoopBuilder &e = g.e;
+  ChannelRule rule;
+  rule.packed = static_cast<bool>(decoderOf(op.getX()));
+  rule.terms = [&e, op](Elements elements, ArrayRef<Value>, int64_t lanes) mutable {
+    VectorOps o = e.ops(lanes);
+    F gradient{elements(op.getDy())};
+    return SmallVector<Value>{gradient.v, o.mul(gradient, {elements(op.getX())}).v};
+  };
+  rule.finish = [&g, &e, op](unsigned part) mutable {
+    ChannelShape shape(op.getDy().getType());
+    VectorOps wide = e.ops(kLanes16, /*wide=*/true);
+    F n = wide.constF(static_cast<double>(shape.rows)), one = wide.constF(1), zero = wide.constF(0);
+    forChannelSums(g, part, shape, 2, [&](Value first, int64_t active, ArrayRef<Value> sums) {
+      F s1{sums[0]}, s2{sums[1]}, a = widen(e, channelsOf(g, op.getSlope(), first, active));
+      F k2 = narrow(e, generic::batchNormK2(wide, a, one, s2, n));
+      F k3 = narrow(e, generic::batchNormK3(wide, a, widen(e, k2), zero, s1, n));
+      storeChannels(e, k2, g.out(op.getK2()), first, active);
+      storeChannels(e, k3, g.out(op.getK3()), first, active);
+      storeChannels(e, narrow(e, s2), g.out(op.getDscale()), first, active);
+      storeChannels(e, narrow(e, s1), g.out(op.getDbias()), first, active);
+    });
+  };
+  return rule;
+}
+
 unsigned nibble::codegen::channelWidth(Operation *op) {
   if (isa<q4::FidelityOp>(op))
     return 3;
-  return isa<q4::GainOp, nn::BatchStatsOp, nn::BatchNormGradOp, nn::NormalizedGradOp>(op) ? 2 : 1;
+  return isa<nn::ChannelSumOp, nn::ClipAlphaGradOp>(op) ? 1 : 2;
 }
 
 ChannelRule nibble::codegen::channelRule(Group &group, Operation *op) {
-  return TypeSwitch<Operation *, ChannelRule>(op)
-      .Case<nn::ChannelSumOp, nn::ClipAlphaGradOp, q4::GainOp, q4::FidelityOp, nn::BatchStatsOp,
-            nn::BatchNormGradOp>([&](auto typed) { return ruleOf(group, typed); });
+  ChannelRule rule = TypeSwitch<Operation *, ChannelRule>(op)
+                         .Case<nn::ChannelSumOp, nn::ClipAlphaGradOp, q4::GainOp, q4::FidelityOp,
+                               nn::BatchStatsOp, nn::BatchNormGradOp, nn::NormalizedGradOp>(
+                             [&](auto typed) { return ruleOf(group, typed); });
+  rule.k = channelWidth(op);
+  return rule;
+}
+
+/// 32 elements of an operand of a sum that is a group by itself; codes behind a decoder become
+/// reals.
+static Value loadDecoded(Group &g, Value operand, Value at) {
+  LoopBuilder &e = g.e;
+  auto decode = decoderOf(operand);
+  if (!decode)
+    return loadBlock(e, g.in(operand), at);
+  VectorOps o = e.ops(kBlock);
+  F scale = o.splat(F{loadScalar(e, g.in(decode.getScale()))});
+  Value codes = loadBlock(e, g.in(decode.getCodes()), at);
+  return o.mul(wholeOf(e, decode.getCodes(), codes, zeroOf(g, decode.getZeroPoint())), scale).v;
 }
 
 /// A sum that is a group by itself.
@@ -283,7 +327,7 @@ static LogicalResult emitSum(Group &g, Operation *op) {
   ChannelRule rule = channelRule(g, op);
   if (rule.packed)
     channelBlockSums(g, 0, shape, rule.k, [&](Value at) {
-      return rule.terms([&](Value operand) { return loadBlock(e, g.in(operand), at); }, {}, kBlock);
+      return rule.terms([&](Value operand) { return loadDecoded(g, operand, at); }, {}, kBlock);
     });
   else
     channelBlockSums(
@@ -301,74 +345,23 @@ static LogicalResult emitSum(Group &g, Operation *op) {
   return success();
 }
 
-/// S₁ = Σdy, S₂ = Σdy·x̂, where x̂ may be codes or bf16, behind a decoder.
-static void normalizedSums(Group &g, nn::NormalizedGradOp op, const ChannelShape &shape) {
-  LoopBuilder &e = g.e;
-  Buffer dy = g.in(op.getDy());
-  auto decode = sourceOf(op.getX()).getDefiningOp<q4::DequantizeOp>();
-  if (!decode) {
-    Buffer x = g.in(op.getX());
-    VectorOps o = e.ops(kLanes16);
-    return channelBlockSums(g, 0, shape, 2, nothing,
-                            [&](Value at, int64_t active, ArrayRef<Value>) {
-                              F gradient{loadReals(e, dy, at, kLanes16, active)},
-                                  value{loadReals(e, x, at, kLanes16, active)};
-                              return SmallVector<Value>{gradient.v, o.mul(gradient, value).v};
-                            });
-  }
-  VectorOps o = e.ops(kBlock);
-  Buffer codes = g.in(decode.getCodes());
-  F scale = o.splat(F{loadScalar(e, g.in(decode.getScale()))});
-  channelBlockSums(g, 0, shape, 2, [&](Value at) {
-    Type i32 = o.type(e.b.getI32Type());
-    I code{arith::ExtSIOp::create(e.b, e.loc, i32, loadBlock(e, codes, at))};
-    F gradient{loadBlock(e, dy, at)};
-    return SmallVector<Value>{gradient.v, o.mul(gradient, generic::dequantize(o, code, scale)).v};
-  });
-}
-
-/// numerics::batchNormBackward of these sums, with mean 0, deviation 1 and a for γ.
-static LogicalResult emit(Group &g, nn::NormalizedGradOp op) {
-  LoopBuilder &e = g.e;
-  ChannelShape shape(op.getDy().getType());
-  auto decode = sourceOf(op.getX()).getDefiningOp<q4::DequantizeOp>();
-  if (decode && (decode.getZeroPoint() || logRadix(g.in(decode.getCodes()).element())))
-    return op.emitOpError("reads codes of whole numbers without a zero point");
-  normalizedSums(g, op, shape);
-  VectorOps wide = e.ops(kLanes16, /*wide=*/true);
-  F n = wide.constF(static_cast<double>(shape.rows)), one = wide.constF(1), zero = wide.constF(0);
-  Buffer slope = g.in(op.getSlope());
-  forChannelSums(g, 0, shape, 2, [&](Value first, int64_t active, ArrayRef<Value> sums) {
-    F s1{sums[0]}, s2{sums[1]}, a = widen(e, F{loadReals(e, slope, first, kLanes16, active)});
-    F k2 = narrow(e, generic::batchNormK2(wide, a, one, s2, n));
-    F k3 = narrow(e, generic::batchNormK3(wide, a, widen(e, k2), zero, s1, n));
-    storeChannels(e, k2, g.out(op.getK2()), first, active);
-    storeChannels(e, k3, g.out(op.getK3()), first, active);
-    storeChannels(e, narrow(e, s2), g.out(op.getDscale()), first, active);
-    storeChannels(e, narrow(e, s1), g.out(op.getDbias()), first, active);
-  });
-  return success();
-}
-
 Emitted nibble::codegen::emitChannel(Group &group, Operation *op) {
   if (op->hasTrait<nibble::ChannelFoldLike>())
     return emitSum(group, op);
   if (auto fold = dyn_cast<nn::BatchNormFoldOp>(op))
     return emit(group, fold);
-  if (auto grad = dyn_cast<nn::NormalizedGradOp>(op))
-    return emit(group, grad);
   return std::nullopt;
 }
 
 SmallVector<int64_t> nibble::codegen::channelScratch(Operation *op) {
-  auto grad = dyn_cast<nn::NormalizedGradOp>(op);
-  if (!op->hasTrait<nibble::ChannelFoldLike>() && !grad)
+  if (!op->hasTrait<nibble::ChannelFoldLike>())
     return {};
   ChannelShape shape(cast<RankedTensorType>(op->getOperand(0).getType()));
   unsigned k = channelWidth(op);
   SmallVector<int64_t> bytes{channelSumsScratch(shape, k)};
-  bool codes = grad && sourceOf(grad.getX()).getDefiningOp<q4::DequantizeOp>();
-  if (codes || isa<nn::ClipAlphaGradOp, q4::GainOp, q4::FidelityOp>(op))
+  bool packed = isa<nn::ClipAlphaGradOp, q4::GainOp, q4::FidelityOp>(op) ||
+                llvm::any_of(op->getOperands(), decoderOf);
+  if (packed)
     bytes.push_back(channelStageScratch(shape, k));
   return bytes;
 }

@@ -202,26 +202,30 @@ void nibble::codegen::channelBlockSums(Group &group, unsigned part, const Channe
   });
 }
 
+/// The k sums of 16 channels over all blocks, unrounded: vector<16xf64> each.
+static SmallVector<Value> blockTotals(LoopBuilder &e, Value memory, const ChannelShape &shape,
+                                      unsigned k, Value first) {
+  auto wide = VectorType::get({kChannelLanes}, e.b.getF64Type());
+  SmallVector<Value> zeros(k, e.ops(kChannelLanes, /*wide=*/true).constF(0).v);
+  auto add = [&](Value block, ValueRange soFar) {
+    SmallVector<Value> next;
+    for (unsigned i = 0; i < k; ++i) {
+      Value sum = e.load(memory, sumAt(e, shape, k, block, i, first), kChannelLanes);
+      sum = arith::ExtFOp::create(e.b, e.loc, wide, sum);
+      next.push_back(arith::AddFOp::create(e.b, e.loc, soFar[i], sum));
+    }
+    return next;
+  };
+  return e.loop(e.index(0), e.index(shape.blocks), 1, zeros, add);
+}
+
 void nibble::codegen::forChannelSums(Group &group, unsigned part, const ChannelShape &shape,
                                      unsigned k,
                                      function_ref<void(Value, int64_t, ArrayRef<Value>)> body) {
   LoopBuilder &e = group.e;
   Value memory = group.scratch(part, e.b.getF32Type(), shape.blocks * k * shape.padded());
-  auto wide = VectorType::get({kChannelLanes}, e.b.getF64Type());
-  Value zero = e.ops(kChannelLanes, /*wide=*/true).constF(0).v;
   e.vectors(shape.channels, kChannelLanes, [&](Value first, int64_t active) {
-    auto sums = e.loop(e.index(0), e.index(shape.blocks), 1, SmallVector<Value>(k, zero),
-                       [&](Value block, ValueRange soFar) {
-                         SmallVector<Value> next;
-                         for (unsigned i = 0; i < k; ++i) {
-                           Value sum =
-                               e.load(memory, sumAt(e, shape, k, block, i, first), kChannelLanes);
-                           next.push_back(arith::AddFOp::create(
-                               e.b, e.loc, soFar[i], arith::ExtFOp::create(e.b, e.loc, wide, sum)));
-                         }
-                         return next;
-                       });
-    body(first, active, sums);
+    body(first, active, blockTotals(e, memory, shape, k, first));
   });
 }
 
@@ -229,20 +233,9 @@ SmallVector<Value> nibble::codegen::sumChannels(Group &group, unsigned part,
                                                 const ChannelShape &shape, unsigned k) {
   LoopBuilder &e = group.e;
   Value memory = group.scratch(part, e.b.getF32Type(), shape.blocks * k * shape.padded());
-  auto wide = VectorType::get({kChannelLanes}, e.b.getF64Type());
-  SmallVector<Value> zeros(k, e.ops(kChannelLanes, /*wide=*/true).constF(0).v);
   // A vector's channels are summed over blocks side by side, then added one after the other.
   auto addVector = [&](Value first, int64_t active, ValueRange total) {
-    auto sums = e.loop(e.index(0), e.index(shape.blocks), 1, zeros, [&](Value block, ValueRange soFar) {
-      SmallVector<Value> next;
-      for (unsigned i = 0; i < k; ++i) {
-        Value sum = e.load(memory, sumAt(e, shape, k, block, i, first), kChannelLanes);
-        sum = arith::ExtFOp::create(e.b, e.loc, wide, sum);
-        next.push_back(arith::AddFOp::create(e.b, e.loc, soFar[i], sum));
-      }
-      return next;
-    });
-    SmallVector<Value> next(total);
+    SmallVector<Value> sums = blockTotals(e, memory, shape, k, first), next(total);
     for (int64_t lane = 0; lane < active; ++lane)
       for (unsigned i = 0; i < k; ++i)
         next[i] = arith::AddFOp::create(e.b, e.loc, next[i], e.extract(sums[i], lane));
@@ -251,8 +244,8 @@ SmallVector<Value> nibble::codegen::sumChannels(Group &group, unsigned part,
   int64_t whole = shape.channels / kChannelLanes * kChannelLanes;
   SmallVector<Value> total(k, e.f64(0));
   if (whole > 0)
-    total = e.loop(e.index(0), e.index(whole), kChannelLanes, total, [&](Value first, ValueRange soFar) {
-      return addVector(first, kChannelLanes, soFar);
-    });
+    total = e.loop(
+        e.index(0), e.index(whole), kChannelLanes, total,
+        [&](Value first, ValueRange soFar) { return addVector(first, kChannelLanes, soFar); });
   return shape.channels > whole ? addVector(e.index(whole), shape.channels - whole, total) : total;
 }

@@ -20,8 +20,6 @@ inline bool isRandom(Operation &op) { return isa<train::RandomBitsOp>(op); }
 bool isFold(Operation &op);
 /// The operand that a fold walks.
 Value walkedBy(Operation &op);
-/// Sums per channel that the loop can carry: rows are whole blocks, and there are several.
-bool isChannelFold(Operation &op);
 /// Is it what a fold gives?
 bool isFolded(Value v);
 

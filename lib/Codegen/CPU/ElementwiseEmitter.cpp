@@ -8,10 +8,10 @@
 //   operand of 1 element     loaded once, in every lane
 //   operand of P elements    element i takes i mod P
 //
-// The shape of an operand of P elements, leading ones aside, is the end of the iteration shape. Where
-// P mod 32 = 0 it is loaded at i mod P. Else a table table[k] = x[k mod P], k < P + 32, is made in
-// scratch before the loop, and loaded at i mod P (a block wraps around at most once where P ≥ 32, and
-// as often as it has to below).
+// The shape of an operand of P elements, leading ones aside, is the end of the iteration shape.
+// Where P mod 32 = 0 it is loaded at i mod P. Else a table table[k] = x[k mod P], k < P + 32, is
+// made in scratch before the loop, and loaded at i mod P (a block wraps around at most once where P
+// ≥ 32, and as often as it has to below).
 //
 // Ops whose results have one element in a larger group are computed once, before the loop. Folds
 // (trait FoldLike) ride in the loop, with accumulators of their own; what they give is stored after
@@ -46,15 +46,16 @@ static bool isSameElements(Operation *op) { return isa<nn::ReshapeOp, train::Sav
 static bool isAside(Value argument) {
   return !argument.use_empty() && llvm::all_of(argument.getUsers(), [&](Operation *user) {
     return isRandom(*user) ||
-           (isChannelFold(*user) && countOf(argument) != countOf(user->getOperand(0)));
+           (nibble::ridesByChannel(user) && countOf(argument) != countOf(user->getOperand(0)));
   });
 }
 
 bool nibble::codegen::isElementwiseBody(Block &body) {
-  if (Operation *only = singleOp(body); only && (isRandom(*only) || isChannelFold(*only) || isLasting(only)))
+  if (Operation *only = singleOp(body);
+      only && (isRandom(*only) || nibble::ridesByChannel(only) || only->hasTrait<nibble::HardlyReads>()))
     return false; // an emitter of its own
   return llvm::all_of(body.without_terminator(), [](Operation &op) {
-    return op.hasTrait<nibble::ElementwiseLike>() || isFold(op) || isChannelFold(op) ||
+    return op.hasTrait<nibble::ElementwiseLike>() || isFold(op) || nibble::ridesByChannel(&op) ||
            isRandom(op) || isSameElements(&op) || matchPattern(&op, m_Constant());
   });
 }
@@ -91,7 +92,7 @@ SmallVector<int64_t> nibble::codegen::elementwiseScratch(Block &body) {
     accumulators += isFold(op) ? foldWidth(&op) : 0;
   parts.push_back(foldFlatScratch(n, accumulators));
   for (Operation &op : body)
-    if (isChannelFold(op)) {
+    if (nibble::ridesByChannel(&op)) {
       ChannelShape shape(cast<RankedTensorType>(op.getOperand(0).getType()));
       parts[parts.size() - 1 - sums] = foldChunksScratch(shape.blocks, accumulators);
       parts.push_back(channelSumsScratch(shape, channelWidth(&op)));
@@ -104,7 +105,7 @@ LogicalResult Elementwise::emit() {
   if (failed(checkShapes()))
     return failure();
   for (Operation &op : body)
-    if (isLasting(&op)) {
+    if (op.hasTrait<nibble::HardlyReads>()) {
       emitLasting(group, &op, [&] {
         result = emitAll();
         return succeeded(result) ? magnitudeOf(e, lastingBits) : e.f32(0);
@@ -131,13 +132,14 @@ LogicalResult Elementwise::checkShapes() {
     if (llvm::any_of(op.getOperands(), isFolded))
       return op.emitOpError(
           "reads what a fold of its own group gives, which is there only after the loop");
-    if (isFold(op) || isChannelFold(op)) {
+    if (isFold(op) || nibble::ridesByChannel(&op)) {
       if (countOf(walkedBy(op)) != n)
-        return op.emitOpError() << "folds " << countOf(walkedBy(op))
-                                << " elements in a group of " << n;
-      if (isLasting(&op) && (group.yielded().size() != 1 || !group.out(op.getResult(0))))
+        return op.emitOpError() << "folds " << countOf(walkedBy(op)) << " elements in a group of "
+                                << n;
+      if (op.hasTrait<nibble::HardlyReads>() &&
+          (group.yielded().size() != 1 || !group.out(op.getResult(0))))
         return op.emitOpError("stands in a group that gives more than its result");
-      if (isChannelFold(op) && failed(checkChannelFold(op)))
+      if (nibble::ridesByChannel(&op) && failed(checkChannelFold(op)))
         return failure();
       continue;
     }
@@ -204,7 +206,7 @@ Value Elementwise::makeTable(Value argument, unsigned part) {
 
 LogicalResult Elementwise::applyAll(bool inLoop) {
   for (Operation &op : body.without_terminator()) {
-    if (isFold(op) || isChannelFold(op) || isRandom(op) || matchPattern(&op, m_Constant()) ||
+    if (isFold(op) || nibble::ridesByChannel(&op) || isRandom(op) || matchPattern(&op, m_Constant()) ||
         isOutside(op.getResult(0)) == inLoop)
       continue;
     if (isSameElements(&op)) {
@@ -230,8 +232,8 @@ static bool isMasked(Value argument) {
 
 Value Elementwise::loadInLoop(Value argument, Value at) {
   Buffer x = group.in(argument);
-  // Processors do not foresee masked loads: without this a long loop body waits for memory, at half the
-  // speed.
+  // Processors do not foresee masked loads: without this a long loop body waits for memory, at half
+  // the speed.
   if (countOf(argument) == n && n > kChunkElements && isMasked(argument)) {
     Value last = e.index(llvm::alignTo(n, kBlock) - kBlock);
     Value ahead = e.min(e.add(at, kPrefetchElements), last);
@@ -300,18 +302,11 @@ LogicalResult Elementwise::emitLoop() {
     e.flat(n, kBlock, [&](Value at) { result = emitBlock(at); });
     return result;
   }
-  auto several = [&](Value at, int64_t blocks) {
+  e.flatBlocks(n, RandomBlocks::kAtOnce, [&](Value at, int64_t blocks) {
     makeRandom(at, blocks);
     for (int64_t i = 0; i < blocks && succeeded(result); ++i)
       result = emitBlock(e.add(at, i * kBlock));
-  };
-  constexpr int64_t step = RandomBlocks::kAtOnce * kBlock;
-  int64_t whole = n / step * step;
-  if (whole > 0)
-    e.flat(whole, step, [&](Value at) { several(at, RandomBlocks::kAtOnce); });
-  if (n > whole)
-    e.loop(e.index(whole), e.index(llvm::alignTo(n, kBlock)), kBlock,
-           [&](Value at) { several(at, 1); });
+  });
   return result;
 }
 

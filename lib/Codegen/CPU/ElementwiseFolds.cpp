@@ -5,21 +5,17 @@
 
 using namespace nibble::codegen;
 
-Value nibble::codegen::walkedBy(Operation &op) { return op.getOperand(isLasting(&op) ? 1 : 0); }
-
-bool nibble::codegen::isFold(Operation &op) {
-  return (op.hasTrait<nibble::FoldLike>() || isLasting(&op)) && countOf(walkedBy(op)) > 1;
+Value nibble::codegen::walkedBy(Operation &op) {
+  return op.getOperand(op.hasTrait<nibble::HardlyReads>() ? 1 : 0);
 }
 
-bool nibble::codegen::isChannelFold(Operation &op) {
-  if (!op.hasTrait<nibble::ChannelFoldLike>())
-    return false;
-  ChannelShape shape(cast<RankedTensorType>(op.getOperand(0).getType()));
-  return shape.channels % kBlock == 0 && shape.rows > 1;
+bool nibble::codegen::isFold(Operation &op) {
+  return (op.hasTrait<nibble::FoldLike>() || op.hasTrait<nibble::HardlyReads>()) &&
+         countOf(walkedBy(op)) > 1;
 }
 
 bool nibble::codegen::isFolded(Value v) {
-  return v.getDefiningOp() && (isFold(*v.getDefiningOp()) || isChannelFold(*v.getDefiningOp()));
+  return v.getDefiningOp() && (isFold(*v.getDefiningOp()) || nibble::ridesByChannel(v.getDefiningOp()));
 }
 
 /// Sums of an element that two blocks of channels at a time can keep in registers.
@@ -34,7 +30,7 @@ LogicalResult Elementwise::checkChannelFold(Operation &op) {
   for (Operation &other : body) {
     if (isRandom(other))
       return op.emitOpError("stands in one group with random bits");
-    if (isChannelFold(other) && shapeOf(other) != shapeOf(op))
+    if (nibble::ridesByChannel(&other) && shapeOf(other) != shapeOf(op))
       return op.emitOpError("stands in one group with sums over another shape");
   }
   for (Value operand : op.getOperands())
@@ -46,12 +42,12 @@ LogicalResult Elementwise::checkChannelFold(Operation &op) {
 void Elementwise::prepareFolds() {
   SmallVector<std::pair<size_t, unsigned>> owner; // accumulator -> fold, its number there
   for (Operation &op : body) {
-    if (isChannelFold(op))
+    if (nibble::ridesByChannel(&op))
       sums.emplace_back(&op, channelRule(group, &op));
     if (!isFold(op))
       continue;
     folds.emplace_back(&op, foldRule(group, &op));
-    if (isLasting(&op))
+    if (op.hasTrait<nibble::HardlyReads>())
       folds.back().second.finish = [this](ValueRange found) { lastingBits = found[0]; };
     for (unsigned i = 0; i < folds.back().second.init.size(); ++i)
       owner.push_back({folds.size() - 1, i});

@@ -33,9 +33,7 @@ struct FoldRule {
 FoldRule foldRule(Group &group, Operation *op); // FlatEmitters.cpp
 /// How many accumulators it has.
 unsigned foldWidth(Operation *op);
-/// Does it read its tensor, operand 1, only while what it keeps is not set?
-bool isLasting(Operation *op);
-/// Code of such an op; `maximum` writes what finds max|x|, where it is needed.
+/// Code of an op with the trait HardlyReads; `maximum` writes what finds max|x|, where it is needed.
 void emitLasting(Group &group, Operation *op, function_ref<Value()> maximum); // FlatEmitters.cpp
 
 /// The elements of a train.random_bits, made in registers. Construct it outside the loop.

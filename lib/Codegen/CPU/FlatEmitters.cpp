@@ -45,10 +45,7 @@ static FoldRule magnitudeRule(Group &g) {
 static FoldRule ruleOf(Group &g, q4::AbsMaxOp op) {
   FoldRule rule = magnitudeRule(g);
   rule.finish = [&g, op](ValueRange found) mutable {
-    VectorOps o = g.e.scalarOps();
-    B isNan = o.ilt(o.constI(0x7F800000), I{found[0]});
-    storeScalar(g.e, o.fromBits(o.select(isNan, o.constI(0x7FC00000), I{found[0]})).v,
-                g.out(op.getResult()));
+    storeScalar(g.e, magnitudeOf(g.e, found[0]), g.out(op.getResult()));
   };
   return rule;
 }
@@ -110,14 +107,12 @@ static FoldRule ruleOf(Group &g, q4::CodeCountsOp op) {
 }
 
 FoldRule nibble::codegen::foldRule(Group &group, Operation *op) {
-  if (isLasting(op))
+  if (op->hasTrait<nibble::HardlyReads>())
     return magnitudeRule(group); // what becomes of it is the op's own (emitLasting)
   return TypeSwitch<Operation *, FoldRule>(op)
       .Case<q4::AbsMaxOp, q4::NonFiniteOp, q4::CodeCountsOp>(
           [&](auto typed) { return ruleOf(group, typed); });
 }
-
-bool nibble::codegen::isLasting(Operation *op) { return isa<q4::InitClipOp, q4::FrozenRangeOp>(op); }
 
 unsigned nibble::codegen::foldWidth(Operation *op) { return isa<q4::CodeCountsOp>(op) ? 2 : 1; }
 
@@ -258,7 +253,7 @@ void nibble::codegen::emitLasting(Group &group, Operation *op, function_ref<Valu
 Emitted nibble::codegen::emitStatistics(Group &group, Operation *op) {
   if (op->hasTrait<nibble::FoldLike>())
     return emitFold(group, op);
-  if (isLasting(op)) {
+  if (op->hasTrait<nibble::HardlyReads>()) {
     emitLasting(group, op, [&] { return absMax(group, 0, group.in(op->getOperand(1))); });
     return success();
   }

@@ -104,6 +104,15 @@ void LoopBuilder::flat(int64_t n, int64_t step, function_ref<void(Value)> body) 
   });
 }
 
+void LoopBuilder::flatBlocks(int64_t n, int64_t together,
+                             function_ref<void(Value, int64_t)> body) const {
+  int64_t step = together * kBlock, whole = n / step * step;
+  if (whole > 0)
+    flat(whole, step, [&](Value at) { body(at, together); });
+  if (n > whole)
+    loop(index(whole), index(llvm::alignTo(n, kBlock)), kBlock, [&](Value at) { body(at, 1); });
+}
+
 void LoopBuilder::blocks(Value lo, Value hi, int64_t n, int64_t together,
                          SmallVector<Value> &carried, Blocks body) const {
   auto over = [&](Value from, Value to, int64_t count) {

@@ -55,6 +55,8 @@ public:
   void parallel(int64_t count, int64_t work, function_ref<void(Value)> body) const;
   /// body(i) for i = 0, step, 2·step … below n, in chunks on several threads where n is large. `step` divides kChunkElements.
   void flat(int64_t n, int64_t step, function_ref<void(Value)> body) const;
+  /// body(at, blocks) over all blocks of 32 elements of n: `together` at a time, which divide kChunkElements, as `flat` does; then those that are left.
+  void flatBlocks(int64_t n, int64_t together, function_ref<void(Value, int64_t)> body) const;
   /// body(at, blocks, carried) over the blocks of 32 elements in [lo, hi): `together` at a time, then those that are left one by
   /// one. Both ends are multiples of 32; `n`, what the loop's chunks cover in all, tells whether any can be left.
   using Blocks = function_ref<SmallVector<Value>(Value, int64_t, ValueRange)>;

@@ -107,14 +107,9 @@ Emitted nibble::codegen::emitRandom(Group &group, Operation *op) {
   if (!bits.memory)
     return success();
   RandomBlocks made(group, random);
-  auto store = [&](Value at, int64_t blocks) {
+  e.flatBlocks(bits.count(), RandomBlocks::kAtOnce, [&](Value at, int64_t blocks) {
     for (auto [i, block] : llvm::enumerate(made.at(at, blocks)))
       e.store(block, bits.memory, e.add(at, i * kBlock));
-  };
-  constexpr int64_t several = RandomBlocks::kAtOnce * kBlock;
-  int64_t elements = llvm::alignTo(bits.count(), kBlock), whole = elements / several * several;
-  if (whole > 0)
-    e.flat(whole, several, [&](Value at) { store(at, RandomBlocks::kAtOnce); });
-  e.loop(e.index(whole), e.index(elements), kBlock, [&](Value at) { store(at, 1); });
+  });
   return success();
 }

@@ -139,6 +139,22 @@ TEST(Channel, NormalizedGrad) {
   }
 }
 
+// The gradient from codes rides, too: what masks the gradient and what decodes the codes is in the same loop.
+TEST(Channel, NormalizedSumsRideAlong) {
+  for (std::string element : {"!q4.int8", "!q4.int4"})
+    for (std::string leading : {"3x5x4x", "201x"})
+      for (std::string channels : {"32", "96"})
+        for (const char *cpu : kProcessors)
+          expectSameBits(with(R"((%g: tensor<$Sxf32>, %m: tensor<$Sxi1>, %k: tensor<$Sx$E>, %a: tensor<$Cxf32>, %s: tensor<f32> {t.value = 0.0625})
+              -> (tensor<$Sxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>) {
+            %dy = nn.mask %g, %m : (tensor<$Sxf32>, tensor<$Sxi1>) -> tensor<$Sxf32>
+            %x = q4.dequantize %k, %s : (tensor<$Sx$E>, tensor<f32>) -> tensor<$Sxf32>
+            %0:4 = nn.batch_norm_grad_normalized %dy, %x, %a : (tensor<$Sxf32>, tensor<$Sxf32>, tensor<$Cxf32>)
+                -> (tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>)
+            return %dy, %0#0, %0#1, %0#2, %0#3 : tensor<$Sxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>, tensor<$Cxf32>
+          })", {{"S", leading + channels}, {"C", channels}, {"E", element}}), cpu);
+}
+
 // Sums ride in the loop that makes what they sum, beside maxima and counts: masks, a clip's gradient and batch norm's sums of a
 // gradient, over images and over blocks of 96 rows, one block too; tiles of one and of two blocks of channels.
 TEST(Channel, SumsRideAlong) {

@@ -64,4 +64,9 @@ def NN_ChannelFold : NativeOpTrait<"ChannelFoldLike"> {
   let cppNamespace = "::nibble";
 }
 
+/// Marks ops that hardly ever read their tensor, operand 1.
+def NN_HardlyReads : NativeOpTrait<"HardlyReads"> {
+  let cppNamespace = "::nibble";
+}
+
 #endif

@@ -45,7 +45,7 @@ def NN_BatchNormGradOp : NN_Op<"batch_norm_grad", [NN_ChannelFold, NN_ReadsNarro
   let results = (outs RealTensor:$k1, RealTensor:$k2, RealTensor:$k3, RealTensor:$dscale, RealTensor:$dbias);
   let hasVerifier = 1;
 }
-def NN_NormalizedGradOp : NN_Op<"batch_norm_grad_normalized", [NN_ReadsNarrowed, NN_ReadsCoded]> {
+def NN_NormalizedGradOp : NN_Op<"batch_norm_grad_normalized", [NN_ChannelFold, NN_ReadsNarrowed, NN_ReadsCoded]> {
   let summary = "What `batch_norm_grad` makes, from a kept copy of the normalized value x̂ instead of z";
   let description = [{
     `x` is x̂ = (z − mean)·rstd, or what a narrowed copy of it stands for, and `slope` is a = γ·rstd. S₁ = Σdy, S₂ = Σdy·x̂,

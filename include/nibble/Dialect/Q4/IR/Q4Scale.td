@@ -62,12 +62,12 @@ def Q4_MovingRangeOp : Q4_Op<"moving_range"> {
   let summary = "Moving average (0.99) of the rounds' ranges; an unset state (0) takes the value";
   let arguments = (ins ScalarF32:$state, ScalarF32:$value); let results = (outs ScalarF32:$result);
 }
-def Q4_InitClipOp : Q4_Op<"init_clip"> {
+def Q4_InitClipOp : Q4_Op<"init_clip", [NN_HardlyReads]> {
   let summary = "α where it is set (≠ 0), else what the first forward pass gives: `init`, or max|x| where `init` is 0; at least `floor`";
   let arguments = (ins ScalarF32:$alpha, RealTensor:$x, F32Attr:$init, F32Attr:$floor);
   let results = (outs ScalarF32:$result);
 }
-def Q4_FrozenRangeOp : Q4_Op<"frozen_range"> {
+def Q4_FrozenRangeOp : Q4_Op<"frozen_range", [NN_HardlyReads]> {
   let summary = "The stored maximum where it is set (≠ 0), else this batch's max|x| (evaluation before any training)";
   let arguments = (ins ScalarF32:$state, RealTensor:$x); let results = (outs ScalarF32:$result);
 }
