@@ -67,7 +67,7 @@ struct CodeCall {
   Value a, b, rowTable, segTable, start, out;
   Value rowBegin, rowEnd, segBegin, segEnd, tuples, aStep, bStep, columns;
   Value scale;
-  Value partTuples, partSegments; // of units that add in 16 bits first
+  Value partTuples = {}, partSegments = {}; // of units that add in 16 bits first
 };
 /// Calls the kernel, making it first where the module has none.
 void callCodeKernel(Emit &e, const CodeKernel &kernel, const CodeCall &call);

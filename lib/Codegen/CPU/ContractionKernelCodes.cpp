@@ -235,23 +235,11 @@ static SmallVector<Value> callOperands(const CodeCall &c, bool parts) {
 }
 
 static CodeCall callOf(ValueRange v, bool parts) {
-  return {v[0],
-          v[1],
-          v[2],
-          v[3],
-          v[4],
-          v[5],
-          v[6],
-          v[7],
-          v[8],
-          v[9],
-          v[10],
-          v[11],
-          v[12],
-          v[13],
-          v[14],
-          parts ? v[15] : Value(),
-          parts ? v[16] : Value()};
+  CodeCall call{v[0], v[1], v[2],  v[3],  v[4],  v[5],  v[6], v[7],
+                v[8], v[9], v[10], v[11], v[12], v[13], v[14]};
+  if (parts)
+    call.partTuples = v[15], call.partSegments = v[16];
+  return call;
 }
 
 static StringRef suffix(Epilogue epilogue) {

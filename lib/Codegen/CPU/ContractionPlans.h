@@ -55,6 +55,10 @@ WindowCodesPlan planWindowCodes(const Contraction &c, const CpuTarget &target);
 void emitWindowCodes(Emit &e, const Contraction &c, const WindowCodesPlan &plan,
                      const Buffers &buffers);
 
+/// What an unsigned element of Winograd's B' d B is more than that of the nibbles, but for position
+/// (1, 1), whose elements are sums of four nibbles.
+inline constexpr int64_t kExcess = 64, kSumPosition = 5;
+
 /// WindowProduct of codes with 3x3 taps at stride 1, by exact Winograd: tiles of 2x2 results, a
 /// product for each of sixteen positions of a transformed tile, a block of tiles at a time.
 /// Transformed numbers are bytes (of four-bit codes, where the target has quads) or 16-bit

@@ -20,9 +20,6 @@ using namespace nibble::contraction;
 
 /// Results of one window of a transform: 4 x 4 positions.
 static constexpr int64_t kPositions = 16, kChannels = 32;
-/// What an unsigned element of B' d B is more than that of the nibbles, but for position (1, 1),
-/// whose elements are sums of four nibbles.
-static constexpr int64_t kExcess = 64, kSumPosition = 5;
 
 //===----------------------------------------------------------------------===//
 // Plan

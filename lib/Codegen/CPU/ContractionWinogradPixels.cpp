@@ -22,9 +22,6 @@ using namespace nibble::contraction;
 
 using Plan = WinogradPixelsPlan;
 
-/// What an unsigned element of B' d B is more than that of the nibbles, but for position (1, 1),
-/// whose elements are sums of four nibbles.
-static constexpr int64_t kExcess = 64, kSumPosition = 5;
 
 namespace {
 using Vectors = SmallVector<Value>;
