@@ -38,14 +38,10 @@ def bar(name):
     return next((least for text, least in BARS if text in name), None)
 
 
-def pinned(command):
-    return ["taskset", "-c", str(min(os.sched_getaffinity(0))), *command]
-
-
 def ours(name, a):
     """The lines of nibble-products for the products whose name holds `name`."""
     command = [common.tool("nibble-products"), "--filter", name, "--seconds", str(a.seconds), *(["--cpu", a.cpu] if a.cpu else [])]
-    done = subprocess.run(pinned(command), stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(step_time.pinned(command, 1), stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise common.BenchmarkError(f"{common.shown(command)}\nfailed")
     return [{**json.loads(line), "command": common.shown(command)} for line in done.stdout.splitlines()]
@@ -62,7 +58,7 @@ class Peers:
         if not self.precisions:
             return
         command = [str(step_time.VENV / "bin" / "python"), str(Path(__file__).with_name("torch_products.py"))]
-        self.process = subprocess.Popen(pinned(command), env=step_time.torch_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(step_time.pinned(command, 1), env=step_time.torch_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True)
         self.version = json.loads(self.process.stdout.readline())
 
@@ -117,7 +113,7 @@ def row(name, record, precisions):
 
 def names(a):
     """Names of the wanted products, and their shapes (what follows the recipe), which peers are measured on."""
-    listed = subprocess.run([common.tool("nibble-products"), "--list", "1", "--filter", a.filter], stdout=subprocess.PIPE, text=True, check=True)
+    listed = subprocess.run([common.tool("nibble-products"), "--list", "--filter", a.filter], stdout=subprocess.PIPE, text=True, check=True)
     found = [line for line in listed.stdout.splitlines() if not a.quick or any(text in line for text in QUICK)]
     shapes = list(dict.fromkeys(line.split(" ", 1)[1] for line in found))
     return found, shapes

@@ -19,14 +19,14 @@ import subprocess
 import sys
 
 import common
+import step_time
 
 
 def measure(a):
     command = [common.tool("nibble-quantizers"), "--seconds", str(a.seconds), "--filter", a.filter, *(["--cpu", a.cpu] if a.cpu else [])]
-    core = str(min(os.sched_getaffinity(0)))
     runs = {}
     for _ in range(a.rounds):
-        done = subprocess.run(["taskset", "-c", core, *command], stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(step_time.pinned(command, 1), stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             raise common.BenchmarkError(f"{common.shown(command)}\nfailed")
         for record in map(json.loads, done.stdout.splitlines()):

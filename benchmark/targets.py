@@ -27,6 +27,7 @@ import time
 from pathlib import Path
 
 import common
+import step_time
 from common import BenchmarkError, bar
 
 AOT = common.ROOT / "test" / "AOT" / "Inputs" / "aot.py"
@@ -132,12 +133,12 @@ def table(store):
 
 def rates(store, a):
     """Each target's products in turn, a round at a time."""
-    runs, core = {}, str(min(os.sched_getaffinity(0)))
+    runs = {}
     for _ in range(a.rounds):
         for target in (name for name in here() if name != "x86-64"):
             for product in PRODUCTS:
                 command = [common.tool("nibble-products"), "--cpu", target, "--filter", product, "--seconds", str(a.seconds)]
-                for record in map(json.loads, run("taskset", "-c", core, *command).splitlines()):
+                for record in map(json.loads, run(*step_time.pinned(command, 1)).splitlines()):
                     runs.setdefault((target, record["product"]), []).append({**record, "command": common.shown(command)})
     print("| target | product | GOP/s | spread | of the target's peak | of the machine's peak |\n|---|---|---|---|---|---|")
     for (target, product), records in runs.items():

@@ -5,12 +5,14 @@
 // right before and after it. Times are processor time of the one thread, as those of the peaks
 // (PeakRate.h).
 //
-//   nibble-products [--cpu NAME] [--filter TEXT] [--seconds S] [--list 1]
+//   nibble-products --help
 //
 //===----------------------------------------------------------------------------===//
 #include "ContractionHarness.h"
 
 #include "nibble/Target/PeakRate.h"
+
+#include "llvm/Support/CommandLine.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -131,24 +133,21 @@ void print(const Named &named, const std::string &cpu, const std::vector<double>
 
 } // namespace
 
+namespace cl = llvm::cl;
+static cl::OptionCategory options("Options");
+static cl::opt<std::string> cpu("cpu", cl::init(CpuTarget::native().name),
+                                cl::desc("processor the code is made for (default: this one)"),
+                                cl::cat(options));
+static cl::opt<std::string> filter("filter", cl::desc("only products whose name holds this text"),
+                                   cl::cat(options));
+static cl::opt<double> budget("seconds", cl::init(0.5), cl::desc("time for each"),
+                              cl::cat(options));
+static cl::opt<bool> list("list", cl::desc("print the names of the products, measure nothing"),
+                          cl::cat(options));
+
 int main(int argc, char **argv) {
-  std::string cpu = CpuTarget::native().name, filter;
-  double budget = 0.5;
-  bool list = false;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    if (!strcmp(argv[i], "--cpu"))
-      cpu = argv[i + 1];
-    else if (!strcmp(argv[i], "--filter"))
-      filter = argv[i + 1];
-    else if (!strcmp(argv[i], "--seconds"))
-      budget = atof(argv[i + 1]);
-    else if (!strcmp(argv[i], "--list"))
-      list = true;
-    else
-      return std::cerr << "usage: nibble-products [--cpu NAME] [--filter TEXT] [--seconds S] "
-                          "[--list 1]\n",
-             2;
-  }
+  cl::HideUnrelatedOptions(options);
+  cl::ParseCommandLineOptions(argc, argv, "Speed of the generated products of codes.\n");
   mlir::FailureOr<CpuTarget> target = CpuTarget::parse(cpu);
   if (failed(target) || !target->runsOnHost())
     return std::cerr << "nibble-products: this processor has no " << cpu << "\n", 1;

@@ -5,7 +5,7 @@
 // the rate at which the machine reads memory of that size, measured right before and after it.
 // Times are processor time of the one thread.
 //
-//   nibble-quantizers [--cpu NAME] [--filter TEXT] [--seconds S] [--elements N,N]
+//   nibble-quantizers --help
 //
 //===----------------------------------------------------------------------------===//
 #include "nibble/Codegen/CPU/Passes.h"
@@ -17,9 +17,9 @@
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/CommandLine.h"
 
 #include <cstring>
-#include <ctime>
 #include <iostream>
 #include <random>
 #include <sstream>
@@ -118,12 +118,6 @@ std::unique_ptr<Program> compile(const Quantizer &quantizer, int64_t elements,
   return llvm::cantFail(Program::load(*object));
 }
 
-double threadSeconds() {
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return double(t.tv_sec) + 1e-9 * double(t.tv_nsec);
-}
-
 template <typename T> struct Aligned {
   std::unique_ptr<T[], void (*)(void *)> data;
   explicit Aligned(int64_t n)
@@ -163,35 +157,33 @@ std::vector<double> times(Run *run, int64_t elements, double budget) {
 
 } // namespace
 
+namespace cl = llvm::cl;
+static cl::OptionCategory options("Options");
+static cl::opt<std::string> cpu("cpu", cl::init("native"),
+                                cl::desc("processor the code is made for"), cl::cat(options));
+static cl::opt<std::string> filter("filter", cl::desc("only quantizers whose name holds this text"),
+                                   cl::cat(options));
+static cl::opt<double> budget("seconds", cl::init(0.5), cl::desc("time for each"),
+                              cl::cat(options));
+static cl::list<int64_t> sizes("elements", cl::CommaSeparated,
+                               cl::desc("sizes, multiples of 4096 (default 65536,33554432)"),
+                               cl::cat(options));
+
 int main(int argc, char **argv) {
-  std::string cpu = "native", filter, sizes = "65536,33554432";
-  double budget = 0.5;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    if (!strcmp(argv[i], "--cpu"))
-      cpu = argv[i + 1];
-    else if (!strcmp(argv[i], "--filter"))
-      filter = argv[i + 1];
-    else if (!strcmp(argv[i], "--seconds"))
-      budget = atof(argv[i + 1]);
-    else if (!strcmp(argv[i], "--elements"))
-      sizes = argv[i + 1];
-    else
-      return std::cerr << "usage: nibble-quantizers [--cpu NAME] [--filter TEXT] [--seconds S] "
-                          "[--elements N,N]\n",
-             2;
-  }
+  cl::HideUnrelatedOptions(options);
+  cl::ParseCommandLineOptions(argc, argv, "Speed of the generated quantizers and of the memory.\n");
   llvm::Expected<Machine> machine = Machine::create(cpu);
   if (!machine || !machine->runsOnHost)
     return std::cerr << "nibble-quantizers: this processor has no " << cpu << "\n",
            llvm::consumeError(machine.takeError()), 1;
-  llvm::SmallVector<llvm::StringRef> each;
-  llvm::StringRef(sizes).split(each, ',');
-  for (llvm::StringRef size : each)
+  llvm::SmallVector<int64_t> each(sizes.begin(), sizes.end());
+  if (each.empty())
+    each = {65536, 33554432};
+  for (int64_t elements : each)
     for (const Quantizer &quantizer : quantizers()) {
-      int64_t elements = 0;
-      if (size.getAsInteger(10, elements) || elements % 4096 != 0 || elements < 4096)
+      if (elements % 4096 != 0 || elements < 4096)
         return std::cerr << "nibble-quantizers: --elements: multiples of 4096 expected\n", 2;
-      if (llvm::StringRef(quantizer.name).find(filter) == llvm::StringRef::npos)
+      if (llvm::StringRef(quantizer.name).find(filter.getValue()) == llvm::StringRef::npos)
         continue;
       std::unique_ptr<Program> program = compile(quantizer, elements, *machine);
       auto *run = program ? reinterpret_cast<Run *>(program->find("run")) : nullptr;

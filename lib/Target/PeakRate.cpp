@@ -178,12 +178,6 @@ exit:
                        type, phis, steps, sums, chains * target.vectorBits / 8, chains - 1);
 }
 
-double threadSeconds() {
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
 /// The shortest of eight runs.
 template <typename Run> double bestSeconds(Run run) {
   double best = 1e9;
@@ -196,6 +190,12 @@ template <typename Run> double bestSeconds(Run run) {
 }
 
 } // namespace
+
+double nibble::threadSeconds() {
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
 
 double nibble::measurePeak(const Machine &machine, ProductUnit unit) {
   Instruction instruction = instructionFor(machine, unit);

@@ -23,6 +23,9 @@ enum class ProductUnit { F32, Bf16, Pairs16, Quads8 };
 /// run here. Takes about 20 ms, most of it for compiling.
 double measurePeak(const Machine &machine, ProductUnit unit);
 
+/// Processor time of the calling thread, in seconds: the clock of both measurements.
+double threadSeconds();
+
 /// Bytes a second of one thread that reads a buffer of `bytes` from front to back, again and again,
 /// with the machine's vectors; 0 where it cannot run here.
 double measureRead(const Machine &machine, int64_t bytes);
