@@ -167,6 +167,7 @@ struct FormGroupsPass : nibble::impl::FormGroupsBase<FormGroupsPass> {
       return;
     dissolveSaves(function);
     Grouping grouping(function.getBody().front());
+    chainProducts(grouping);
     rematerialize(grouping);
     Rewriter(function, grouping).run();
   }

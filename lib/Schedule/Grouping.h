@@ -67,6 +67,8 @@ SmallVector<Operation *> cloneCone(OpBuilder &builder, ArrayRef<Operation *> con
 /// The value, reshaped to `type` where that is another.
 Value shapedLike(OpBuilder &builder, Value value, Type type);
 
+/// Joins products with the groups that read them, where these then read caches (ChainProducts.cpp).
+void chainProducts(Grouping &grouping);
 /// Computes cheap values again where that moves fewer bytes than storing them (Rematerialize.cpp).
 void rematerialize(Grouping &grouping);
 

@@ -79,18 +79,22 @@ Value nibble::codegen::loadBlock(LoopBuilder &e, const Buffer &x, Value at) {
     return vector::BitCastOp::create(e.b, e.loc, type, bytes);
   }
   if (!isPacked(element))
-    return e.load(x.memory, at, kBlock);
+    return e.load(x.memory, x.begin ? e.sub(at, x.begin) : at, kBlock);
   Value nibbles = unpackNibbles(e, e.load(x.memory, e.div(at, 2), kBlock / 2));
   if (logRadix(element))
     return nibbles;
   return arith::SubIOp::create(e.b, e.loc, nibbles, e.splat(type, e.b.getI8IntegerAttr(8)));
 }
 
-void nibble::codegen::storeBlock(LoopBuilder &e, Value block, const Buffer &y, Value at) {
+void nibble::codegen::storeBlock(LoopBuilder &e, Value block, const Buffer &y, Value at, bool streams) {
   Type element = y.element();
   if (element.isInteger(1)) {
     auto bytes = VectorType::get({kBlock / 8}, e.b.getI8Type());
     return e.store(vector::BitCastOp::create(e.b, e.loc, bytes, block), y.memory, e.div(at, 8));
+  }
+  if (streams) {
+    vector::StoreOp::create(e.b, e.loc, block, y.memory, ValueRange{at}, /*nontemporal=*/true, llvm::MaybeAlign(64));
+    return;
   }
   if (!isPacked(element))
     return e.store(block, y.memory, at);

@@ -23,6 +23,7 @@ struct Buffer {
   Value memory;       ///< 1-d memref; null for a splat constant, or for a result that nobody wants
   TypedAttr splat;    ///< the constant's element
   RankedTensorType type;
+  Value begin;        ///< the element that the memory begins with; null: the first
 
   Type element() const { return type.getElementType(); }
   ArrayRef<int64_t> shape() const { return type.getShape(); }
@@ -44,7 +45,8 @@ Value flatView(LoopBuilder &e, Operation *op, Value memref, RankedTensorType typ
 
 /// The block of 32 elements at element `at`, a multiple of 32, and back. Lanes past the tensor's end hold anything.
 Value loadBlock(LoopBuilder &e, const Buffer &x, Value at);
-void storeBlock(LoopBuilder &e, Value block, const Buffer &y, Value at);
+/// With `streams`, past the caches: of a type whose blocks are whole lines.
+void storeBlock(LoopBuilder &e, Value block, const Buffer &y, Value at, bool streams = false);
 
 /// The reals that a vector of bf16's bits stands for.
 Value widenBf16(LoopBuilder &e, Value bits);

@@ -13,18 +13,51 @@ using namespace nibble::contraction;
 
 bool nibble::isContraction(Operation *op) { return isa<ContractionOpInterface>(op); }
 
-/// Scratch of one matrix product, or of a convolution.
-static int64_t scratchOfOne(const Contraction &c, const CpuTarget &target) {
-  int64_t bytes = 0;
+namespace {
+/// What one matrix product, or a convolution, takes.
+struct Footprint {
+  int64_t scratch = 0; // bytes
+  int64_t results = 0; // of a pass; 0: all at once
+};
+} // namespace
+
+static Footprint footprintOf(const Contraction &c, const CpuTarget &target) {
+  auto of = [](const ScratchLayout &scratch, int64_t results = 0) {
+    return Footprint{static_cast<int64_t>(llvm::alignTo(scratch.bytes, 128)), results};
+  };
   if (c.isFloat())
-    bytes = c.isWindow ? planWindowFloat(c, target).scratch.bytes : planPixelFloat(c, target).scratch.bytes;
-  else if (auto plan = planWinograd(c, target))
-    bytes = plan->scratch.bytes;
-  else if (auto plan = planWinogradPixels(c, target))
-    bytes = plan->scratch.bytes;
-  else
-    bytes = c.isWindow ? planWindowCodes(c, target).scratch.bytes : planPixelCodes(c, target).scratch.bytes;
-  return llvm::alignTo(bytes, 128);
+    return of(c.isWindow ? planWindowFloat(c, target).scratch : planPixelFloat(c, target).scratch);
+  if (auto plan = planWinograd(c, target))
+    return of(plan->scratch, plan->group * plan->w.outImage());
+  if (auto plan = planWinogradPixels(c, target))
+    return of(plan->scratch);
+  if (!c.isWindow)
+    return of(planPixelCodes(c, target).scratch);
+  WindowCodesPlan plan = planWindowCodes(c, target);
+  return of(plan.scratch, plan.group * plan.w.outImage());
+}
+
+int64_t contraction::imagesOfPass(const Contraction &c, const WindowProduct &w, int64_t most) {
+  if (!c.unit)
+    return most;
+  constexpr int64_t kResultBytes = 1 << 20;
+  int64_t image = w.outImage(), least = std::max<int64_t>(1, c.unit / image);
+  int64_t images = std::min(most, kResultBytes / (4 * image)) / least * least;
+  return std::min(std::max(images, least), w.images);
+}
+
+/// Can a reader take results a pass at a time? Its units are then whole images, or parts of one.
+static bool passesAreUnits(const Contraction &c, int64_t unit) {
+  if (unit == 0 || c.isFloat() || !c.isWindow || c.matrices > 1)
+    return false;
+  int64_t image = c.window.outImage();
+  return unit % c.window.outChannels == 0 && (image % unit == 0 || unit % image == 0);
+}
+
+/// Elements of the results that lie in scratch for a reader.
+static int64_t resultsInScratch(Operation *op, const Contraction &c, const CpuTarget &target) {
+  int64_t all = cast<RankedTensorType>(op->getResult(0).getType()).getNumElements();
+  return llvm::alignTo(c.unit ? footprintOf(c, target).results : all, 32);
 }
 
 /// Matrices of a stack are made by several threads, each in scratch of its own. Whole vectors only,
@@ -34,11 +67,18 @@ static bool matricesInParallel(Operation *op, const Contraction &c) {
   return c.matrices > 1 && type.getNumElements() / c.matrices % 16 == 0;
 }
 
-int64_t nibble::contractionScratchBytes(Operation *op, const CpuTarget &target) {
+/// Scratch of the product itself.
+static int64_t scratchOf(Operation *op, const Contraction &c, const CpuTarget &target) {
+  return footprintOf(c, target).scratch * (matricesInParallel(op, c) ? c.matrices : 1);
+}
+
+int64_t nibble::contractionScratchBytes(Operation *op, const CpuTarget &target, ResultUse use) {
   FailureOr<Contraction> c = readContraction(op);
   if (failed(c))
     return 0;
-  return scratchOfOne(*c, target) * (matricesInParallel(op, *c) ? c->matrices : 1);
+  c->unit = passesAreUnits(*c, use.unit) ? use.unit : 0;
+  int64_t results = use.stored ? 0 : 4 * resultsInScratch(op, *c, target);
+  return scratchOf(op, *c, target) + llvm::alignTo(results, 128);
 }
 
 /// The whole factor (s_left·s_right)·gain and the zero points.
@@ -82,7 +122,7 @@ static void emitStack(Emit &e, Operation *op, const Contraction &c, const Buffer
     return e.part(stack, e.mul(i, length), length);
   };
   bool parallel = matricesInParallel(op, c);
-  int64_t bytes = scratchOfOne(c, e.target);
+  int64_t bytes = footprintOf(c, e.target).scratch;
   auto matrix = [&](Value i) {
     Emit one = e;
     one.oneThread = parallel;
@@ -101,8 +141,38 @@ static void emitStack(Emit &e, Operation *op, const Contraction &c, const Buffer
   e.parallel({e.index(c.matrices)}, multiplyAdds / 64, [&](ValueRange ids) { matrix(ids[0]); });
 }
 
+static void emitAll(Emit &e, Operation *op, const Contraction &c, const Buffers &buffers) {
+  if (c.matrices > 1)
+    emitStack(e, op, c, buffers);
+  else
+    emitOne(e, c, buffers);
+}
+
+/// The product and the loop that reads its results.
+static void emitAndRead(Emit &e, Operation *op, Contraction c, Buffers buffers,
+                        const ResultReader &reader) {
+  c.unit = passesAreUnits(c, reader.unit) ? reader.unit : 0;
+  int64_t all = cast<RankedTensorType>(op->getResult(0).getType()).getNumElements();
+  buffers.onePass = !buffers.output && c.unit;
+  if (!buffers.output)
+    buffers.output = e.view(scratchOf(op, c, e.target), resultsInScratch(op, c, e.target),
+                            e.b.getF32Type());
+  Value results = e.flat(buffers.output, buffers.onePass ? resultsInScratch(op, c, e.target)
+                                                         : llvm::alignTo(all, 32));
+  auto read = [&](Value first, Value count) {
+    reader.read(results, buffers.onePass ? first : e.index(0), e.div(first, reader.unit),
+                e.ceilDiv(count, reader.unit));
+  };
+  if (c.unit)
+    buffers.afterPass = read;
+  emitAll(e, op, c, buffers);
+  if (!c.unit)
+    read(e.index(0), e.index(all));
+}
+
 LogicalResult nibble::emitContraction(Operation *op, ArrayRef<Value> inputs, Value output,
-                                      Value scratch, OpBuilder &builder, const CpuTarget &target) {
+                                      Value scratch, OpBuilder &builder, const CpuTarget &target,
+                                      const ResultReader *reader) {
   FailureOr<Contraction> c = readContraction(op);
   if (failed(c))
     return op->emitOpError() << "room Codegen: no product of " << op->getOperand(0).getType()
@@ -122,9 +192,8 @@ LogicalResult nibble::emitContraction(Operation *op, ArrayRef<Value> inputs, Val
   buffers.output = output;
   if (!c->isFloat())
     loadScalars(e, *c, inputs, buffers);
-  if (c->matrices > 1)
-    emitStack(e, op, *c, buffers);
-  else
-    emitOne(e, *c, buffers);
+  if (reader)
+    return emitAndRead(e, op, *c, buffers, *reader), success();
+  emitAll(e, op, *c, buffers);
   return success();
 }

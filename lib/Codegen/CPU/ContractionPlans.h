@@ -21,7 +21,18 @@ inline constexpr int64_t kGroupBytes = 2 << 20;
 struct Buffers {
   Value left, right, output, scale, leftZero,
       rightZero; // scale f32 (the whole factor), zero points i16 or null
+  /// Does the output hold the results of one pass, instead of all?
+  bool onePass = false;
+  /// Emits what reads the results of a pass, elements of all results; may be null.
+  function_ref<void(Value first, Value count)> afterPass;
+
+  /// The first of a pass's images, as the output counts them.
+  Value firstIn(Emit &e, Value first) const { return onePass ? e.index(0) : first; }
 };
+
+/// Images of a pass: `most`, or fewer where a reader takes the results, whole units of it that the
+/// second-level cache holds.
+int64_t imagesOfPass(const Contraction &c, const WindowProduct &w, int64_t most);
 
 /// WindowProduct on codes: images are decoded a group at a time and padded with zeros, the weights
 /// packed once. The images are the unit's left operand.

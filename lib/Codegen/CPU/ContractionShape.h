@@ -75,6 +75,9 @@ struct Contraction {
   bool isWindow = true;
   WindowProduct window;
   PixelSum pixels;
+  /// Elements of the results that a reader takes at a time, a pass of images after the other; 0: no
+  /// reader, or one that reads them all at the end.
+  int64_t unit = 0;
   bool isFloat() const { return left.isFloat; }
 };
 

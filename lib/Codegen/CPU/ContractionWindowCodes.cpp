@@ -177,7 +177,7 @@ WindowCodesPlan contraction::planWindowCodes(const Contraction &c, const CpuTarg
     pixels += axes.h.pixels * axes.w.pixels;
   int64_t imageBytes =
       plan.unit->elementBytes() * (w.inImage() + plan.paddedElements()) + 16 * pixels;
-  plan.group = std::clamp<int64_t>(kGroupBytes / imageBytes, 1, w.images);
+  plan.group = imagesOfPass(c, w, std::clamp<int64_t>(kGroupBytes / imageBytes, 1, w.images));
 
   int64_t steps = stepsIn16(c.left.format, c.right.format);
   plan.wide = false;
@@ -192,7 +192,7 @@ WindowCodesPlan contraction::planWindowCodes(const Contraction &c, const CpuTarg
     // weights).
     plan.slack = std::max(plan.slack, plan.classes.back().product.termsASegment + 64);
   }
-  bool streams = !plan.wide && c.matrices == 1 && w.outChannels % plan.unit->lanes() == 0 &&
+  bool streams = !plan.wide && !c.unit && c.matrices == 1 && w.outChannels % plan.unit->lanes() == 0 &&
                  w.groups == 1 && streamsResults(target, 4 * w.images * w.outImage());
   for (auto &k : plan.classes)
     k.product.streams = streams;
@@ -267,13 +267,14 @@ void contraction::emitWindowCodes(Emit &e, const Contraction &c, const WindowCod
   if (plan.padded)
     fill(e, e.view(plan.imagesPadded, plan.paddedElements(), type), plan.paddedElements(),
          zeroElement(e, c.left.format, plan.imageForm(), buffers.leftZero));
-  Value output = e.flat(buffers.output, llvm::alignTo(w.images * w.outImage(), 32)),
+  int64_t outImages = buffers.onePass ? plan.group : w.images;
+  Value output = e.flat(buffers.output, llvm::alignTo(outImages * w.outImage(), 32)),
         outPointer = e.pointer(output);
   Value sums = plan.wide ? e.view(plan.sums, plan.group * w.outImage(), i64) : Value();
   e.loop(e.index(0), e.index(w.images), plan.group, [&](Value first) {
     Value count = e.min(e.sub(e.index(w.images), first), e.index(plan.group));
     Value images = emitImages(e, c, plan, buffers, first, count),
-          outFirst = e.mul(first, w.outImage());
+          outFirst = e.mul(buffers.firstIn(e, first), w.outImage());
     if (plan.wide)
       fillZero(e, sums, plan.group * w.outImage());
     Value out = plan.wide ? e.pointer(sums) : e.at(outPointer, outFirst, f32);
@@ -285,5 +286,7 @@ void contraction::emitWindowCodes(Emit &e, const Contraction &c, const WindowCod
     }
     if (plan.wide)
       emitScale(e, sums, output, outFirst, e.mul(count, w.outImage()), buffers.scale);
+    if (buffers.afterPass)
+      buffers.afterPass(e.mul(first, w.outImage()), e.mul(count, w.outImage()));
   });
 }

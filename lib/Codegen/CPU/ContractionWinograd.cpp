@@ -121,7 +121,7 @@ std::optional<WinogradPlan> contraction::planWinograd(const Contraction &c,
 
   int64_t imageBytes = bytes * (plan.paddedImage() + w.inImage()) +
                        tiles * kPositions * (bytes * w.inChannels + 4 * plan.columns());
-  plan.group = std::clamp<int64_t>(kGroupBytes / imageBytes, 1, w.images);
+  plan.group = imagesOfPass(c, w, std::clamp<int64_t>(kGroupBytes / imageBytes, 1, w.images));
   plan.blocks = llvm::divideCeil(plan.group * tiles, plan.blockTiles);
 
   ScratchLayout &scratch = plan.scratch;
@@ -160,7 +160,7 @@ struct Winograd {
   Value sums = e.view(plan.sums, plan.blocks * kPositions * sumPosition, i32);
   Value padded = e.view(plan.imagesPadded, plan.group *plan.paddedImage(), element);
   Value panel = e.view(plan.panel, plan.weights.elements(), element);
-  bool streams = streamsResults(e.target, 4 * w.images * w.outImage());
+  bool streams = !c.unit && streamsResults(e.target, 4 * w.images * w.outImage());
   Value starts = plan.hasOffset() ? e.view(plan.product.starts, kPositions *results, i32) : Value();
 
   /// Elements of a vector that a transform of `n` neighbours takes.
@@ -372,13 +372,16 @@ struct Winograd {
     emitWeights();
     int64_t elements = plan.group * plan.paddedImage();
     fill(e, padded, elements, zeroElement(e, c.left.format, plan.imageForm(), buffers.leftZero));
-    Value out = e.flat(buffers.output, llvm::alignTo(w.images * w.outImage(), 32));
+    int64_t outImages = buffers.onePass ? plan.group : w.images;
+    Value out = e.flat(buffers.output, llvm::alignTo(outImages * w.outImage(), 32));
     int64_t multiplyAdds = plan.group * tiles * kPositions * channels * results;
     e.loop(e.index(0), e.index(w.images), plan.group, [&](Value first) {
       Value count = e.min(e.sub(e.index(w.images), first), e.index(plan.group));
       emitImages(first, count);
       e.parallel({e.ceilDiv(e.mul(count, tiles), plan.blockTiles)}, multiplyAdds / 128,
-                 [&](ValueRange ids) { emitBlock(ids[0], count, first, out); });
+                 [&](ValueRange ids) { emitBlock(ids[0], count, buffers.firstIn(e, first), out); });
+      if (buffers.afterPass)
+        buffers.afterPass(e.mul(first, w.outImage()), e.mul(count, w.outImage()));
     });
   }
 };

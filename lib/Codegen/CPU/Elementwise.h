@@ -26,9 +26,9 @@ bool isFolded(Value v);
 /// All of a group's ops in one loop.
 class Elementwise {
 public:
-  explicit Elementwise(Group &group)
+  explicit Elementwise(Group &group, const Chained *chained = nullptr)
       : group(group), e(group.e), body(group.op.getBody().front()), n(iterationCount(body)),
-        rules(e) {}
+        rules(e), chained(chained), foldPart(chained ? 1 : 0) {}
   /// The elements of the iteration space: the most that any value of the body has.
   static int64_t iterationCount(Block &body);
 
@@ -49,6 +49,7 @@ private:
   LogicalResult emitLoop();
   LogicalResult emitFolds();
   LogicalResult emitChannels();
+  LogicalResult emitChained();
   LogicalResult checkChannelFold(Operation &op);
   void prepareFolds();
   SmallVector<Value> updateFolds(ValueRange soFar, std::optional<VectorOps::B> mask);
@@ -58,10 +59,15 @@ private:
   SmallVector<SmallVector<Value>> prepareTile(Value first, int64_t tile);
   void forTileSums(const ChannelShape &shape, Value block, Value first, int64_t tile,
                    function_ref<void(Value memory, Value at)> fn);
+  void prepareSums(const ChannelShape &shape);
+  void finishSums();
+  SmallVector<Value> foldUnit(const ChannelShape &shape, Value block);
+  SmallVector<Value> sumBlock(const ChannelShape &shape, Value block);
   SmallVector<Value> sumNarrowBlock(const ChannelShape &shape, Value block, int64_t tile);
   SmallVector<Value> sumWideBlock(const ChannelShape &shape, Value block, int64_t tile);
   Value loadInLoop(Value argument, Value at);
   void storeAll(bool inLoop, Value at);
+  bool streams(const Buffer &result) const;
 
   Group &group;
   LoopBuilder &e;
@@ -72,7 +78,9 @@ private:
   /// Random bits: their makers, and the blocks that are made and not yet used, the next one last.
   SmallVector<std::pair<train::RandomBitsOp, RandomBlocks>> random;
   SmallVector<SmallVector<Value>> madeBits;
-  unsigned foldPart = 0;
+  /// What drives the loop instead, and the number of the folds' part of the scratch.
+  const Chained *chained;
+  unsigned foldPart;
   /// Folds with their rules, and all of their accumulators.
   SmallVector<std::pair<Operation *, FoldRule>> folds;
   FlatFold all;

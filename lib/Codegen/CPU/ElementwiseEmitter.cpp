@@ -23,6 +23,9 @@
 // for a block they go to scratch, and what follows from them comes after the loop. Rows begin at
 // whole blocks there.
 //
+// Behind a product (ProductChain.cpp) the loop goes over the same blocks, those of a pass of the
+// product at a time.
+//
 //===----------------------------------------------------------------------===//
 #include "Elementwise.h"
 
@@ -80,7 +83,14 @@ static Type tableType(Value argument) {
   return registerType(elementOf(argument), argument.getContext());
 }
 
-SmallVector<int64_t> nibble::codegen::elementwiseScratch(Block &body) {
+nibble::codegen::ChannelShape nibble::codegen::unitOf(Block &body, Value chained) {
+  for (Operation &op : body)
+    if (nibble::ridesByChannel(&op))
+      return ChannelShape(cast<RankedTensorType>(op.getOperand(0).getType()));
+  return ChannelShape(cast<RankedTensorType>(chained.getType()));
+}
+
+SmallVector<int64_t> nibble::codegen::elementwiseScratch(Block &body, Value chained) {
   int64_t n = Elementwise::iterationCount(body);
   SmallVector<int64_t> parts;
   for (Value argument : body.getArguments())
@@ -90,11 +100,14 @@ SmallVector<int64_t> nibble::codegen::elementwiseScratch(Block &body) {
   unsigned accumulators = 0, sums = 0;
   for (Operation &op : body)
     accumulators += isFold(op) ? foldWidth(&op) : 0;
-  parts.push_back(foldFlatScratch(n, accumulators));
+  parts.push_back(chained
+                      ? ChunkFolds::bytesOf(unitOf(body, chained).blocks, accumulators)
+                      : foldFlatScratch(n, accumulators));
   for (Operation &op : body)
     if (nibble::ridesByChannel(&op)) {
       ChannelShape shape(cast<RankedTensorType>(op.getOperand(0).getType()));
-      parts[parts.size() - 1 - sums] = foldChunksScratch(shape.blocks, accumulators);
+      if (!chained)
+        parts[parts.size() - 1 - sums] = foldChunksScratch(shape.blocks, accumulators);
       parts.push_back(channelSumsScratch(shape, channelWidth(&op)));
       ++sums;
     }
@@ -234,7 +247,7 @@ Value Elementwise::loadInLoop(Value argument, Value at) {
   Buffer x = group.in(argument);
   // Processors do not foresee masked loads: without this a long loop body waits for memory, at half
   // the speed.
-  if (countOf(argument) == n && n > kChunkElements && isMasked(argument)) {
+  if (countOf(argument) == n && n > kChunkElements && isMasked(argument) && !x.begin) {
     Value last = e.index(llvm::alignTo(n, kBlock) - kBlock);
     Value ahead = e.min(e.add(at, kPrefetchElements), last);
     for (int64_t line = 0; line < kBlock; line += kLineElements)
@@ -248,12 +261,18 @@ Value Elementwise::loadInLoop(Value argument, Value at) {
   return e.load(tables.lookup(argument), from, kBlock);
 }
 
+/// Whole lines of a result that no cache holds until it is read; what is packed fills none in a block.
+bool Elementwise::streams(const Buffer &result) const {
+  return chained && q4::storageBits(result.element()) * kBlock >= 64 * 8 &&
+         chained->streams(paddedBytes(result.type));
+}
+
 void Elementwise::storeAll(bool inLoop, Value at) {
   for (auto [value, buffer] : group.yielded()) {
     if (isFolded(value) || (buffer.count() == 1) == inLoop)
       continue;
     if (inLoop)
-      storeBlock(e, rules.block(value), buffer, at);
+      storeBlock(e, rules.block(value), buffer, at, streams(buffer));
     else if (!isPacked(buffer.element()))
       storeScalar(e, rules.scalar(value), buffer);
     else
@@ -294,6 +313,8 @@ LogicalResult Elementwise::emitLoop() {
   prepareRandom();
   prepareFolds();
   rules.anchor = &*std::prev(e.b.getInsertionPoint());
+  if (chained)
+    return emitChained();
   if (!sums.empty())
     return emitChannels();
   if (!folds.empty())
@@ -310,4 +331,6 @@ LogicalResult Elementwise::emitLoop() {
   return result;
 }
 
-LogicalResult nibble::codegen::emitElementwise(Group &group) { return Elementwise(group).emit(); }
+LogicalResult nibble::codegen::emitElementwise(Group &group, const Chained *chained) {
+  return Elementwise(group, chained).emit();
+}

@@ -184,22 +184,72 @@ SmallVector<Value> Elementwise::sumWideBlock(const ChannelShape &shape, Value bl
   });
 }
 
-LogicalResult Elementwise::emitChannels() {
-  ChannelShape shape(cast<RankedTensorType>(sums.front().first->getOperand(0).getType()));
+SmallVector<Value> Elementwise::sumBlock(const ChannelShape &shape, Value block) {
   int64_t k = 0;
-  for (auto [i, sum] : llvm::enumerate(sums)) {
-    k += sum.second.k;
-    sumsMemory.push_back(group.scratch(foldPart + 1 + i, e.b.getF32Type(),
-                                       shape.blocks * sum.second.k * shape.padded()));
-  }
+  for (auto &[op, rule] : sums)
+    k += rule.k;
   // The sums of a tile have to fit into registers.
   int64_t tile = k <= kTiledSums && shape.channels % (2 * kBlock) == 0 ? 2 : 1;
-  finishFolds(foldChunks(
-      group, foldPart, shape.blocks, shape.blockRows * shape.channels, all, [&](Value block) {
-        return shape.channels == tile * kBlock ? sumNarrowBlock(shape, block, tile)
-                                               : sumWideBlock(shape, block, tile);
-      }));
+  return shape.channels == tile * kBlock ? sumNarrowBlock(shape, block, tile)
+                                         : sumWideBlock(shape, block, tile);
+}
+
+void Elementwise::prepareSums(const ChannelShape &shape) {
+  for (auto [i, sum] : llvm::enumerate(sums))
+    sumsMemory.push_back(group.scratch(foldPart + 1 + i, e.b.getF32Type(),
+                                       shape.blocks * sum.second.k * shape.padded()));
+}
+
+void Elementwise::finishSums() {
   for (auto [i, sum] : llvm::enumerate(sums))
     sum.second.finish(foldPart + 1 + i);
+}
+
+LogicalResult Elementwise::emitChannels() {
+  ChannelShape shape(cast<RankedTensorType>(sums.front().first->getOperand(0).getType()));
+  prepareSums(shape);
+  finishFolds(foldChunks(group, foldPart, shape.blocks, shape.blockRows * shape.channels, all,
+                         [&](Value block) { return sumBlock(shape, block); }));
+  finishSums();
+  return result;
+}
+
+/// The elements of a block, in their order.
+SmallVector<Value> Elementwise::foldUnit(const ChannelShape &shape, Value block) {
+  int64_t unit = shape.blockRows * shape.channels, step = RandomBlocks::kAtOnce * kBlock;
+  Value lo = e.mul(block, shape.blockRows), hi = endOfBlock(e, shape, lo);
+  SmallVector<Value> carried = all.init;
+  int64_t together = random.empty() ? 1 : RandomBlocks::kAtOnce;
+  // Told of a number that is no multiple, `blocks` makes what is left over one by one.
+  int64_t elements = unit % step ? n / step * step + kBlock : n;
+  e.blocks(e.mul(lo, shape.channels), e.mul(hi, shape.channels), elements, together, carried,
+           [&](Value at, int64_t blocks, ValueRange soFar) {
+             makeRandom(at, blocks);
+             SmallVector<Value> next(soFar);
+             for (int64_t i = 0; i < blocks && succeeded(result); ++i)
+               if (succeeded(result = emitBlock(e.add(at, i * kBlock))))
+                 next = updateFolds(next, std::nullopt);
+             return next;
+           });
+  return carried;
+}
+
+LogicalResult Elementwise::emitChained() {
+  ChannelShape shape = unitOf(body, body.getArguments().back());
+  if (shape.channels % kBlock)
+    return group.op.emitOpError() << "reads a product whose rows of " << shape.channels
+                                  << " are no whole blocks of " << kBlock;
+  prepareSums(shape);
+  ChunkFolds folds(group, foldPart, shape.blocks, all);
+  bool drains = llvm::any_of(group.yielded(), [&](auto &yield) { return streams(yield.second); });
+  chained->emit(shape.blockRows * shape.channels, [&](Value block) {
+    folds.keep(block, [&](Value unit) {
+      return sums.empty() ? foldUnit(shape, unit) : sumBlock(shape, unit);
+    });
+    if (drains)
+      chained->drain();
+  });
+  finishFolds(folds.merged());
+  finishSums();
   return result;
 }

@@ -10,8 +10,7 @@ namespace nn = nibble::nn;
 namespace plan = nibble::plan;
 namespace train = nibble::train;
 
-/// Is it an op that makes no code of its own? A decoder beside another op is part of how that reads.
-static bool isSilent(Operation *op) {
+bool nibble::codegen::isSilent(Operation *op) {
   return isa<nn::ReshapeOp, train::SaveOp, plan::YieldOp>(op) || op->hasTrait<nibble::DecoderLike>() || matchPattern(op, m_Constant());
 }
 
@@ -44,28 +43,32 @@ int64_t nibble::codegen::scratchBytes(Block &body, const nibble::CpuTarget &targ
   Operation *op = singleOp(body);
   if (op && nibble::isContraction(op))
     return nibble::contractionScratchBytes(op, target);
-  return totalBytes(scratchParts(body));
+  return chainedProduct(body) ? chainScratchBytes(body, target) : totalBytes(scratchParts(body));
 }
 
-/// The other helper of this room takes the buffers as the group has them.
-static LogicalResult emitProduct(Group &group, Operation *op, const nibble::CpuTarget &target) {
-  auto memrefOf = [&](Value operand) -> Value {
-    auto argument = dyn_cast<BlockArgument>(sourceOf(operand));
-    return argument ? group.op.getInputs()[argument.getArgNumber()] : Value();
-  };
+FailureOr<SmallVector<Value>> nibble::codegen::operandBuffers(plan::GroupOp group, Operation *op) {
   SmallVector<Value> inputs;
   for (Value operand : op->getOperands()) {
-    inputs.push_back(memrefOf(operand));
-    if (!inputs.back())
+    auto argument = dyn_cast<BlockArgument>(sourceOf(operand));
+    if (!argument)
       return op->emitOpError("takes a constant operand, which has no buffer");
+    inputs.push_back(group.getInputs()[argument.getArgNumber()]);
   }
+  return inputs;
+}
+
+/// The emitter of products takes the buffers as the group has them.
+static LogicalResult emitProduct(Group &group, Operation *op, const nibble::CpuTarget &target) {
+  FailureOr<SmallVector<Value>> inputs = operandBuffers(group.op, op);
+  if (failed(inputs))
+    return failure();
   Value output;
   for (auto [memref, yielded] : llvm::zip(group.op.getOutputs(), group.yielded()))
     if (yielded.first == op->getResult(0))
       output = memref;
   if (!output)
     return success();
-  return nibble::emitContraction(op, inputs, output, group.op.getScratch(), group.e.b, target);
+  return nibble::emitContraction(op, *inputs, output, group.op.getScratch(), group.e.b, target);
 }
 
 static LogicalResult emitSingle(Group &group, Operation *op, const nibble::CpuTarget &target) {
@@ -103,6 +106,8 @@ static void copyOthers(Group &group) {
 LogicalResult nibble::codegen::emitGroup(plan::GroupOp op, OpBuilder &b, ConstantPool &pool,
                                          const nibble::CpuTarget &target) {
   Block &body = op.getBody().front();
+  if (chainedProduct(body))
+    return emitChain(op, b, pool, target);
   Group group(op, b, pool);
   group.parts = scratchParts(body);
   if (failed(group.prepare()))
@@ -111,8 +116,8 @@ LogicalResult nibble::codegen::emitGroup(plan::GroupOp op, OpBuilder &b, Constan
     return emitElementwise(group);
   Operation *single = singleOp(body);
   if (!single)
-    return op.emitOpError("holds several ops that are not element-wise: a group is one op, or a "
-                          "set of element-wise ops");
+    return op.emitOpError("holds several ops that are not element-wise: a group is one op, a set of "
+                          "element-wise ops, or a product and such a set that reads it");
   if (failed(emitSingle(group, single, target)))
     return failure();
   copyOthers(group);

@@ -15,8 +15,28 @@ namespace nibble::codegen {
 
 // ElementwiseEmitter.cpp: all of a group's ops in one loop.
 bool isElementwiseBody(Block &body);
-SmallVector<int64_t> elementwiseScratch(Block &body);
-LogicalResult emitElementwise(Group &group);
+/// `chained`: the body's argument that a product makes just before it is read; may be null.
+SmallVector<int64_t> elementwiseScratch(Block &body, Value chained = nullptr);
+/// What makes that argument, the body's last.
+struct Chained {
+  /// Emits it, and `read` within its loops, once: the code that reads a unit, by its number. The
+  /// units, each of `elements`, come in no particular order.
+  std::function<void(int64_t elements, function_ref<void(Value unit)> read)> emit;
+  /// Are results of so many bytes stored past the caches? A unit that stored some ends with `drain`.
+  std::function<bool(int64_t bytes)> streams;
+  std::function<void()> drain;
+};
+LogicalResult emitElementwise(Group &group, const Chained *chained = nullptr);
+/// A unit is what sums per channel take as a block: an image, or 96 rows.
+struct ChannelShape;
+ChannelShape unitOf(Block &body, Value chained);
+
+// ProductChain.cpp: a product, and element-wise ops that read its results while they are in the
+// caches.
+Operation *chainedProduct(Block &body);
+int64_t chainScratchBytes(Block &body, const CpuTarget &target);
+LogicalResult emitChain(plan::GroupOp op, OpBuilder &b, ConstantPool &pool,
+                        const CpuTarget &target);
 
 /// Rows of a 16 x 16 matrix become its columns, in registers (ShapeEmitters.cpp).
 void transposeTile(LoopBuilder &e, SmallVector<Value> &rows);
@@ -73,9 +93,13 @@ SmallVector<int64_t> lossScratch(Operation *op);
 SmallVector<int64_t> channelScratch(Operation *op);
 SmallVector<int64_t> layerNormScratch(Operation *op);
 
+/// An op that makes no code of its own. A decoder beside another op is part of how that reads.
+bool isSilent(Operation *op);
 /// The one op of a body that is no constant, reshape, save or yield; null where there is none, or
 /// more than one.
 Operation *singleOp(Block &body);
+/// The buffers of a product's operands; an error where one has none.
+FailureOr<SmallVector<Value>> operandBuffers(plan::GroupOp group, Operation *op);
 /// Scratch of a body that is no contraction.
 SmallVector<int64_t> scratchParts(Block &body);
 /// Bytes of scratch of any body.

@@ -34,7 +34,7 @@ LogicalResult Group::prepare() {
     Value view = flatView(e, op, memref, type);
     if (!view)
       return failure();
-    inputs[argument] = {view, nullptr, type};
+    inputs[argument] = {view, nullptr, type, nullptr};
   }
   auto yield = cast<plan::YieldOp>(body.getTerminator());
   for (auto [memref, value] : llvm::zip(op.getOutputs(), yield.getValues())) {
@@ -42,7 +42,7 @@ LogicalResult Group::prepare() {
     Value view = flatView(e, op, memref, type);
     if (!view)
       return failure();
-    yields.emplace_back(sourceOf(value), Buffer{view, nullptr, type});
+    yields.emplace_back(sourceOf(value), Buffer{view, nullptr, type, nullptr});
     outputs.try_emplace(yields.back().first, yields.back().second);
   }
   int64_t needed = totalBytes(parts);
@@ -61,17 +61,17 @@ Buffer Group::in(Value operand) const {
   }
   auto it = inputs.find(source);
   if (it != inputs.end())
-    return {it->second.memory, nullptr, type};
+    return {it->second.memory, nullptr, type, it->second.begin};
   DenseElementsAttr constant;
   if (matchPattern(source, m_Constant(&constant)) && constant.isSplat())
-    return {nullptr, constant.getSplatValue<TypedAttr>(), type};
-  return {nullptr, nullptr, type};
+    return {nullptr, constant.getSplatValue<TypedAttr>(), type, nullptr};
+  return {nullptr, nullptr, type, nullptr};
 }
 
 Buffer Group::out(Value result) const {
   auto type = cast<RankedTensorType>(result.getType());
   auto it = outputs.find(result);
-  return {it == outputs.end() ? Value() : it->second.memory, nullptr, type};
+  return {it == outputs.end() ? Value() : it->second.memory, nullptr, type, nullptr};
 }
 
 Value Group::scratchAt(unsigned index, int64_t byte, Type type, int64_t count) const {

@@ -16,6 +16,8 @@ public:
   /// The buffer of an op's operand: an input, or a constant. nn.reshape, train.save and q4.widen are looked through:
   /// behind the last, the elements are bf16.
   Buffer in(Value operand) const;
+  /// Where the elements of the body's argument are from now on, in place of a buffer of the group.
+  void setInput(BlockArgument argument, Buffer buffer) { inputs[argument] = buffer; }
   /// The buffer of an op's result; empty where no output takes it.
   Buffer out(Value result) const;
   /// What the group hands back, in order: the source of each yielded value, and its buffer.

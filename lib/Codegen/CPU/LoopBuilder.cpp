@@ -94,6 +94,13 @@ void LoopBuilder::parallel(int64_t count, int64_t work, function_ref<void(Value)
   body(op.getInductionVars()[0]);
 }
 
+void LoopBuilder::parallel(Value lo, Value hi, function_ref<void(Value)> body) const {
+  auto op = scf::ParallelOp::create(b, loc, ValueRange{lo}, ValueRange{hi}, ValueRange{index(1)});
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(op.getBody()->getTerminator());
+  body(op.getInductionVars()[0]);
+}
+
 void LoopBuilder::flat(int64_t n, int64_t step, function_ref<void(Value)> body) const {
   int64_t end = llvm::alignTo(n, step);
   if (end <= kChunkElements)

@@ -53,6 +53,8 @@ public:
   SmallVector<Value> loop(Value lo, Value hi, int64_t step, ArrayRef<Value> init, Carried body) const;
   /// body(0) … body(count − 1), on several threads where count · work elements are worth it.
   void parallel(int64_t count, int64_t work, function_ref<void(Value)> body) const;
+  /// body(i) for lo <= i < hi, on several threads.
+  void parallel(Value lo, Value hi, function_ref<void(Value)> body) const;
   /// body(i) for i = 0, step, 2·step … below n, in chunks on several threads where n is large. `step` divides kChunkElements.
   void flat(int64_t n, int64_t step, function_ref<void(Value)> body) const;
   /// body(at, blocks) over all blocks of 32 elements of n: `together` at a time, which divide kChunkElements, as `flat` does; then those that are left.

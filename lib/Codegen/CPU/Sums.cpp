@@ -88,7 +88,7 @@ int64_t nibble::codegen::foldFlatScratch(int64_t n, unsigned accumulators) {
 }
 
 int64_t nibble::codegen::foldChunksScratch(int64_t chunks, unsigned accumulators) {
-  return chunks == 1 ? 0 : chunks * accumulators * 4;
+  return chunks == 1 ? 0 : ChunkFolds::bytesOf(chunks, accumulators);
 }
 
 /// Halves a vector until one lane is left. Scalars are what they are.
@@ -103,39 +103,49 @@ static Value mergeLanes(LoopBuilder &e, unsigned i, Value vector, const FlatFold
   return e.extract(vector, 0);
 }
 
-SmallVector<Value> nibble::codegen::foldChunks(Group &group, unsigned part, int64_t chunks,
-                                               int64_t work, const FlatFold &fold, Chunk body) {
-  LoopBuilder &e = group.e;
-  unsigned k = fold.init.size();
-  auto foldChunk = [&](Value chunk) {
-    SmallVector<Value> found = body(chunk);
-    for (unsigned i = 0; i < k; ++i)
-      found[i] = mergeLanes(e, i, found[i], fold);
-    return found;
-  };
-  if (chunks == 1)
-    return foldChunk(e.index(0));
-  SmallVector<Value> partial;
-  for (unsigned i = 0; i < k; ++i) {
+/// The accumulators after a chunk, as scalars.
+static SmallVector<Value> foldChunk(LoopBuilder &e, const FlatFold &fold, Value chunk, Chunk body) {
+  SmallVector<Value> found = body(chunk);
+  for (unsigned i = 0; i < fold.init.size(); ++i)
+    found[i] = mergeLanes(e, i, found[i], fold);
+  return found;
+}
+
+ChunkFolds::ChunkFolds(Group &group, unsigned part, int64_t chunks, const FlatFold &fold)
+    : e(group.e), chunks(chunks), fold(fold) {
+  for (unsigned i = 0; i < fold.init.size(); ++i) {
     Type type = getElementTypeOrSelf(fold.init[i]);
     // One scratch part, an array for each accumulator (all of four bytes).
     partial.push_back(group.scratchAt(part, i * chunks * 4, type, chunks));
   }
-  e.parallel(chunks, work, [&](Value chunk) {
-    for (auto [value, memory] : llvm::zip(foldChunk(chunk), partial))
-      e.storeScalar(value, memory, chunk);
-  });
-  if (k == 0)
+}
+
+void ChunkFolds::keep(Value chunk, Chunk body) {
+  for (auto [value, memory] : llvm::zip(foldChunk(e, fold, chunk, body), partial))
+    e.storeScalar(value, memory, chunk);
+}
+
+SmallVector<Value> ChunkFolds::merged() {
+  if (partial.empty())
     return {};
   SmallVector<Value> first;
   for (Value memory : partial)
     first.push_back(e.loadScalar(memory, e.index(0)));
   return e.loop(e.index(1), e.index(chunks), 1, first, [&](Value chunk, ValueRange soFar) {
     SmallVector<Value> next;
-    for (unsigned i = 0; i < k; ++i)
+    for (unsigned i = 0; i < partial.size(); ++i)
       next.push_back(fold.merge(i, soFar[i], e.loadScalar(partial[i], chunk)));
     return next;
   });
+}
+
+SmallVector<Value> nibble::codegen::foldChunks(Group &group, unsigned part, int64_t chunks,
+                                               int64_t work, const FlatFold &fold, Chunk body) {
+  if (chunks == 1)
+    return foldChunk(group.e, fold, group.e.index(0), body);
+  ChunkFolds folds(group, part, chunks, fold);
+  group.e.parallel(chunks, work, [&](Value chunk) { folds.keep(chunk, body); });
+  return folds.merged();
 }
 
 SmallVector<Value> nibble::codegen::foldFlat(Group &group, unsigned part, int64_t n,

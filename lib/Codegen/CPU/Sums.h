@@ -52,6 +52,24 @@ using Chunk = function_ref<SmallVector<Value>(Value chunk)>;
 SmallVector<Value> foldChunks(Group &group, unsigned part, int64_t chunks, int64_t work,
                               const FlatFold &fold, Chunk body);
 int64_t foldChunksScratch(int64_t chunks, unsigned accumulators);
+
+/// The same in several loops, each over some of the chunks, in any order.
+class ChunkFolds {
+public:
+  /// Scratch: bytesOf(chunks, accumulators) in part `part`.
+  ChunkFolds(Group &group, unsigned part, int64_t chunks, const FlatFold &fold);
+  static int64_t bytesOf(int64_t chunks, unsigned accumulators) { return chunks * accumulators * 4; }
+  /// What a chunk found, kept as scalars.
+  void keep(Value chunk, Chunk body);
+  /// The accumulators of all chunks, once all are kept.
+  SmallVector<Value> merged();
+
+private:
+  LoopBuilder &e;
+  int64_t chunks;
+  const FlatFold &fold;
+  SmallVector<Value> partial;
+};
 /// The accumulators as scalars. Scratch: foldFlatScratch(n, accumulators) bytes in part `part`.
 SmallVector<Value> foldFlat(Group &group, unsigned part, int64_t n, const FlatFold &fold);
 int64_t foldFlatScratch(int64_t n, unsigned accumulators);

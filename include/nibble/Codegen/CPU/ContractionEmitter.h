@@ -41,16 +41,40 @@ namespace nibble {
 /// Is this an op that `emitContraction` takes?
 bool isContraction(mlir::Operation *op);
 
+/// A loop that reads a product's results while they are in the caches. It goes over units of `unit`
+/// results, whole rows; the last unit may be smaller.
+struct ResultReader {
+  int64_t unit;
+  /// Emits the loop over `units` units from number `first` on, all of which lie in `results`, an
+  /// f32 memref that begins with element `begin` of the product's result. Called once.
+  llvm::function_ref<void(mlir::Value results, mlir::Value begin, mlir::Value first,
+                          mlir::Value units)>
+      read;
+};
+
+/// What a product's results are for: `unit` is a reader's (0: there is none), and they are stored
+/// (to `output`) besides or alone.
+struct ResultUse {
+  int64_t unit = 0;
+  bool stored = true;
+};
+
 /// Bytes of scratch that `emitContraction` needs for the op on this target (0: none).
-int64_t contractionScratchBytes(mlir::Operation *tensorOp, const CpuTarget &target);
+int64_t contractionScratchBytes(mlir::Operation *tensorOp, const CpuTarget &target,
+                                ResultUse use = {});
 
 /// Emits the op's code at the builder's insertion point, which must be inside a module. `inputs`
 /// are the operands' buffers in operand order (optional operands that are absent have no entry),
 /// `output` the result's buffer, `scratch` a memref<bytes x i8>, 64-byte aligned, of at least
 /// contractionScratchBytes, or null where that is 0. Fails with an error on `tensorOp` for element
 /// types without a product rule (e2m1).
+///
+/// With a `reader`, results come a pass at a time (of images, or rows) where the product is made
+/// so, else all at once, and the reader's loop follows each pass. `output` may then be null: the
+/// results of a pass lie in scratch, and nowhere else.
 mlir::LogicalResult emitContraction(mlir::Operation *tensorOp, llvm::ArrayRef<mlir::Value> inputs,
                                     mlir::Value output, mlir::Value scratch,
-                                    mlir::OpBuilder &builder, const CpuTarget &target);
+                                    mlir::OpBuilder &builder, const CpuTarget &target,
+                                    const ResultReader *reader = nullptr);
 
 } // namespace nibble
