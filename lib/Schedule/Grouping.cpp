@@ -128,6 +128,31 @@ Grouping::Grouping(Block &block) {
     placeLeaf(op);
 }
 
+void Grouping::merge(size_t maker, size_t reader) {
+  OpGroup &from = groups[maker], &to = groups[reader];
+  to.ops.insert(to.ops.begin(), from.ops.begin(), from.ops.end());
+  for (Operation *op : from.ops)
+    groupOf[op] = reader;
+  for (size_t &group : llvm::make_second_range(sequence))
+    group = group == maker ? reader : group;
+  for (SmallVector<size_t> &known : llvm::make_second_range(readers))
+    llvm::replace(known, maker, reader);
+  for (size_t group : from.readers)
+    if (group != reader)
+      to.readers.push_back(group);
+  for (OpGroup &group : groups) {
+    llvm::replace(group.readers, maker, reader);
+    if (group.dependsOn.test(maker) && &group != &to) {
+      group.dependsOn |= to.dependsOn;
+      group.dependsOn.set(reader);
+    }
+  }
+  to.dependsOn |= from.dependsOn;
+  for (OpGroup &group : groups)
+    group.dependsOn.reset(maker);
+  from = {{}, false, 0, from.segment, llvm::BitVector(capacity), {}};
+}
+
 SmallVector<size_t> Grouping::order() const {
   SmallVector<size_t> missing(groups.size(), 0), last(groups.size(), 0);
   size_t position = 0;
@@ -205,6 +230,9 @@ void Grouping::place(Operation *op) {
   direct.resize(capacity);
   for (Operation *each : ops)
     join(each, target, direct, needs);
+  for (unsigned maker : direct.set_bits())
+    if (mayMerge(*this, maker, target))
+      merge(maker, target);
   if (elementwise)
     for (Value operand : op->getOperands())
       if (elementsOf(operand) == elements)
@@ -238,21 +266,29 @@ SmallVector<Operation *> Grouping::copyForReader(Operation *op) {
   return copies;
 }
 
-/// Sums per channel of one loop have one shape.
-static bool sumsFit(const OpGroup &group, Operation *op) {
-  if (!ridesByChannel(op))
-    return true;
+/// Sums per channel of one loop have one shape, and registers for them are few.
+static bool channelFoldsFit(ArrayRef<Operation *> some, ArrayRef<Operation *> others) {
+  SmallVector<Operation *> folds;
+  llvm::copy_if(some, std::back_inserter(folds), ridesByChannel);
+  llvm::copy_if(others, std::back_inserter(folds), ridesByChannel);
   auto shapeOf = [](Operation *fold) {
     return cast<RankedTensorType>(fold->getOperand(0).getType()).getShape();
   };
-  unsigned count = 0;
-  for (Operation *other : group.ops)
-    if (ridesByChannel(other)) {
-      ++count;
-      if (shapeOf(other) != shapeOf(op))
-        return false;
-    }
-  return count < mostChannelFolds;
+  return folds.size() <= mostChannelFolds &&
+         llvm::all_equal(llvm::map_range(folds, shapeOf));
+}
+
+bool nibble::schedule::channelFoldsFit(const OpGroup &a, const OpGroup &b) {
+  return ::channelFoldsFit(a.ops, b.ops);
+}
+
+/// Does the op make of a code something wider, which would be stored in place of the code by the
+/// group that makes the code?
+static bool widensCode(Operation *op, Value operand) {
+  Value source = sourceOf(operand);
+  return op->hasTrait<ElementwiseLike>() && source != viewRoot(operand) &&
+         storageBytes(cast<RankedTensorType>(op->getResult(0).getType())) >
+             storageBytes(cast<RankedTensorType>(source.getType()));
 }
 
 /// A group that the op may join: a producer's, else a sibling's; groups.size() where there is none.
@@ -261,7 +297,7 @@ size_t Grouping::partner(Operation *op, const llvm::BitVector &direct, const llv
   auto fits = [&](size_t g) {
     const OpGroup &group = groups[g];
     return group.elementwise && group.elements == elements && group.segment == segment &&
-           !needs.test(g) && group.ops.size() < largestGroup && sumsFit(group, op);
+           !needs.test(g) && group.ops.size() < largestGroup && ::channelFoldsFit(group.ops, op);
   };
   // What a fold gives is there only after its loop.
   llvm::BitVector after(capacity);
@@ -271,7 +307,8 @@ size_t Grouping::partner(Operation *op, const llvm::BitVector &direct, const llv
       after.set(groupOf.lookup(maker));
   for (Value operand : llvm::reverse(op->getOperands()))
     if (auto found = groupOf.find(sourceOf(operand).getDefiningOp());
-        found != groupOf.end() && fits(found->second) && !after.test(found->second))
+        found != groupOf.end() && fits(found->second) && !after.test(found->second) &&
+        !widensCode(op, operand))
       return found->second;
   if (elements > 1)
     for (Value operand : op->getOperands())

@@ -34,6 +34,10 @@ public:
   /// program.
   SmallVector<size_t> order() const;
 
+  /// Puts the ops of one group in front of those of another, which reads them; the first is empty
+  /// then. No third group may need the first and be needed by the second.
+  void merge(size_t maker, size_t reader);
+
 private:
   void place(Operation *op);
   void placeLeaf(Operation *op);
@@ -67,6 +71,10 @@ SmallVector<Operation *> cloneCone(OpBuilder &builder, ArrayRef<Operation *> con
 /// The value, reshaped to `type` where that is another.
 Value shapedLike(OpBuilder &builder, Value value, Type type);
 
+/// Do the sums per channel of two groups fit into one loop?
+bool channelFoldsFit(const OpGroup &a, const OpGroup &b);
+/// Can a loop that hands a tensor to a later one become one with it? (MergeGroups.cpp)
+bool mayMerge(const Grouping &grouping, size_t maker, size_t reader);
 /// Computes cheap values again where that moves fewer bytes than storing them (Rematerialize.cpp).
 void rematerialize(Grouping &grouping);
 
