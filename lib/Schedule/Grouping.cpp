@@ -1,6 +1,7 @@
 //===- Grouping.cpp - which ops become one loop nest --------------------------===//
 #include "Grouping.h"
 
+#include "nibble/Analysis/StridedView.h"
 #include "nibble/Dialect/Q4/IR/Q4.h"
 #include "nibble/Dialect/Train/IR/Train.h"
 #include "nibble/Schedule/Storage.h"
@@ -40,9 +41,48 @@ static bool allReadDecoded(Value value, Operation *decoder) {
   });
 }
 
+/// Does a loop over as many elements as the view has read it, or another view?
+static bool allReadMoved(Value value) {
+  return llvm::all_of(value.getUsers(), [&](Operation *user) {
+    if (isa<nn::ReshapeOp>(user))
+      return allReadMoved(user->getResult(0));
+    if (movesElements(user))
+      return isCopiedToReaders(user);
+    bool fold = user->hasTrait<FoldLike>() || ridesByChannel(user);
+    if (fold || user->hasTrait<HardlyReads>())
+      return elementsOf(user->getOperand(fold ? 0 : 1)) == elementsOf(value);
+    return user->hasTrait<ElementwiseLike>() &&
+           elementsOf(user->getResult(0)) == elementsOf(value);
+  });
+}
+
+/// Is it an op that moves elements, whose readers find them where they are? They do, however many of
+/// the moves before it are in memory.
+static bool isReadInPlace(Operation *op) {
+  bool isCut = true;
+  for (int depth = 0; isCut; ++depth) {
+    int followed = 0;
+    isCut = false;
+    std::optional<StridedView> view = stridedView(op, [&](Operation *) {
+      isCut = followed == depth;
+      return followed++ < depth;
+    });
+    if (!view || !view->isWholeBlocks())
+      return false;
+  }
+  return allReadMoved(op->getResult(0));
+}
+
 bool nibble::schedule::isCopiedToReaders(Operation *op) {
+  if (movesElements(op))
+    return isReadInPlace(op);
   return op && op->hasTrait<DecoderLike>() && elementsOf(op->getResult(0)) > 1 &&
          allReadDecoded(op->getResult(0), op);
+}
+
+bool nibble::schedule::isMoved(Value operand) {
+  Operation *op = viewRoot(operand).getDefiningOp();
+  return isCopiedToReaders(op) && (movesElements(op) || isMoved(op->getOperand(0)));
 }
 
 void nibble::schedule::forEachSource(Value operand, llvm::function_ref<void(Value)> body) {
@@ -291,6 +331,10 @@ static bool widensCode(Operation *op, Value operand) {
              storageBytes(cast<RankedTensorType>(source.getType()));
 }
 
+bool nibble::schedule::isAfterLoop(Operation *maker, Value operand) {
+  return maker->hasTrait<FoldLike>() || ridesByChannel(maker) || isMoved(operand);
+}
+
 /// A group that the op may join: a producer's, else a sibling's; groups.size() where there is none.
 size_t Grouping::partner(Operation *op, const llvm::BitVector &direct, const llvm::BitVector &needs,
                          int64_t elements) {
@@ -299,11 +343,11 @@ size_t Grouping::partner(Operation *op, const llvm::BitVector &direct, const llv
     return group.elementwise && group.elements == elements && group.segment == segment &&
            !needs.test(g) && group.ops.size() < largestGroup && ::channelFoldsFit(group.ops, op);
   };
-  // What a fold gives is there only after its loop.
+  // What a fold gives is there only after its loop, and so is an element at another place.
   llvm::BitVector after(capacity);
   for (Value operand : op->getOperands())
     if (Operation *maker = sourceOf(operand).getDefiningOp();
-        maker && (maker->hasTrait<FoldLike>() || ridesByChannel(maker)) && groupOf.count(maker))
+        maker && groupOf.count(maker) && isAfterLoop(maker, operand))
       after.set(groupOf.lookup(maker));
   for (Value operand : llvm::reverse(op->getOperands()))
     if (auto found = groupOf.find(sourceOf(operand).getDefiningOp());

@@ -56,8 +56,13 @@ private:
 
 /// Elements of a tensor.
 int64_t elementsOf(Value value);
-/// A decoder that no group makes: each group that reads it has a copy.
+/// An op that no group makes, a decoder or one that moves elements: each group that reads it has a
+/// copy.
 bool isCopiedToReaders(Operation *op);
+/// Is an operand read at other places of the memory than its own, through such a copy?
+bool isMoved(Value operand);
+/// Is what an operand reads of its maker there only after the maker's loop?
+bool isAfterLoop(Operation *maker, Value operand);
 /// The values in memory that an operand is read from: more than one behind a decoder.
 void forEachSource(Value operand, llvm::function_ref<void(Value)> body);
 /// The one of them that has an operand's elements.

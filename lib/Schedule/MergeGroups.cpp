@@ -28,7 +28,7 @@ static bool handsTensor(const Grouping &grouping, size_t maker, size_t reader) {
         auto found = grouping.groupOf.find(from);
         if (found == grouping.groupOf.end() || found->second != maker)
           return;
-        folded |= from->hasTrait<FoldLike>() || ridesByChannel(from);
+        folded |= isAfterLoop(from, operand);
         tensor |= source == viewRoot(operand) && elementsOf(source) == grouping.groups[maker].elements;
       });
   return tensor && !folded;
