@@ -31,12 +31,19 @@ static std::string productName(const StepGroup &group) {
   return group.product + (group.repeated ? " again" : "");
 }
 
+/// Adds a name to a list of names, unless it is the last one.
+static void append(std::string &names, StringRef name) {
+  if (!StringRef(names).ends_with(name))
+    names += (names.empty() ? "" : ", ") + name.str();
+}
+
 static StepGroup groupOf(plan::GroupOp group) {
   StepGroup result;
   for (Operation &op : group.getBody().front().without_terminator()) {
     if (auto layer = op.getAttrOfType<StringAttr>("layer"); layer && result.layer.empty())
       result.layer = layer.str();
     if (auto product = dyn_cast<ContractionOpInterface>(op)) {
+      result.layer = product.getLayerName().str();
       result.product = stringifyProduct(product.getProductKind()).str();
       result.numbers = elementText(product.getLeft()) + " x " + elementText(product.getRight());
       result.multiplyAdds += product.getMultiplyAdds();
@@ -45,10 +52,12 @@ static StepGroup groupOf(plan::GroupOp group) {
     std::string name = op.getName().stripDialect().str();
     if (op.getDialect() && !isa<nn::NNDialect>(op.getDialect()))
       name = op.getName().getStringRef().str();
-    if (StringRef(result.ops).ends_with(name))
-      continue;
-    result.ops += (result.ops.empty() ? "" : ", ") + name;
+    append(result.ops, name);
+    if (!isa<ContractionOpInterface, arith::ConstantOp, nn::ReshapeOp>(op))
+      append(result.readers, name);
   }
+  if (result.product.empty())
+    result.readers.clear();
   return result;
 }
 
@@ -133,15 +142,19 @@ private:
   }
 
   void printSums() {
-    double products = 0;
+    double products = 0, readers = 0;
     int64_t multiplyAdds = 0;
     for (const Line &line : lines)
       if (!line.group.product.empty())
         products += line.milliseconds,
+            readers += line.group.readers.empty() ? 0 : line.milliseconds,
             multiplyAdds += line.group.repeated ? 0 : line.group.multiplyAdds;
     os << steps << " steps of " << llvm::format("%.3f ms", total) << " in " << model.groups.size()
        << " groups, " << model.threads << (model.threads == 1 ? " thread; " : " threads; ")
-       << llvm::format("products %.1f %%", share(products)) << "\n";
+       << llvm::format("products %.1f %%", share(products));
+    if (readers > 0)
+      os << llvm::format(" (%.1f %% with loops that read them)", share(readers));
+    os << "\n";
     os << llvm::format(
         "measured peaks of a thread, GOP/s: f32 %.0f, 16-bit pairs %.0f, 8-bit quads %.0f",
         peak(ProductUnit::F32), peak(ProductUnit::Pairs16), peak(ProductUnit::Quads8));
@@ -187,6 +200,8 @@ private:
     os << line.group.layer << " " << productName(line.group) << " (" << line.group.numbers << ")";
     if (line.count > 1)
       os << " x " << line.count;
+    if (!line.group.readers.empty())
+      os << " + " << line.group.readers;
     os << "\n";
   }
 

@@ -22,8 +22,7 @@ static constexpr int64_t leastBytes = 1 << 20;
 /// after the other?
 static bool comesInPasses(Operation *op) {
   auto product = dyn_cast<ContractionOpInterface>(op);
-  if (!product || op->getNumResults() != 1 ||
-      product.getProductKind() == Product::WeightGradient)
+  if (!product || op->getNumResults() != 1 || product.getProductKind() == Product::WeightGradient)
     return false;
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
   auto isStack = [](Value operand) { // of matrices
@@ -56,11 +55,9 @@ static std::optional<size_t> onlyReader(Value value, const Grouping &grouping) {
 static bool mayChain(const Grouping &grouping, size_t product, size_t reader) {
   const OpGroup &made = grouping.groups[product], &read = grouping.groups[reader];
   if (!read.elementwise || read.elements != elementsOf(made.ops.front()->getResult(0)) ||
-      read.segment != made.segment || read.ops.size() >= largestGroup)
+      read.segment != made.segment || read.ops.size() >= largestGroup ||
+      isBetween(grouping, product, reader))
     return false;
-  for (size_t needed : read.dependsOn.set_bits())
-    if (needed != product && grouping.groups[needed].dependsOn.test(product))
-      return false;
   return llvm::none_of(read.ops, [](Operation *op) {
     return op->hasTrait<HardlyReads>() || isa<ContractionOpInterface>(op);
   });
@@ -68,16 +65,11 @@ static bool mayChain(const Grouping &grouping, size_t product, size_t reader) {
 
 void nibble::schedule::chainProducts(Grouping &grouping) {
   for (size_t product = 0; product < grouping.groups.size(); ++product) {
-    OpGroup &made = grouping.groups[product];
+    const OpGroup &made = grouping.groups[product];
     if (made.ops.size() != 1 || !comesInPasses(made.ops.front()))
       continue;
-    Operation *op = made.ops.front();
-    std::optional<size_t> reader = onlyReader(op->getResult(0), grouping);
-    if (!reader || !mayChain(grouping, product, *reader))
-      continue;
-    OpGroup &read = grouping.groups[*reader];
-    read.ops.insert(read.ops.begin(), op);
-    grouping.groupOf[op] = *reader;
-    made.ops.clear(); // stays as a place in the order, before the reader
+    std::optional<size_t> reader = onlyReader(made.ops.front()->getResult(0), grouping);
+    if (reader && mayChain(grouping, product, *reader))
+      grouping.merge(product, *reader);
   }
 }

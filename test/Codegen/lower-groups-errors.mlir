@@ -37,7 +37,7 @@ func.func @broadcast(%x: memref<4x10xf32>, %v: memref<4x1xf32>, %y: memref<4x10x
 // -----
 
 func.func @two(%x: memref<8xf32>, %y: memref<f32>) {
-  // expected-error @+1 {{holds several ops that are not element-wise: a group is one op, or a set of element-wise ops}}
+  // expected-error @+1 {{holds several ops that are not element-wise: a group is one op, a set of element-wise ops, or a product and such a set that reads it}}
   plan.group ins(%x : memref<8xf32> as %a : tensor<8xf32>) outs(%y : memref<f32>) {
     %m = q4.sawb_clip %a : (tensor<8xf32>) -> tensor<f32>
     %n = nn.neg %m : tensor<f32>
@@ -63,5 +63,17 @@ func.func @fold_read_too_early(%x: memref<8xf32>, %y: memref<f32>) {
 func.func @guard(%flag: memref<1xi8>) {
   // expected-error @+1 {{stands at the top of a function that returns an i32 status}}
   plan.guard %flag : memref<1xi8>
+  return
+}
+
+// -----
+
+func.func @moved(%x: memref<4x3x20xf32>, %y: memref<3x4x20xf32>) {
+  plan.group ins(%x : memref<4x3x20xf32> as %a : tensor<4x3x20xf32>) outs(%y : memref<3x4x20xf32>) {
+    // expected-error @+1 {{does not move whole blocks of 32 elements of the group}}
+    %t = nn.transpose %a {perm = array<i64: 1, 0, 2>} : (tensor<4x3x20xf32>) -> tensor<3x4x20xf32>
+    %r = nn.relu %t : tensor<3x4x20xf32>
+    plan.yield %r : tensor<3x4x20xf32>
+  }
   return
 }

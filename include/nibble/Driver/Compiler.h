@@ -110,6 +110,8 @@ struct StepGroup {
   std::string layer, product;
   /// What it computes: "matmul", "batch_norm_fold, relu, quantize".
   std::string ops;
+  /// Beside a product: what reads its result in the same group, "relu, quantize".
+  std::string readers;
   /// Element types of a product: "int4 x int4".
   std::string numbers;
   int64_t multiplyAdds = 0;

@@ -10,7 +10,8 @@ namespace nibble {
 std::vector<StepGroup> groupsOf(mlir::ModuleOp planned);
 
 /// Prints where the time of the profiled steps went: products by layer with GOP/s and their share of what one thread's multiplier can
-/// do (PeakRate.h, times the threads), then everything else by layer, the slowest first.
+/// do (PeakRate.h, times the threads), then everything else by layer, the slowest first. A product whose group also holds the loop
+/// that reads its result is listed with what that loop does: its time, and so its share, is that of both.
 void printProfile(const CompiledModel &model, const runtime::Profile &profile, llvm::raw_ostream &os);
 
 /// Compiles with `profile`, runs `steps` steps on random data (0: for about a second) behind three that are not counted, and prints.

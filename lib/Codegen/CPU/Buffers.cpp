@@ -11,7 +11,9 @@ namespace q4 = nibble::q4;
 
 static constexpr int64_t kPadding = 128;
 
-bool nibble::codegen::isPacked(Type element) { return isa<q4::Int4Type, q4::LogType, q4::E2M1Type>(element); }
+bool nibble::codegen::isPacked(Type element) {
+  return isa<q4::Int4Type, q4::LogType, q4::E2M1Type>(element);
+}
 
 unsigned nibble::codegen::logRadix(Type element) {
   auto log = dyn_cast<q4::LogType>(element);
@@ -27,28 +29,32 @@ Type nibble::codegen::registerType(Type element, MLIRContext *context) {
 int64_t nibble::codegen::paddedBytes(RankedTensorType type) {
   size_t n = type.getNumElements();
   unsigned bits = q4::storageBits(type.getElementType());
-  size_t bytes = bits == 4 ? numerics::packedBytes(n) : bits == 1 ? numerics::maskBytes(n) : n * bits / 8;
+  size_t bytes = bits == 4   ? numerics::packedBytes(n)
+                 : bits == 1 ? numerics::maskBytes(n)
+                             : n * bits / 8;
   return llvm::alignTo(std::max<size_t>(bytes, 1), kPadding);
 }
 
-Value nibble::codegen::flatView(LoopBuilder &e, Operation *op, Value memref, RankedTensorType type) {
+Value nibble::codegen::flatView(LoopBuilder &e, Operation *op, Value memref,
+                                RankedTensorType type) {
   auto memrefType = cast<MemRefType>(memref.getType());
   Type stored = memrefType.getElementType();
   unsigned bits = q4::storageBits(type.getElementType());
-  Type expected = bits < 8 ? Type(e.b.getI8Type()) : registerType(type.getElementType(), e.b.getContext());
-  if (!memrefType.getLayout().isIdentity() || !memrefType.hasStaticShape() ||
-      stored != expected) {
-    op->emitOpError() << "cannot use a buffer of type " << memrefType << " for a tensor of type " << type
-                      << ": expected a dense memref of " << expected;
+  Type expected =
+      bits < 8 ? Type(e.b.getI8Type()) : registerType(type.getElementType(), e.b.getContext());
+  if (!memrefType.getLayout().isIdentity() || !memrefType.hasStaticShape() || stored != expected) {
+    op->emitOpError() << "cannot use a buffer of type " << memrefType << " for a tensor of type "
+                      << type << ": expected a dense memref of " << expected;
     return nullptr;
   }
   // One element alone is read and written without its padding.
-  int64_t size = type.getNumElements() == 1 ? 1 : paddedBytes(type) * 8 / stored.getIntOrFloatBitWidth();
+  int64_t size =
+      type.getNumElements() == 1 ? 1 : paddedBytes(type) * 8 / stored.getIntOrFloatBitWidth();
   auto flat = MemRefType::get({size}, stored);
   if (memrefType == flat)
     return memref;
-  return memref::ReinterpretCastOp::create(e.b, e.loc, flat, memref, int64_t(0), ArrayRef<int64_t>{size},
-                                           ArrayRef<int64_t>{1});
+  return memref::ReinterpretCastOp::create(e.b, e.loc, flat, memref, int64_t(0),
+                                           ArrayRef<int64_t>{size}, ArrayRef<int64_t>{1});
 }
 
 /// Sixteen bytes → 32 nibbles: element b of the low nibbles, then of the high ones.
@@ -86,20 +92,23 @@ Value nibble::codegen::loadBlock(LoopBuilder &e, const Buffer &x, Value at) {
   return arith::SubIOp::create(e.b, e.loc, nibbles, e.splat(type, e.b.getI8IntegerAttr(8)));
 }
 
-void nibble::codegen::storeBlock(LoopBuilder &e, Value block, const Buffer &y, Value at, bool streams) {
+void nibble::codegen::storeBlock(LoopBuilder &e, Value block, const Buffer &y, Value at,
+                                 bool streams) {
   Type element = y.element();
   if (element.isInteger(1)) {
     auto bytes = VectorType::get({kBlock / 8}, e.b.getI8Type());
     return e.store(vector::BitCastOp::create(e.b, e.loc, bytes, block), y.memory, e.div(at, 8));
   }
   if (streams) {
-    vector::StoreOp::create(e.b, e.loc, block, y.memory, ValueRange{at}, /*nontemporal=*/true, llvm::MaybeAlign(64));
+    vector::StoreOp::create(e.b, e.loc, block, y.memory, ValueRange{at}, /*nontemporal=*/true,
+                            llvm::MaybeAlign(64));
     return;
   }
   if (!isPacked(element))
     return e.store(block, y.memory, at);
   if (!logRadix(element)) // code + 8
-    block = arith::AddIOp::create(e.b, e.loc, block, e.splat(cast<VectorType>(block.getType()), e.b.getI8IntegerAttr(8)));
+    block = arith::AddIOp::create(
+        e.b, e.loc, block, e.splat(cast<VectorType>(block.getType()), e.b.getI8IntegerAttr(8)));
   e.store(packNibbles(e, block), y.memory, e.div(at, 2));
 }
 
@@ -109,7 +118,8 @@ Value nibble::codegen::widenBf16(LoopBuilder &e, Value bits) {
   return numerics::generic::fromBf16(o, VectorOps::I{whole}).v;
 }
 
-Value nibble::codegen::loadReals(LoopBuilder &e, const Buffer &x, Value at, int64_t lanes, int64_t active) {
+Value nibble::codegen::loadReals(LoopBuilder &e, const Buffer &x, Value at, int64_t lanes,
+                                 int64_t active) {
   if (x.splat)
     return e.splat(VectorType::get({lanes}, x.element()), x.splat);
   Value loaded = e.load(x.memory, at, lanes, active);

@@ -42,8 +42,10 @@ int64_t contraction::imagesOfPass(const Contraction &c, const WindowProduct &w, 
     return most;
   constexpr int64_t kResultBytes = 1 << 20;
   int64_t image = w.outImage(), least = std::max<int64_t>(1, c.unit / image);
-  int64_t images = std::min(most, kResultBytes / (4 * image)) / least * least;
-  return std::min(std::max(images, least), w.images);
+  int64_t units = std::min(most, kResultBytes / (4 * image)) / least;
+  if (units > 1)
+    units -= units % 2; // threads share them
+  return std::min(std::max<int64_t>(units, 1) * least, w.images);
 }
 
 /// Can a reader take results a pass at a time? Its units are then whole images, or parts of one.
@@ -155,8 +157,8 @@ static void emitAndRead(Emit &e, Operation *op, Contraction c, Buffers buffers,
   int64_t all = cast<RankedTensorType>(op->getResult(0).getType()).getNumElements();
   buffers.onePass = !buffers.output && c.unit;
   if (!buffers.output)
-    buffers.output = e.view(scratchOf(op, c, e.target), resultsInScratch(op, c, e.target),
-                            e.b.getF32Type());
+    buffers.output =
+        e.view(scratchOf(op, c, e.target), resultsInScratch(op, c, e.target), e.b.getF32Type());
   Value results = e.flat(buffers.output, buffers.onePass ? resultsInScratch(op, c, e.target)
                                                          : llvm::alignTo(all, 32));
   auto read = [&](Value first, Value count) {

@@ -192,8 +192,9 @@ WindowCodesPlan contraction::planWindowCodes(const Contraction &c, const CpuTarg
     // weights).
     plan.slack = std::max(plan.slack, plan.classes.back().product.termsASegment + 64);
   }
-  bool streams = !plan.wide && !c.unit && c.matrices == 1 && w.outChannels % plan.unit->lanes() == 0 &&
-                 w.groups == 1 && streamsResults(target, 4 * w.images * w.outImage());
+  bool streams = !plan.wide && !c.unit && c.matrices == 1 &&
+                 w.outChannels % plan.unit->lanes() == 0 && w.groups == 1 &&
+                 streamsResults(target, 4 * w.images * w.outImage());
   for (auto &k : plan.classes)
     k.product.streams = streams;
   planScratch(plan);

@@ -66,6 +66,7 @@ private:
   SmallVector<Value> sumNarrowBlock(const ChannelShape &shape, Value block, int64_t tile);
   SmallVector<Value> sumWideBlock(const ChannelShape &shape, Value block, int64_t tile);
   Value loadInLoop(Value argument, Value at);
+  Value loadMoved(Operation &op);
   void storeAll(bool inLoop, Value at);
   bool streams(const Buffer &result) const;
 
@@ -81,6 +82,8 @@ private:
   /// What drives the loop instead, and the number of the folds' part of the scratch.
   const Chained *chained;
   unsigned foldPart;
+  /// Where the block lies that is being made.
+  Value here;
   /// Folds with their rules, and all of their accumulators.
   SmallVector<std::pair<Operation *, FoldRule>> folds;
   FlatFold all;

@@ -15,7 +15,8 @@ bool nibble::codegen::isFold(Operation &op) {
 }
 
 bool nibble::codegen::isFolded(Value v) {
-  return v.getDefiningOp() && (isFold(*v.getDefiningOp()) || nibble::ridesByChannel(v.getDefiningOp()));
+  return v.getDefiningOp() &&
+         (isFold(*v.getDefiningOp()) || nibble::ridesByChannel(v.getDefiningOp()));
 }
 
 /// Sums of an element that two blocks of channels at a time can keep in registers.

@@ -11,7 +11,8 @@ namespace plan = nibble::plan;
 namespace train = nibble::train;
 
 bool nibble::codegen::isSilent(Operation *op) {
-  return isa<nn::ReshapeOp, train::SaveOp, plan::YieldOp>(op) || op->hasTrait<nibble::DecoderLike>() || matchPattern(op, m_Constant());
+  return isa<nn::ReshapeOp, train::SaveOp, plan::YieldOp>(op) ||
+         op->hasTrait<nibble::DecoderLike>() || matchPattern(op, m_Constant());
 }
 
 Operation *nibble::codegen::singleOp(Block &body) {
@@ -116,8 +117,9 @@ LogicalResult nibble::codegen::emitGroup(plan::GroupOp op, OpBuilder &b, Constan
     return emitElementwise(group);
   Operation *single = singleOp(body);
   if (!single)
-    return op.emitOpError("holds several ops that are not element-wise: a group is one op, a set of "
-                          "element-wise ops, or a product and such a set that reads it");
+    return op.emitOpError(
+        "holds several ops that are not element-wise: a group is one op, a set of "
+        "element-wise ops, or a product and such a set that reads it");
   if (failed(emitSingle(group, single, target)))
     return failure();
   copyOthers(group);

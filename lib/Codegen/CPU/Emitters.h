@@ -15,6 +15,8 @@ namespace nibble::codegen {
 
 // ElementwiseEmitter.cpp: all of a group's ops in one loop.
 bool isElementwiseBody(Block &body);
+/// May the op be one of several in a loop?
+bool isInLoop(Operation &op);
 /// `chained`: the body's argument that a product makes just before it is read; may be null.
 SmallVector<int64_t> elementwiseScratch(Block &body, Value chained = nullptr);
 /// What makes that argument, the body's last.
@@ -22,7 +24,8 @@ struct Chained {
   /// Emits it, and `read` within its loops, once: the code that reads a unit, by its number. The
   /// units, each of `elements`, come in no particular order.
   std::function<void(int64_t elements, function_ref<void(Value unit)> read)> emit;
-  /// Are results of so many bytes stored past the caches? A unit that stored some ends with `drain`.
+  /// Are results of so many bytes stored past the caches? A unit that stored some ends with
+  /// `drain`.
   std::function<bool(int64_t bytes)> streams;
   std::function<void()> drain;
 };
@@ -53,7 +56,8 @@ struct FoldRule {
 FoldRule foldRule(Group &group, Operation *op); // FlatEmitters.cpp
 /// How many accumulators it has.
 unsigned foldWidth(Operation *op);
-/// Code of an op with the trait HardlyReads; `maximum` writes what finds max|x|, where it is needed.
+/// Code of an op with the trait HardlyReads; `maximum` writes what finds max|x|, where it is
+/// needed.
 void emitLasting(Group &group, Operation *op, function_ref<Value()> maximum); // FlatEmitters.cpp
 
 /// The elements of a train.random_bits, made in registers. Construct it outside the loop.

@@ -13,8 +13,8 @@ public:
   /// Makes the flat views of all buffers.
   LogicalResult prepare();
 
-  /// The buffer of an op's operand: an input, or a constant. nn.reshape, train.save and q4.widen are looked through:
-  /// behind the last, the elements are bf16.
+  /// The buffer of an op's operand: an input, or a constant. nn.reshape, train.save and q4.widen
+  /// are looked through: behind the last, the elements are bf16.
   Buffer in(Value operand) const;
   /// Where the elements of the body's argument are from now on, in place of a buffer of the group.
   void setInput(BlockArgument argument, Buffer buffer) { inputs[argument] = buffer; }
@@ -24,7 +24,9 @@ public:
   ArrayRef<std::pair<Value, Buffer>> yielded() const { return yields; }
 
   /// Part `index` of the scratch (see scratchParts in Emitters.h) as `count` elements of `type`.
-  Value scratch(unsigned index, Type type, int64_t count) const { return scratchAt(index, 0, type, count); }
+  Value scratch(unsigned index, Type type, int64_t count) const {
+    return scratchAt(index, 0, type, count);
+  }
   /// The same from a byte of the part on.
   Value scratchAt(unsigned index, int64_t byte, Type type, int64_t count) const;
 

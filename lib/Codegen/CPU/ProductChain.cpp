@@ -1,14 +1,15 @@
 //===- ProductChain.cpp - a product, and the loop that reads its results ------===//
 //
-// The product is made a pass at a time (ContractionEmitter.h); after each pass the element-wise loop
-// goes over its results, which are in the caches then and need not lie in memory in full. The loop
-// is that of a group of its own, whose last argument is the product's result.
+// The product is made a pass at a time (ContractionEmitter.h); after each pass the element-wise
+// loop goes over its results, which are in the caches then and need not lie in memory in full. The
+// loop is that of a group of its own, whose last argument is the product's result.
 //
 //===----------------------------------------------------------------------===//
 #include "ChannelSums.h"
 #include "ContractionBuilder.h"
 #include "Emitters.h"
 
+#include "nibble/Analysis/StridedView.h"
 #include "nibble/Codegen/CPU/ContractionEmitter.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -77,6 +78,14 @@ Chain::Chain(Block &body) : product(chainedProduct(body)) {
   plan::YieldOp::create(b, product->getLoc(), values);
 }
 
+/// Is the value read at other places than its own?
+static bool isMoved(Value value) {
+  return llvm::any_of(value.getUsers(), [](Operation *user) {
+    return isa<nibble::nn::ReshapeOp>(user) ? isMoved(user->getResult(0))
+                                            : nibble::movesElements(user);
+  });
+}
+
 static int64_t unitElements(Chain &chain) {
   ChannelShape unit = unitOf(chain.block(), chain.result());
   return unit.blockRows * unit.channels;
@@ -98,13 +107,9 @@ int64_t nibble::codegen::chainScratchBytes(Block &body, const CpuTarget &target)
 LogicalResult nibble::codegen::emitChain(plan::GroupOp op, OpBuilder &b, ConstantPool &pool,
                                          const CpuTarget &target) {
   Chain chain(op.getBody().front());
-  auto isElementwise = [](Operation &each) {
-    return isSilent(&each) || each.hasTrait<nibble::ElementwiseLike>() ||
-           each.hasTrait<nibble::FoldLike>() || nibble::ridesByChannel(&each) ||
-           isa<nibble::train::RandomBitsOp>(each);
-  };
-  if (!llvm::all_of(chain.block(), isElementwise))
-    return op.emitOpError("holds ops beside a product that are not element-wise");
+  if (!llvm::all_of(chain.block().without_terminator(), isInLoop) || isMoved(chain.result()))
+    return op.emitOpError(
+        "holds ops beside a product that do not read its result element by element");
   FailureOr<SmallVector<Value>> operands = operandBuffers(op, chain.product);
   if (failed(operands))
     return failure();

@@ -58,7 +58,9 @@ class ChunkFolds {
 public:
   /// Scratch: bytesOf(chunks, accumulators) in part `part`.
   ChunkFolds(Group &group, unsigned part, int64_t chunks, const FlatFold &fold);
-  static int64_t bytesOf(int64_t chunks, unsigned accumulators) { return chunks * accumulators * 4; }
+  static int64_t bytesOf(int64_t chunks, unsigned accumulators) {
+    return chunks * accumulators * 4;
+  }
   /// What a chunk found, kept as scalars.
   void keep(Value chunk, Chunk body);
   /// The accumulators of all chunks, once all are kept.

@@ -12,7 +12,7 @@ def Plan_Dialect : Dialect {
   let description = [{
     Schedule turns a step into a sequence of `plan.group`s. A group reads and writes memrefs (views of the arena or of
     the state, made with `memref.view`) and holds, as its body, the tensor ops whose code it becomes: one
-    contraction, reduction or shape op, or a fused set of element-wise ops. So every tensor op keeps one definition;
+    contraction, reduction or shape op, a fused set of element-wise ops, or a contraction with such a set that reads its result. So every tensor op keeps one definition;
     tensors exist only inside groups.
   }];
 }
@@ -20,8 +20,8 @@ def Plan_Dialect : Dialect {
 def Plan_FusedOp : Op<Plan_Dialect, "fused", [SingleBlock, IsolatedFromAbove, Pure]> {
   let summary = "Tensor ops that become one piece of code, before they have buffers";
   let description = [{
-    What `form-groups` makes: one contraction, reduction or shape op, or a set of element-wise ops over one flat
-    iteration space, with the tensors that go in and come out. `plan-memory` turns it into `plan.group`.
+    What `form-groups` makes: one contraction, reduction or shape op, a set of element-wise ops over one flat
+    iteration space, or a contraction and such a set that reads its result, with the tensors that go in and come out. `plan-memory` turns it into `plan.group`.
     Constants of the body are splats; everything else comes in through `inputs`.
   }];
   let arguments = (ins Variadic<AnyType>:$inputs);
