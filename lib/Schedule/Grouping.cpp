@@ -59,6 +59,8 @@ static bool allReadMoved(Value value) {
 /// Is it an op that moves elements, whose readers find them where they are? They do, however many of
 /// the moves before it are in memory.
 static bool isReadInPlace(Operation *op) {
+  if (joinedView(op)) // loops read it, not further moves
+    return allReadMoved(op->getResult(0)) && llvm::none_of(op->getUsers(), movesElements);
   bool isCut = true;
   for (int depth = 0; isCut; ++depth) {
     int followed = 0;
@@ -346,9 +348,11 @@ size_t Grouping::partner(Operation *op, const llvm::BitVector &direct, const llv
   // What a fold gives is there only after its loop, and so is an element at another place.
   llvm::BitVector after(capacity);
   for (Value operand : op->getOperands())
-    if (Operation *maker = sourceOf(operand).getDefiningOp();
-        maker && groupOf.count(maker) && isAfterLoop(maker, operand))
-      after.set(groupOf.lookup(maker));
+    forEachSource(operand, [&](Value source) {
+      Operation *maker = source.getDefiningOp();
+      if (maker && groupOf.count(maker) && isAfterLoop(maker, operand))
+        after.set(groupOf.lookup(maker));
+    });
   for (Value operand : llvm::reverse(op->getOperands()))
     if (auto found = groupOf.find(sourceOf(operand).getDefiningOp());
         found != groupOf.end() && fits(found->second) && !after.test(found->second) &&

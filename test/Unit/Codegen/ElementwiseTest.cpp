@@ -255,3 +255,17 @@ TEST(Elementwise, MovesUnderChannelSums) {
     return %0 : tensor<64xf32>
   })");
 }
+
+// Parts side by side, each moved before; the parts' rows are whole blocks of different lengths.
+TEST(Elementwise, Joined) {
+  everywhere(R"((%x: tensor<2x5x3x32xf32>, %y: tensor<2x5x32xf32>, %z: tensor<2x5x192xf32>) -> (tensor<10x192xf32>, tensor<f32>) {
+    %t = nn.transpose %x {perm = array<i64: 0, 1, 2, 3>} : (tensor<2x5x3x32xf32>) -> tensor<2x5x3x32xf32>
+    %a = nn.reshape %t : (tensor<2x5x3x32xf32>) -> tensor<2x5x96xf32>
+    %b = nn.slice %z {starts = array<i64: 0, 0, 128>, steps = array<i64: 1, 1, 1>} : (tensor<2x5x192xf32>) -> tensor<2x5x64xf32>
+    %c = nn.concat %a, %y, %b {axis = 2 : i64} : (tensor<2x5x96xf32>, tensor<2x5x32xf32>, tensor<2x5x64xf32>) -> tensor<2x5x192xf32>
+    %r = nn.reshape %c : (tensor<2x5x192xf32>) -> tensor<10x192xf32>
+    %0 = nn.neg %r : tensor<10x192xf32>
+    %1 = q4.absmax %r : (tensor<10x192xf32>) -> tensor<f32>
+    return %0, %1 : tensor<10x192xf32>, tensor<f32>
+  })");
+}
