@@ -225,6 +225,16 @@ SmallVector<size_t> Grouping::order() const {
   return result;
 }
 
+/// Bits are made for 128 elements at a time. A loop over rows and channels does so where rows are a
+/// multiple of that, and has registers for it beside one sum.
+static bool bitsFit(const OpGroup &group) {
+  SmallVector<Operation *> folds;
+  llvm::copy_if(group.ops, std::back_inserter(folds), ridesByChannel);
+  return folds.empty() ||
+         (folds.size() == 1 && folds.front()->getNumResults() == 1 &&
+          cast<RankedTensorType>(folds.front()->getOperand(0).getType()).getShape().back() % 128 == 0);
+}
+
 /// A leaf goes where all its readers are, else it is a group before the first of them.
 void Grouping::placeLeaf(Operation *op) {
   SmallVector<size_t> users;
@@ -234,7 +244,7 @@ void Grouping::placeLeaf(Operation *op) {
   int64_t elements = elementsOf(op->getResult(0));
   groupOf[op] = users.front();
   if (llvm::all_equal(users) && elements > 1 && group.elements == elements &&
-      !llvm::any_of(group.ops, ridesByChannel)) {
+      bitsFit(group)) {
     auto reads = [&](Operation *other) { return llvm::is_contained(op->getUsers(), other); };
     group.ops.insert(llvm::find_if(group.ops, reads), op);
     return;

@@ -269,3 +269,17 @@ TEST(Elementwise, Joined) {
     return %0, %1 : tensor<10x192xf32>, tensor<f32>
   })");
 }
+
+// Random bits beside sums per channel: the rows are whole fours of blocks, or pairs, or single ones.
+TEST(Elementwise, RandomBitsBesideChannelSums) {
+  for (std::string c : {"128", "256", "64", "96"})
+    everywhere(with(R"((%x: tensor<101x$cxf32>, %s: tensor<f32> {t.value = 0.25}, %rng: tensor<2xi64> {t.max = 1000})
+        -> (tensor<$cxf32>, tensor<101x$cx!q4.int4>, tensor<2xi32>) {
+      %u = train.random_bits %rng {stream = 77 : i32} : (tensor<2xi64>) -> tensor<101x$cxi16>
+      %0 = nn.channel_sum %x : (tensor<101x$cxf32>) -> tensor<$cxf32>
+      %1 = q4.quantize %x, %s noise(%u) {qmin = -7 : i32, qmax = 7 : i32}
+        : (tensor<101x$cxf32>, tensor<f32>, tensor<101x$cxi16>) -> tensor<101x$cx!q4.int4>
+      %2 = q4.code_counts %1 : (tensor<101x$cx!q4.int4>) -> tensor<2xi32>
+      return %0, %1, %2 : tensor<$cxf32>, tensor<101x$cx!q4.int4>, tensor<2xi32>
+    })", {{"c", c}}));
+}
