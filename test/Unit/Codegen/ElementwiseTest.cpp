@@ -32,6 +32,16 @@ TEST(Elementwise, Unary) {
   })");
 }
 
+// Where results are denormal, zero or infinite, the power of two is applied with one rounding: by halves, or by an instruction.
+TEST(Elementwise, ExpAtItsEnds) {
+  for (auto [lo, hi] : {std::pair("-104.5", "-86.5"), std::pair("87.5", "90.0"), std::pair("-1e30", "1e30")})
+    everywhere(with(R"((%x: tensor<4099xf32> {t.lo = $lo, t.hi = $hi}, %z: tensor<64xf32> {t.special}) -> (tensor<4099xf32>, tensor<64xf32>) {
+      %0 = nn.exp %x : tensor<4099xf32>
+      %1 = nn.exp %z : tensor<64xf32>
+      return %0, %1 : tensor<4099xf32>, tensor<64xf32>
+    })", {{"lo", lo}, {"hi", hi}}));
+}
+
 // Comparisons and selections decide as the formulas say, NaN and zeros of both signs included.
 TEST(Elementwise, Piecewise) {
   everywhere(R"((%x: tensor<131xf32> {t.special}, %y: tensor<131xf32> {t.special}, %alpha: tensor<f32> {t.value = 1.25})
