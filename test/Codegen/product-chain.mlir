@@ -3,8 +3,7 @@
 
 // CHECK-LABEL: func.func @rows
 // CHECK: memref.view %{{.*}} : memref<4194304xi8> to memref<196608xf32>
-// CHECK: %[[PASS:.*]] = arith.constant 384 : index
-// CHECK: scf.for %{{.*}} to %{{.*}} step %[[PASS]] {
+// CHECK: scf.for %{{.*}} to %{{.*}} step %c384{{.*}} {
 // CHECK: func.call @nibble_{{.*}}_store
 // CHECK: scf.parallel (%{{.*}}) =
 // CHECK: scf.for %[[AT:.*]] = %{{.*}} to %{{.*}} step %c32 {

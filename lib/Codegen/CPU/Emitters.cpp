@@ -109,7 +109,7 @@ LogicalResult nibble::codegen::emitGroup(plan::GroupOp op, OpBuilder &b, Constan
   Block &body = op.getBody().front();
   if (chainedProduct(body))
     return emitChain(op, b, pool, target);
-  Group group(op, b, pool);
+  Group group(op, b, pool, /*hasScalef=*/target.vectorBits == 512);
   group.parts = scratchParts(body);
   if (failed(group.prepare()))
     return failure();

@@ -125,7 +125,7 @@ LogicalResult nibble::codegen::emitChain(plan::GroupOp op, OpBuilder &b, Constan
                                     ArrayRef<int64_t>(), ArrayRef<int64_t>());
   loop.getBody().takeBody(chain.reader);
   auto result = cast<BlockArgument>(loop.getBody().front().getArguments().back());
-  Group reader(loop, b, pool);
+  Group reader(loop, b, pool, /*hasScalef=*/target.vectorBits == 512);
   reader.parts = parts;
   if (failed(reader.prepare()))
     return failure();
