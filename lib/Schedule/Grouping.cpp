@@ -51,13 +51,12 @@ static bool allReadMoved(Value value) {
     bool fold = user->hasTrait<FoldLike>() || ridesByChannel(user);
     if (fold || user->hasTrait<HardlyReads>())
       return elementsOf(user->getOperand(fold ? 0 : 1)) == elementsOf(value);
-    return user->hasTrait<ElementwiseLike>() &&
-           elementsOf(user->getResult(0)) == elementsOf(value);
+    return user->hasTrait<ElementwiseLike>() && elementsOf(user->getResult(0)) == elementsOf(value);
   });
 }
 
-/// Is it an op that moves elements, whose readers find them where they are? They do, however many of
-/// the moves before it are in memory.
+/// Is it an op that moves elements, whose readers find them where they are? They do, however many
+/// of the moves before it are in memory.
 static bool isReadInPlace(Operation *op) {
   if (joinedView(op)) // loops read it, not further moves
     return allReadMoved(op->getResult(0)) && llvm::none_of(op->getUsers(), movesElements);
@@ -232,7 +231,8 @@ static bool bitsFit(const OpGroup &group) {
   llvm::copy_if(group.ops, std::back_inserter(folds), ridesByChannel);
   return folds.empty() ||
          (folds.size() == 1 && folds.front()->getNumResults() == 1 &&
-          cast<RankedTensorType>(folds.front()->getOperand(0).getType()).getShape().back() % 128 == 0);
+          cast<RankedTensorType>(folds.front()->getOperand(0).getType()).getShape().back() % 128 ==
+              0);
 }
 
 /// A leaf goes where all its readers are, else it is a group before the first of them.
@@ -243,8 +243,7 @@ void Grouping::placeLeaf(Operation *op) {
   OpGroup &group = groups[users.front()];
   int64_t elements = elementsOf(op->getResult(0));
   groupOf[op] = users.front();
-  if (llvm::all_equal(users) && elements > 1 && group.elements == elements &&
-      bitsFit(group)) {
+  if (llvm::all_equal(users) && elements > 1 && group.elements == elements && bitsFit(group)) {
     auto reads = [&](Operation *other) { return llvm::is_contained(op->getUsers(), other); };
     group.ops.insert(llvm::find_if(group.ops, reads), op);
     return;
@@ -326,8 +325,7 @@ static bool channelFoldsFit(ArrayRef<Operation *> some, ArrayRef<Operation *> ot
   auto shapeOf = [](Operation *fold) {
     return cast<RankedTensorType>(fold->getOperand(0).getType()).getShape();
   };
-  return folds.size() <= mostChannelFolds &&
-         llvm::all_equal(llvm::map_range(folds, shapeOf));
+  return folds.size() <= mostChannelFolds && llvm::all_equal(llvm::map_range(folds, shapeOf));
 }
 
 bool nibble::schedule::channelFoldsFit(const OpGroup &a, const OpGroup &b) {

@@ -67,8 +67,8 @@ bool isAfterLoop(Operation *maker, Value operand);
 void forEachSource(Value operand, llvm::function_ref<void(Value)> body);
 /// The one of them that has an operand's elements.
 Value sourceOf(Value operand);
-/// The ops of the group that make `value` from what comes from outside the group, the last one last.
-/// Empty where one of them is not element-wise, or where there are more than `most`.
+/// The ops of the group that make `value` from what comes from outside the group, the last one
+/// last. Empty where one of them is not element-wise, or where there are more than `most`.
 SmallVector<Operation *> coneOf(Value value, const Grouping &grouping, size_t group, size_t most);
 
 /// Copies of a cone's ops where the builder stands, in the same order.

@@ -29,7 +29,8 @@ static bool handsTensor(const Grouping &grouping, size_t maker, size_t reader) {
         if (found == grouping.groupOf.end() || found->second != maker)
           return;
         folded |= isAfterLoop(from, operand);
-        tensor |= source == viewRoot(operand) && elementsOf(source) == grouping.groups[maker].elements;
+        tensor |=
+            source == viewRoot(operand) && elementsOf(source) == grouping.groups[maker].elements;
       });
   return tensor && !folded;
 }

@@ -16,16 +16,20 @@ namespace {
 constexpr int64_t kAssumedTrips = 8;
 constexpr int64_t kMost = int64_t(1) << 40;
 
-int64_t product(int64_t a, int64_t b) { return a == 0 || b == 0 ? 0 : a > kMost / b ? kMost : a * b; }
+int64_t product(int64_t a, int64_t b) {
+  return a == 0 || b == 0 ? 0 : a > kMost / b ? kMost : a * b;
+}
 
 class Estimate {
 public:
   int64_t of(Operation *op) {
     if (auto loop = dyn_cast<scf::ForOp>(op))
-      return product(trips(loop.getLowerBound(), loop.getUpperBound(), loop.getStep()), of(loop.getRegion()) + 2);
+      return product(trips(loop.getLowerBound(), loop.getUpperBound(), loop.getStep()),
+                     of(loop.getRegion()) + 2);
     if (auto loop = dyn_cast<scf::ParallelOp>(op)) {
       int64_t count = 1;
-      for (auto [low, high, step] : llvm::zip(loop.getLowerBound(), loop.getUpperBound(), loop.getStep()))
+      for (auto [low, high, step] :
+           llvm::zip(loop.getLowerBound(), loop.getUpperBound(), loop.getStep()))
         count = product(count, trips(low, high, step));
       return product(count, of(loop.getRegion()) + 2);
     }

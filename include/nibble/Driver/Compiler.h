@@ -1,7 +1,7 @@
 //===- Compiler.h - from an ONNX file to object bytes ---------------*- C++ -*-===//
 //
-// The rooms in order, with their options in one struct and what a person wants to know afterwards in another. Tools, tests and
-// Python come in through here.
+// The rooms in order, with their options in one struct and what a person wants to know afterwards
+// in another. Tools, tests and Python come in through here.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -46,8 +46,8 @@ struct CompileOptions {
 /// The number of threads that options.threads stands for.
 unsigned resolvedThreads(const CompileOptions &options);
 
-/// What can be asked for, in the order in which it is made. `Onnx` is the file with the initial weights, `Llvm` optimized LLVM IR,
-/// `Lib` a folder with a library (EmitLibrary.h).
+/// What can be asked for, in the order in which it is made. `Onnx` is the file with the initial
+/// weights, `Llvm` optimized LLVM IR, `Lib` a folder with a library (EmitLibrary.h).
 enum class Emit { Onnx, Graph, Gradient, Quantized, Planned, Loops, Llvm, Asm, Obj, Lib };
 /// "onnx", "graph", …
 llvm::StringRef name(Emit emit);
@@ -85,7 +85,8 @@ struct StepLayout {
   /// "", or the file's last operator where it became part of the loss (Softmax, LogSoftmax).
   std::string merged;
   int64_t classes = 0;
-  /// Rows of the table that the input's whole numbers are looked up in; 0: the input is real numbers.
+  /// Rows of the table that the input's whole numbers are looked up in; 0: the input is real
+  /// numbers.
   int64_t tokens = 0;
   /// Is report slot 1 a count of right answers (labels, binary cross-entropy)?
   bool countsAnswers = false;
@@ -100,7 +101,9 @@ struct StepLayout {
   std::vector<std::string> trainKeys, evalKeys;
 
   /// Labels of one sample.
-  int64_t answersPerRow() const { return classes > 0 ? answer.getNumElements() / input.getDimSize(0) : 1; }
+  int64_t answersPerRow() const {
+    return classes > 0 ? answer.getNumElements() / input.getDimSize(0) : 1;
+  }
   int64_t arenaBytes() const { return std::max(trainArenaBytes, evalArenaBytes); }
 };
 
@@ -144,12 +147,14 @@ struct CompiledModel {
   ObjectBytes object;
   /// Time to compile, or to load.
   double seconds = 0;
-  /// The file that the program was read from instead of being compiled; empty where it was compiled. `module` is null then.
+  /// The file that the program was read from instead of being compiled; empty where it was
+  /// compiled. `module` is null then.
   std::string loadedFrom;
 };
 
-/// Takes the file through the rooms until `until` is made. The error holds every diagnostic, a line each.
-Result<std::unique_ptr<CompiledModel>> compile(const CompileOptions &options, Emit until = Emit::Obj,
-                                               const CompileHooks &hooks = {});
+/// Takes the file through the rooms until `until` is made. The error holds every diagnostic, a line
+/// each.
+Result<std::unique_ptr<CompiledModel>>
+compile(const CompileOptions &options, Emit until = Emit::Obj, const CompileHooks &hooks = {});
 
 } // namespace nibble

@@ -43,7 +43,7 @@ def FormGroups : Pass<"form-groups", "::mlir::func::FuncOp"> {
     (`nn.transpose`, `nn.slice`, `nn.broadcast`, `nn.concat`; Analysis/StridedView.h), are copied to the loops that read them, which find each block
     where it lies. Every other op is a group of its own; one that
     hardly ever reads its tensor (`q4.init_clip`, `q4.frozen_range`) has a copy of the ops that make it. A product of codes whose result only one
-    element-wise group reads joins that group, where the result is larger than 1 MB and its rows are whole blocks of 32; weight gradients and stacks
+    element-wise group reads joins that group, where the result is 8 MB or more and its rows are whole blocks of 32; weight gradients and stacks
     of matrices do not. Then what cheap ops make is
     computed again by each group that reads it, where that moves fewer bytes than to store it (docs/rationale/plan-groups.md). Groups are
     then ordered by their last op's place in the program, as far as dependences allow. `train.save` has told what it had to

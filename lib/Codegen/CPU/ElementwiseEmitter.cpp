@@ -305,10 +305,12 @@ Value Elementwise::loadJoined(Operation *concat, ArrayRef<int64_t> lengths, Valu
     if (part + 1 == lengths.size())
       return load();
     int64_t end = begin + lengths[part];
-    Value isHere = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ult, place, e.index(end));
+    Value isHere =
+        arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ult, place, e.index(end));
     Type type = VectorType::get({kBlock}, e.b.getF32Type());
-    return e.ifElse(isHere, type, [&] { return SmallVector<Value>{load()}; },
-                    [&] { return SmallVector<Value>{from(part + 1, end)}; })[0];
+    return e.ifElse(
+        isHere, type, [&] { return SmallVector<Value>{load()}; },
+        [&] { return SmallVector<Value>{from(part + 1, end)}; })[0];
   };
   return from(0, 0);
 }

@@ -46,7 +46,8 @@ LogicalResult Group::prepare() {
     outputs.try_emplace(yields.back().first, yields.back().second);
   }
   int64_t needed = totalBytes(parts);
-  int64_t given = op.getScratch() ? cast<MemRefType>(op.getScratch().getType()).getNumElements() : 0;
+  int64_t given =
+      op.getScratch() ? cast<MemRefType>(op.getScratch().getType()).getNumElements() : 0;
   if (given < needed)
     return op.emitOpError() << "has " << given << " bytes of scratch, its code needs " << needed;
   return success();
@@ -77,5 +78,6 @@ Buffer Group::out(Value result) const {
 Value Group::scratchAt(unsigned index, int64_t byte, Type type, int64_t count) const {
   int64_t offset = totalBytes(ArrayRef(parts).take_front(index)) + byte;
   plan::GroupOp self = op;
-  return memref::ViewOp::create(e.b, e.loc, MemRefType::get({count}, type), self.getScratch(), e.index(offset), ValueRange());
+  return memref::ViewOp::create(e.b, e.loc, MemRefType::get({count}, type), self.getScratch(),
+                                e.index(offset), ValueRange());
 }

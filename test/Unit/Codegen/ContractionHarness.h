@@ -69,7 +69,8 @@ public:
                                         bool threads = false);
   ~Compiled();
   std::vector<float> run(size_t number, const Case &c, Inputs &in);
-  /// Sorted times (of the processor, one thread) of runs that take about `budget` seconds together, five at least.
+  /// Sorted times (of the processor, one thread) of runs that take about `budget` seconds together,
+  /// five at least.
   std::vector<double> times(size_t number, const Case &c, Inputs &in, double budget);
   double compileSeconds = 0;
 

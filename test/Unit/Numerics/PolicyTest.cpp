@@ -49,10 +49,11 @@ struct PairOps {
   }
   UNARY(sqrt, F)
   BINARY(iadd, I, I)
-  BINARY(isub, I, I) BINARY(imul, I, I) BINARY(umulHigh, I, I) BINARY(iand, I, I) BINARY(ior, I, I)
-      BINARY(ixor, I, I) SHIFT(shl) SHIFT(lshr) SHIFT(ashr) UNARY(bits, F) UNARY(fromBits, I)
-          UNARY(toFloat, I) BINARY(lt, F, F) BINARY(unordered, F, F) BINARY(ilt, I, I)
-              BINARY(band, B, B) BINARY(bor, B, B) UNARY(bnot, B) F select(B c, F a, F b) {
+  BINARY(isub, I, I)
+  BINARY(imul, I, I) BINARY(umulHigh, I, I) BINARY(iand, I, I) BINARY(ior, I, I) BINARY(ixor, I, I)
+      SHIFT(shl) SHIFT(lshr) SHIFT(ashr) UNARY(bits, F) UNARY(fromBits, I) UNARY(toFloat, I)
+          BINARY(lt, F, F) BINARY(unordered, F, F) BINARY(ilt, I, I) BINARY(band, B, B)
+              BINARY(bor, B, B) UNARY(bnot, B) F select(B c, F a, F b) {
     return each([&](int l) { return s.select(c.lane[l], a.lane[l], b.lane[l]); });
   }
   I select(B c, I a, I b) {
