@@ -130,9 +130,14 @@ void contraction::emitTiles(Emit &e, const CodeProduct &p, Value a, Value b, Val
   Value starts = p.start == Start::Zero ? a : e.pointer(e.view(p.starts, 1, i32));
   int64_t task = rowsATask(p);
   int64_t multiplyAdds = p.rows.count() * p.columns.count() * p.tileColumns * p.terms();
-  e.parallel({e.ceilDiv(rowCount, task), e.index(p.columns.count())}, multiplyAdds / 128,
+  // As many register tiles for each task, give or take one: threads get equal shares.
+  Value tasks = e.ceilDiv(rowCount, task), tiles = e.ceilDiv(rowCount, p.unit->rows);
+  auto taskBegin = [&](Value number) {
+    return e.mul(e.div(arith::MulIOp::create(e.b, e.loc, number, tiles), tasks), p.unit->rows);
+  };
+  e.parallel({tasks, e.index(p.columns.count())}, multiplyAdds / 128,
              [&](ValueRange ids) {
-               Value begin = e.mul(ids[0], task), end = e.min(e.add(begin, task), rowCount);
+               Value begin = taskBegin(ids[0]), end = e.min(taskBegin(e.add(ids[0], 1)), rowCount);
                SmallVector<Value> tile = e.apply(p.columns, ids[1]);
                Value columns =
                    e.min(e.sub(e.index(p.blockColumns), tile[3]), e.index(p.tileColumns));
