@@ -3,8 +3,8 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -18,19 +18,24 @@ namespace {
 constexpr int64_t kAssumedTrips = 8;
 constexpr int64_t kMost = int64_t(1) << 40;
 
-/// Bytes of a vector that count as one operation: of arithmetic, and of what goes to or comes from memory, which takes longer.
+/// Bytes of a vector that count as one operation: of arithmetic, and of what goes to or comes from
+/// memory, which takes longer.
 constexpr int64_t kArithmeticBytes = 32, kMemoryBytes = 16;
 
-int64_t product(int64_t a, int64_t b) { return a == 0 || b == 0 ? 0 : a > kMost / b ? kMost : a * b; }
+int64_t product(int64_t a, int64_t b) {
+  return a == 0 || b == 0 ? 0 : a > kMost / b ? kMost : a * b;
+}
 
 class Estimate {
 public:
   int64_t of(Operation *op) {
     if (auto loop = dyn_cast<scf::ForOp>(op))
-      return product(trips(loop.getLowerBound(), loop.getUpperBound(), loop.getStep()), of(loop.getRegion()) + 2);
+      return product(trips(loop.getLowerBound(), loop.getUpperBound(), loop.getStep()),
+                     of(loop.getRegion()) + 2);
     if (auto loop = dyn_cast<scf::ParallelOp>(op)) {
       int64_t count = 1;
-      for (auto [low, high, step] : llvm::zip(loop.getLowerBound(), loop.getUpperBound(), loop.getStep()))
+      for (auto [low, high, step] :
+           llvm::zip(loop.getLowerBound(), loop.getUpperBound(), loop.getStep()))
         count = product(count, trips(low, high, step));
       return product(count, of(loop.getRegion()) + 2);
     }
@@ -49,12 +54,14 @@ private:
   static int64_t width(Operation *op) {
     int64_t bits = 0;
     auto widen = [&](Type type) {
-      if (auto vector = dyn_cast<VectorType>(type); vector && vector.getElementType().isIntOrFloat())
+      if (auto vector = dyn_cast<VectorType>(type);
+          vector && vector.getElementType().isIntOrFloat())
         bits = std::max<int64_t>(bits, vector.getNumElements() * vector.getElementTypeBitWidth());
     };
     llvm::for_each(op->getOperandTypes(), widen);
     llvm::for_each(op->getResultTypes(), widen);
-    bool isMemory = isa<vector::LoadOp, vector::StoreOp, vector::MaskedLoadOp, vector::MaskedStoreOp, LLVM::LoadOp, LLVM::StoreOp>(op);
+    bool isMemory = isa<vector::LoadOp, vector::StoreOp, vector::MaskedLoadOp,
+                        vector::MaskedStoreOp, LLVM::LoadOp, LLVM::StoreOp>(op);
     return std::max<int64_t>(1, bits / 8 / (isMemory ? kMemoryBytes : kArithmeticBytes));
   }
 
@@ -99,12 +106,14 @@ private:
     return std::max<int64_t>(0, (*length + *by - 1) / *by);
   }
 
-  /// The most that `high` − `low` can be. Emitters' loops end at low + chunk, or at the end of all if that comes first.
+  /// The most that `high` − `low` can be. Emitters' loops end at low + chunk, or at the end of all
+  /// if that comes first.
   std::optional<int64_t> distance(Value low, Value high) {
     if (low == high)
       return 0;
     if (auto sum = high.getDefiningOp<arith::AddIOp>())
-      for (auto [one, other] : {std::pair(sum.getLhs(), sum.getRhs()), std::pair(sum.getRhs(), sum.getLhs())})
+      for (auto [one, other] :
+           {std::pair(sum.getLhs(), sum.getRhs()), std::pair(sum.getRhs(), sum.getLhs())})
         if (one == low)
           return most(other);
     if (auto least = high.getDefiningOp<arith::MinSIOp>())
@@ -113,7 +122,9 @@ private:
     return to ? std::optional(*to - from.value_or(0)) : std::nullopt;
   }
 
-  static std::optional<int64_t> smaller(std::optional<int64_t> a, std::optional<int64_t> b) { return a && b ? std::min(*a, *b) : a ? a : b; }
+  static std::optional<int64_t> smaller(std::optional<int64_t> a, std::optional<int64_t> b) {
+    return a && b ? std::min(*a, *b) : a ? a : b;
+  }
 
   /// The most that a number can be; none of those that bounds are made of is negative.
   std::optional<int64_t> most(Value value) {
@@ -135,7 +146,8 @@ private:
       return std::nullopt;
     if (isa<arith::AddIOp>(op))
       return std::min(kMost, *left + *right);
-    return isa<arith::MulIOp>(op) ? product(*left, *right) : *left / constant(op->getOperand(1)).value_or(1);
+    return isa<arith::MulIOp>(op) ? product(*left, *right)
+                                  : *left / constant(op->getOperand(1)).value_or(1);
   }
 
   /// The last value of a loop's variable.

@@ -135,23 +135,21 @@ void contraction::emitTiles(Emit &e, const CodeProduct &p, Value a, Value b, Val
   auto taskBegin = [&](Value number) {
     return e.mul(e.div(arith::MulIOp::create(e.b, e.loc, number, tiles), tasks), p.unit->rows);
   };
-  e.parallel({tasks, e.index(p.columns.count())}, multiplyAdds / 128,
-             [&](ValueRange ids) {
-               Value begin = taskBegin(ids[0]), end = e.min(taskBegin(e.add(ids[0], 1)), rowCount);
-               SmallVector<Value> tile = e.apply(p.columns, ids[1]);
-               Value columns =
-                   e.min(e.sub(e.index(p.blockColumns), tile[3]), e.index(p.tileColumns));
-               CodeCall own = call;
-               own.a = e.at(a, tile[0], unit), own.b = e.at(b, tile[1], unit);
-               own.out = e.at(out, tile[2], element);
-               own.start = p.start == Start::Zero ? a : e.at(starts, tile[4], i32);
-               own.rowBegin = e.toI64(begin), own.rowEnd = e.toI64(end);
-               own.columns = e.toI64(columns);
-               TileCalls calls{e, p, epilogue, own, columns};
-               calls.all(segmentCount);
-               if (calls.streams())
-                 e.drainStores();
-             });
+  e.parallel({tasks, e.index(p.columns.count())}, multiplyAdds / 128, [&](ValueRange ids) {
+    Value begin = taskBegin(ids[0]), end = e.min(taskBegin(e.add(ids[0], 1)), rowCount);
+    SmallVector<Value> tile = e.apply(p.columns, ids[1]);
+    Value columns = e.min(e.sub(e.index(p.blockColumns), tile[3]), e.index(p.tileColumns));
+    CodeCall own = call;
+    own.a = e.at(a, tile[0], unit), own.b = e.at(b, tile[1], unit);
+    own.out = e.at(out, tile[2], element);
+    own.start = p.start == Start::Zero ? a : e.at(starts, tile[4], i32);
+    own.rowBegin = e.toI64(begin), own.rowEnd = e.toI64(end);
+    own.columns = e.toI64(columns);
+    TileCalls calls{e, p, epilogue, own, columns};
+    calls.all(segmentCount);
+    if (calls.streams())
+      e.drainStores();
+  });
 }
 
 void contraction::emitScale(Emit &e, Value sums, Value target, Value targetBase, Value count,
