@@ -1,6 +1,7 @@
 //===- Grouping.cpp - which ops become one loop nest --------------------------===//
 #include "Grouping.h"
 
+#include "nibble/Dialect/Plan/IR/Plan.h"
 #include "nibble/Dialect/Q4/IR/Q4.h"
 #include "nibble/Dialect/Train/IR/Train.h"
 #include "nibble/Schedule/Storage.h"
@@ -41,6 +42,8 @@ static bool allReadDecoded(Value value, Operation *decoder) {
 }
 
 bool nibble::schedule::isCopiedToReaders(Operation *op) {
+  if (isa_and_nonnull<plan::PackedOp>(op))
+    return true; // each product says for itself that it reads a panel
   return op && op->hasTrait<DecoderLike>() && elementsOf(op->getResult(0)) > 1 &&
          allReadDecoded(op->getResult(0), op);
 }
