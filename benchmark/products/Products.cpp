@@ -54,7 +54,8 @@ void addMatrix(std::vector<Named> &list, const Formats &formats, int64_t rows, i
   add("dW", formats.gradient, Kind::Int4Zero, out, in, rows, true, false);
 }
 
-/// Forward product and input gradient that read weights packed before, as the steps of a sequence do.
+/// Forward product and input gradient that read weights packed before, as the steps of a sequence
+/// do.
 void addPacked(std::vector<Named> &list, const Formats &formats, int64_t rows, int64_t in,
                int64_t out) {
   std::vector<Named> all;

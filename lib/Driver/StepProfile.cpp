@@ -40,7 +40,9 @@ static StepGroup groupOf(plan::GroupOp group) {
       result.layer = layer.str();
     if (auto pack = dyn_cast<plan::PackOp>(op)) {
       auto product = cast<ContractionOpInterface>(pack.getProduct());
-      result.ops = (StringRef(result.layer).split("[").first + " pack for " + stringifyProduct(product.getProductKind())).str();
+      result.ops = (StringRef(result.layer).split("[").first + " pack for " +
+                    stringifyProduct(product.getProductKind()))
+                       .str();
       continue;
     }
     if (auto product = dyn_cast<ContractionOpInterface>(op)) {

@@ -83,7 +83,8 @@ struct SharePanelsPass : nibble::impl::SharePanelsBase<SharePanelsPass> {
       Value panel = makePanel(sharers);
       for (ContractionOpInterface product : sharers.products) {
         OpBuilder builder(product);
-        product->setOperand(1, plan::PackedOp::create(builder, product.getLoc(), product.getRight().getType(), panel));
+        product->setOperand(1, plan::PackedOp::create(builder, product.getLoc(),
+                                                      product.getRight().getType(), panel));
       }
     }
   }

@@ -281,8 +281,8 @@ void contraction::callCodeKernel(Emit &e, const CodeKernel &kernel, const CodeCa
                     : kernel.start == Start::Rows  ? "rows_"
                                                    : "";
   std::string name = ((unit.tuple == 4 ? "nibble_quads_" : "nibble_pairs_") + unit.name + "_" +
-                      Twine(kernel.rows ? kernel.rows : unit.rows) + "x" + Twine(kernel.vectors) + "_" + start +
-                      suffix(kernel.epilogue) + (kernel.streams ? "_streamed" : ""))
+                      Twine(kernel.rows ? kernel.rows : unit.rows) + "x" + Twine(kernel.vectors) +
+                      "_" + start + suffix(kernel.epilogue) + (kernel.streams ? "_streamed" : ""))
                          .str();
   SmallVector<Value> operands = callOperands(call, unit.dot16);
   auto function =

@@ -68,8 +68,9 @@ std::string nibble::panelForm(Operation *op, const CpuTarget &target) {
   llvm::raw_string_ostream os(text);
   const auto &k = plan->classes.front();
   const PackSpec &spec = k.weights;
-  os << plan->unit->name << " " << spec.tuple << "x" << spec.tuples << " of " << k.length << ", columns "
-     << spec.tileColumns << " of " << spec.blockColumns << " by " << spec.columnStride;
+  os << plan->unit->name << " " << spec.tuple << "x" << spec.tuples << " of " << k.length
+     << ", columns " << spec.tileColumns << " of " << spec.blockColumns << " by "
+     << spec.columnStride;
   for (const IndexMap *map : {&spec.tiles, &spec.segments, &spec.terms})
     print(os, *map);
   return text;
@@ -89,7 +90,8 @@ LogicalResult nibble::emitPack(Operation *op, Value right, Value zeroPoint, Valu
   Operation *product = cast<plan::PackOp>(op).getProduct();
   auto plan = planSharing(product, target);
   if (!plan)
-    return op->emitOpError("room Codegen: packs for a product that makes no panel others could read");
+    return op->emitOpError(
+        "room Codegen: packs for a product that makes no panel others could read");
   Contraction c = *readContraction(product);
   Emit e{builder, op->getLoc(), target, scratch}, result{builder, op->getLoc(), target, panel};
   plan->weightsFlat = 0; // alone in this scratch
@@ -102,10 +104,12 @@ LogicalResult nibble::emitPack(Operation *op, Value right, Value zeroPoint, Valu
   PanelLayout layout = panelLayout(*plan);
   packWeights(e, c, *plan, buffers, [&](const WindowCodesPlan::Class &k) {
     PackTarget where;
-    where.panel = result.view(layout.panel, k.weights.elements(), formType(e.b, plan->weightForm()));
+    where.panel =
+        result.view(layout.panel, k.weights.elements(), formType(e.b, plan->weightForm()));
     if (plan->unit->hasOffset()) {
       where.starts = result.view(layout.sums, k.starts(), e.b.getI32Type());
-      where.offset = arith::ConstantIntOp::create(e.b, e.loc, e.b.getI32Type(), -1); // the sums as they are
+      where.offset =
+          arith::ConstantIntOp::create(e.b, e.loc, e.b.getI32Type(), -1); // the sums as they are
     }
     return where;
   });

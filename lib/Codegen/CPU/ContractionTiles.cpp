@@ -89,8 +89,10 @@ struct TileCalls {
   bool streams() const { return p.streams && epilogue == Epilogue::StoreF32; }
 
   void kernel(int64_t vectors) {
-    callCodeKernel(e, {p.unit, static_cast<int>(vectors), p.start, epilogue,
-                       static_cast<int>(p.registerRows()), streams()}, call);
+    callCodeKernel(e,
+                   {p.unit, static_cast<int>(vectors), p.start, epilogue,
+                    static_cast<int>(p.registerRows()), streams()},
+                   call);
   }
 
   void segments(Value from, Value to) {

@@ -10,9 +10,11 @@ namespace nn = nibble::nn;
 namespace plan = nibble::plan;
 namespace train = nibble::train;
 
-/// Is it an op that makes no code of its own? A decoder beside another op is part of how that reads.
+/// Is it an op that makes no code of its own? A decoder beside another op is part of how that
+/// reads.
 static bool isSilent(Operation *op) {
-  return isa<nn::ReshapeOp, train::SaveOp, plan::YieldOp, plan::PackedOp>(op) || op->hasTrait<nibble::DecoderLike>() || matchPattern(op, m_Constant());
+  return isa<nn::ReshapeOp, train::SaveOp, plan::YieldOp, plan::PackedOp>(op) ||
+         op->hasTrait<nibble::DecoderLike>() || matchPattern(op, m_Constant());
 }
 
 Operation *nibble::codegen::singleOp(Block &body) {

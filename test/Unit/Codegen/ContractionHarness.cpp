@@ -44,9 +44,9 @@ using namespace nibble::test;
 //===----------------------------------------------------------------------===//
 
 void test::registerDialects(MLIRContext &context) {
-  context.loadDialect<nn::NNDialect, q4::Q4Dialect, plan::PlanDialect, arith::ArithDialect, func::FuncDialect,
-                      LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
-                      vector::VectorDialect>();
+  context.loadDialect<nn::NNDialect, q4::Q4Dialect, plan::PlanDialect, arith::ArithDialect,
+                      func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
+                      memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
   registerBuiltinDialectTranslation(context);
   registerLLVMDialectTranslation(context);
   registerOpenMPDialectTranslation(context);
@@ -127,7 +127,8 @@ Operation *test::buildOp(OpBuilder &b, Block *block, const Case &c) {
 
 /// Lets the op read a panel, and tells what makes it.
 static plan::PackOp makePack(OpBuilder &b, Operation *op, const Case &c, int64_t bytes) {
-  Value zeroPoint = c.right == Kind::Int4Zero ? op->getOperand(4 + (c.left == Kind::Int4Zero)) : Value();
+  Value zeroPoint =
+      c.right == Kind::Int4Zero ? op->getOperand(4 + (c.left == Kind::Int4Zero)) : Value();
   b.setInsertionPoint(op);
   auto pack = plan::PackOp::create(b, op->getLoc(), RankedTensorType::get({bytes}, b.getI8Type()),
                                    op->getOperand(1), zeroPoint, "");
@@ -135,7 +136,8 @@ static plan::PackOp makePack(OpBuilder &b, Operation *op, const Case &c, int64_t
   b.setInsertionPointToEnd(&body);
   buildOp(b, &body, c);
   b.setInsertionPoint(op);
-  op->setOperand(1, plan::PackedOp::create(b, op->getLoc(), op->getOperand(1).getType(), pack.getPanel()));
+  op->setOperand(
+      1, plan::PackedOp::create(b, op->getLoc(), op->getOperand(1).getType(), pack.getPanel()));
   return pack;
 }
 
@@ -480,7 +482,8 @@ struct Invocation {
     descriptors.pop_back();
     size_t zeroPoint = 4 + (c.left == Kind::Int4Zero);
     if (c.right == Kind::Int4Zero)
-      callWith(find(jit, "pack", number), {&descriptors[1], &descriptors[zeroPoint], &panel, &room});
+      callWith(find(jit, "pack", number),
+               {&descriptors[1], &descriptors[zeroPoint], &panel, &room});
     else
       callWith(find(jit, "pack", number), {&descriptors[1], &panel, &room});
     descriptors[1] = panel;

@@ -70,7 +70,8 @@ public:
                                         bool threads = false);
   ~Compiled();
   std::vector<float> run(size_t number, const Case &c, Inputs &in);
-  /// Sorted times (of the processor, one thread) of runs that take about `budget` seconds together, five at least.
+  /// Sorted times (of the processor, one thread) of runs that take about `budget` seconds together,
+  /// five at least.
   std::vector<double> times(size_t number, const Case &c, Inputs &in, double budget);
   double compileSeconds = 0;
 
@@ -96,7 +97,8 @@ bool emissionFails(mlir::MLIRContext &context, const Case &c);
 struct CaseBytes {
   int64_t scratch, panel;
 };
-/// The module of the cases before lowering: functions run0, run1, ..., and pack0, ... of those that read a panel.
+/// The module of the cases before lowering: functions run0, run1, ..., and pack0, ... of those that
+/// read a panel.
 mlir::OwningOpRef<mlir::ModuleOp> emitModule(mlir::MLIRContext &context,
                                              const std::vector<Case> &cases,
                                              const CpuTarget &target,

@@ -128,7 +128,8 @@ TEST_P(Contraction, FewRows) {
 /// Products that read weights which were packed before, as the steps of a sequence do.
 TEST_P(Contraction, SharedPanels) {
   std::vector<Case> cases;
-  const int64_t sizes[][3] = {{1, 1, 1}, {3, 10, 5}, {20, 65, 130}, {33, 96, 64}, {7, 128, 33}, {5, 33, 9000}};
+  const int64_t sizes[][3] = {{1, 1, 1},    {3, 10, 5},   {20, 65, 130},
+                              {33, 96, 64}, {7, 128, 33}, {5, 33, 9000}};
   const std::pair<Kind, Kind> kinds[] = {{Kind::Int4Zero, Kind::Int4}, {Kind::Int4, Kind::Int4Zero},
                                          {Kind::Log2, Kind::Int4},     {Kind::Log4, Kind::Int4Zero},
                                          {Kind::Int8, Kind::Int8},     {Kind::Int4Zero, Kind::Log2},
@@ -138,10 +139,14 @@ TEST_P(Contraction, SharedPanels) {
       for (bool transposed : {false, true})
         cases.push_back(matmul(left, right, m, n, k, false, transposed));
   using V = std::vector<int64_t>;
-  cases.push_back(conv(Case::Forward, Kind::Int4Zero, Kind::Int4, V{2, 6, 5, 16}, 33, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}));
-  cases.push_back(conv(Case::Forward, Kind::Int8, Kind::Int8, V{2, 9, 9, 5}, 20, V{3, 3}, V{2, 2}, V{1, 1, 1, 1}));
-  cases.push_back(conv(Case::InputGrad, Kind::Log2, Kind::Int4, V{2, 6, 6, 33}, 17, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}));
-  cases.push_back(conv(Case::Forward, Kind::Int4Zero, Kind::Int4, V{2, 6, 5, 6}, 9, V{3, 3}, V{1, 1}, V{1, 1, 1, 1}, V{1, 1}, 3));
+  cases.push_back(conv(Case::Forward, Kind::Int4Zero, Kind::Int4, V{2, 6, 5, 16}, 33, V{3, 3},
+                       V{1, 1}, V{1, 1, 1, 1}));
+  cases.push_back(conv(Case::Forward, Kind::Int8, Kind::Int8, V{2, 9, 9, 5}, 20, V{3, 3}, V{2, 2},
+                       V{1, 1, 1, 1}));
+  cases.push_back(conv(Case::InputGrad, Kind::Log2, Kind::Int4, V{2, 6, 6, 33}, 17, V{3, 3},
+                       V{1, 1}, V{1, 1, 1, 1}));
+  cases.push_back(conv(Case::Forward, Kind::Int4Zero, Kind::Int4, V{2, 6, 5, 6}, 9, V{3, 3},
+                       V{1, 1}, V{1, 1, 1, 1}, V{1, 1}, 3));
   for (size_t i = 0; i < cases.size(); ++i)
     cases[i].panel = true, cases[i].gain = i % 3 == 0;
   checkCases(cases, GetParam());
