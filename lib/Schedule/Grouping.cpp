@@ -1,6 +1,7 @@
 //===- Grouping.cpp - which ops become one loop nest --------------------------===//
 #include "Grouping.h"
 
+#include "nibble/Analysis/StridedView.h"
 #include "nibble/Dialect/Plan/IR/Plan.h"
 #include "nibble/Dialect/Q4/IR/Q4.h"
 #include "nibble/Dialect/Train/IR/Train.h"
@@ -41,11 +42,50 @@ static bool allReadDecoded(Value value, Operation *decoder) {
   });
 }
 
+/// Does a loop over as many elements as the view has read it, or another view?
+static bool allReadMoved(Value value) {
+  return llvm::all_of(value.getUsers(), [&](Operation *user) {
+    if (isa<nn::ReshapeOp>(user))
+      return allReadMoved(user->getResult(0));
+    if (movesElements(user))
+      return isCopiedToReaders(user);
+    bool fold = user->hasTrait<FoldLike>() || ridesByChannel(user);
+    if (fold || user->hasTrait<HardlyReads>())
+      return elementsOf(user->getOperand(fold ? 0 : 1)) == elementsOf(value);
+    return user->hasTrait<ElementwiseLike>() &&
+           elementsOf(user->getResult(0)) == elementsOf(value);
+  });
+}
+
+/// Is it an op that moves elements, whose readers find them where they are? They do, however many of
+/// the moves before it are in memory.
+static bool isReadInPlace(Operation *op) {
+  bool isCut = true;
+  for (int depth = 0; isCut; ++depth) {
+    int followed = 0;
+    isCut = false;
+    std::optional<StridedView> view = stridedView(op, [&](Operation *) {
+      isCut = followed == depth;
+      return followed++ < depth;
+    });
+    if (!view || !view->isWholeBlocks())
+      return false;
+  }
+  return allReadMoved(op->getResult(0));
+}
+
 bool nibble::schedule::isCopiedToReaders(Operation *op) {
   if (isa_and_nonnull<plan::PackedOp>(op))
     return true; // each product says for itself that it reads a panel
+  if (movesElements(op))
+    return isReadInPlace(op);
   return op && op->hasTrait<DecoderLike>() && elementsOf(op->getResult(0)) > 1 &&
          allReadDecoded(op->getResult(0), op);
+}
+
+bool nibble::schedule::isMoved(Value operand) {
+  Operation *op = viewRoot(operand).getDefiningOp();
+  return isCopiedToReaders(op) && (movesElements(op) || isMoved(op->getOperand(0)));
 }
 
 void nibble::schedule::forEachSource(Value operand, llvm::function_ref<void(Value)> body) {
@@ -131,6 +171,31 @@ Grouping::Grouping(Block &block) {
     placeLeaf(op);
 }
 
+void Grouping::merge(size_t maker, size_t reader) {
+  OpGroup &from = groups[maker], &to = groups[reader];
+  to.ops.insert(to.ops.begin(), from.ops.begin(), from.ops.end());
+  for (Operation *op : from.ops)
+    groupOf[op] = reader;
+  for (size_t &group : llvm::make_second_range(sequence))
+    group = group == maker ? reader : group;
+  for (SmallVector<size_t> &known : llvm::make_second_range(readers))
+    llvm::replace(known, maker, reader);
+  for (size_t group : from.readers)
+    if (group != reader)
+      to.readers.push_back(group);
+  for (OpGroup &group : groups) {
+    llvm::replace(group.readers, maker, reader);
+    if (group.dependsOn.test(maker) && &group != &to) {
+      group.dependsOn |= to.dependsOn;
+      group.dependsOn.set(reader);
+    }
+  }
+  to.dependsOn |= from.dependsOn;
+  for (OpGroup &group : groups)
+    group.dependsOn.reset(maker);
+  from = {{}, false, 0, from.segment, llvm::BitVector(capacity), {}};
+}
+
 SmallVector<size_t> Grouping::order() const {
   SmallVector<size_t> missing(groups.size(), 0), last(groups.size(), 0);
   size_t position = 0;
@@ -208,6 +273,9 @@ void Grouping::place(Operation *op) {
   direct.resize(capacity);
   for (Operation *each : ops)
     join(each, target, direct, needs);
+  for (unsigned maker : direct.set_bits())
+    if (mayMerge(*this, maker, target))
+      merge(maker, target);
   if (elementwise)
     for (Value operand : op->getOperands())
       if (elementsOf(operand) == elements)
@@ -241,21 +309,33 @@ SmallVector<Operation *> Grouping::copyForReader(Operation *op) {
   return copies;
 }
 
-/// Sums per channel of one loop have one shape.
-static bool sumsFit(const OpGroup &group, Operation *op) {
-  if (!ridesByChannel(op))
-    return true;
+/// Sums per channel of one loop have one shape, and registers for them are few.
+static bool channelFoldsFit(ArrayRef<Operation *> some, ArrayRef<Operation *> others) {
+  SmallVector<Operation *> folds;
+  llvm::copy_if(some, std::back_inserter(folds), ridesByChannel);
+  llvm::copy_if(others, std::back_inserter(folds), ridesByChannel);
   auto shapeOf = [](Operation *fold) {
     return cast<RankedTensorType>(fold->getOperand(0).getType()).getShape();
   };
-  unsigned count = 0;
-  for (Operation *other : group.ops)
-    if (ridesByChannel(other)) {
-      ++count;
-      if (shapeOf(other) != shapeOf(op))
-        return false;
-    }
-  return count < mostChannelFolds;
+  return folds.size() <= mostChannelFolds &&
+         llvm::all_equal(llvm::map_range(folds, shapeOf));
+}
+
+bool nibble::schedule::channelFoldsFit(const OpGroup &a, const OpGroup &b) {
+  return ::channelFoldsFit(a.ops, b.ops);
+}
+
+/// Does the op make of a code something wider, which would be stored in place of the code by the
+/// group that makes the code?
+static bool widensCode(Operation *op, Value operand) {
+  Value source = sourceOf(operand);
+  return op->hasTrait<ElementwiseLike>() && source != viewRoot(operand) &&
+         storageBytes(cast<RankedTensorType>(op->getResult(0).getType())) >
+             storageBytes(cast<RankedTensorType>(source.getType()));
+}
+
+bool nibble::schedule::isAfterLoop(Operation *maker, Value operand) {
+  return maker->hasTrait<FoldLike>() || ridesByChannel(maker) || isMoved(operand);
 }
 
 /// A group that the op may join: a producer's, else a sibling's; groups.size() where there is none.
@@ -264,17 +344,18 @@ size_t Grouping::partner(Operation *op, const llvm::BitVector &direct, const llv
   auto fits = [&](size_t g) {
     const OpGroup &group = groups[g];
     return group.elementwise && group.elements == elements && group.segment == segment &&
-           !needs.test(g) && group.ops.size() < largestGroup && sumsFit(group, op);
+           !needs.test(g) && group.ops.size() < largestGroup && ::channelFoldsFit(group.ops, op);
   };
-  // What a fold gives is there only after its loop.
+  // What a fold gives is there only after its loop, and so is an element at another place.
   llvm::BitVector after(capacity);
   for (Value operand : op->getOperands())
     if (Operation *maker = sourceOf(operand).getDefiningOp();
-        maker && (maker->hasTrait<FoldLike>() || ridesByChannel(maker)) && groupOf.count(maker))
+        maker && groupOf.count(maker) && isAfterLoop(maker, operand))
       after.set(groupOf.lookup(maker));
   for (Value operand : llvm::reverse(op->getOperands()))
     if (auto found = groupOf.find(sourceOf(operand).getDefiningOp());
-        found != groupOf.end() && fits(found->second) && !after.test(found->second))
+        found != groupOf.end() && fits(found->second) && !after.test(found->second) &&
+        !widensCode(op, operand))
       return found->second;
   if (elements > 1)
     for (Value operand : op->getOperands())

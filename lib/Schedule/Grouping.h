@@ -34,6 +34,10 @@ public:
   /// program.
   SmallVector<size_t> order() const;
 
+  /// Puts the ops of one group in front of those of another, which reads them; the first is empty
+  /// then. No third group may need the first and be needed by the second.
+  void merge(size_t maker, size_t reader);
+
 private:
   void place(Operation *op);
   void placeLeaf(Operation *op);
@@ -52,8 +56,13 @@ private:
 
 /// Elements of a tensor.
 int64_t elementsOf(Value value);
-/// A decoder that no group makes: each group that reads it has a copy.
+/// An op that no group makes, a decoder or one that moves elements: each group that reads it has a
+/// copy.
 bool isCopiedToReaders(Operation *op);
+/// Is an operand read at other places of the memory than its own, through such a copy?
+bool isMoved(Value operand);
+/// Is what an operand reads of its maker there only after the maker's loop?
+bool isAfterLoop(Operation *maker, Value operand);
 /// The values in memory that an operand is read from: more than one behind a decoder.
 void forEachSource(Value operand, llvm::function_ref<void(Value)> body);
 /// The one of them that has an operand's elements.
@@ -67,6 +76,10 @@ SmallVector<Operation *> cloneCone(OpBuilder &builder, ArrayRef<Operation *> con
 /// The value, reshaped to `type` where that is another.
 Value shapedLike(OpBuilder &builder, Value value, Type type);
 
+/// Do the sums per channel of two groups fit into one loop?
+bool channelFoldsFit(const OpGroup &a, const OpGroup &b);
+/// Can a loop that hands a tensor to a later one become one with it? (MergeGroups.cpp)
+bool mayMerge(const Grouping &grouping, size_t maker, size_t reader);
 /// Computes cheap values again where that moves fewer bytes than storing them (Rematerialize.cpp).
 void rematerialize(Grouping &grouping);
 

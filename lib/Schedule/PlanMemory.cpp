@@ -1,6 +1,7 @@
 //===- PlanMemory.cpp - every tensor's place ---------------------------------===//
 #include "nibble/Schedule/Passes.h"
 
+#include "nibble/Analysis/StridedView.h"
 #include "nibble/Dialect/Q4/IR/Q4.h"
 #include "nibble/Interfaces/Interfaces.h"
 #include "nibble/Interfaces/Scratch.h"
@@ -173,9 +174,9 @@ private:
         continue;
       if (tensorType(argument).getNumElements() != elements)
         return false;
-      if (!llvm::all_of(argument.getUsers(), [](Operation *user) {
+      if (!llvm::all_of(readersOf(argument), [](Operation *user) {
             return user->hasTrait<ElementwiseLike>() || user->hasTrait<FoldLike>() ||
-                   walksAll(user) || isa<plan::YieldOp, nn::ReshapeOp>(user);
+                   walksAll(user) || isa<plan::YieldOp>(user);
           }))
         return false;
     }
@@ -235,8 +236,11 @@ private:
   }
 
   bool isElementwise(plan::FusedOp group) {
-    return llvm::all_of(group.getBody().front(), [](Operation &op) {
+    bool isMove = llvm::hasNItems(group.getBody().front().without_terminator(), 1) &&
+                  movesElements(&group.getBody().front().front());
+    return !isMove && llvm::all_of(group.getBody().front(), [](Operation &op) {
       return op.hasTrait<ElementwiseLike>() || op.hasTrait<FoldLike>() || walksAll(&op) ||
+             movesElements(&op) ||
              isa<plan::YieldOp, nn::ReshapeOp, arith::ConstantOp, train::RandomBitsOp>(op);
     });
   }

@@ -77,3 +77,15 @@ func.func @small_panel(%x: memref<16xi8>, %p: memref<16xi8>, %s: memref<f32>, %y
   }
   return
 }
+
+// -----
+
+func.func @moved(%x: memref<4x3x20xf32>, %y: memref<3x4x20xf32>) {
+  plan.group ins(%x : memref<4x3x20xf32> as %a : tensor<4x3x20xf32>) outs(%y : memref<3x4x20xf32>) {
+    // expected-error @+1 {{does not move whole blocks of 32 elements of the group}}
+    %t = nn.transpose %a {perm = array<i64: 1, 0, 2>} : (tensor<4x3x20xf32>) -> tensor<3x4x20xf32>
+    %r = nn.relu %t : tensor<3x4x20xf32>
+    plan.yield %r : tensor<3x4x20xf32>
+  }
+  return
+}

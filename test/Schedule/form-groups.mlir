@@ -125,3 +125,47 @@ func.func @a_reader_that_cannot(%n: tensor<4x32xbf16>, %w: tensor<32x8xf32>) -> 
   %y = nn.matmul %x, %w : (tensor<4x32xf32>, tensor<32x8xf32>) -> tensor<4x8xf32>
   return %y : tensor<4x8xf32>
 }
+
+// -----
+
+// A derivative at a saved value does not go to the loop that narrows the value: its four bytes would be kept in place of the two.
+// Begun for itself, it becomes one with the loop of the gradient that the next op meets it with.
+// CHECK-LABEL: @loops_that_meet
+// CHECK: plan.fused {{.*}} -> (tensor<4x32xbf16>)
+// CHECK-NEXT: q4.narrow
+// CHECK-NEXT: plan.yield
+// CHECK: plan.fused {{.*}} -> (tensor<4x32xf32>)
+// CHECK-NEXT: nn.relu
+// CHECK-NEXT: q4.widen
+// CHECK-NEXT: nn.exp
+// CHECK-NEXT: nn.mul
+// CHECK-NEXT: plan.yield
+// CHECK-NOT: plan.fused
+func.func @loops_that_meet(%z: tensor<4x32xf32>, %dy: tensor<4x32xf32>) -> tensor<4x32xf32> {
+  %n = q4.narrow %z : (tensor<4x32xf32>) -> tensor<4x32xbf16>
+  %g = nn.relu %dy : tensor<4x32xf32>
+  %w = q4.widen %n : (tensor<4x32xbf16>) -> tensor<4x32xf32>
+  %e = nn.exp %w : tensor<4x32xf32>
+  %d = nn.mul %g, %e : (tensor<4x32xf32>, tensor<4x32xf32>) -> tensor<4x32xf32>
+  return %d : tensor<4x32xf32>
+}
+
+// -----
+
+// Not where something between them needs the first: the sum has to be there before the second loop begins.
+// CHECK-LABEL: @loops_apart
+// CHECK: plan.fused
+// CHECK-NEXT: nn.exp
+// CHECK-NEXT: plan.yield
+// CHECK: nn.reduce_sum
+// CHECK: plan.fused
+// CHECK-NEXT: nn.mul
+// CHECK-NEXT: nn.add
+func.func @loops_apart(%x: tensor<4x32xf32>, %y: tensor<4x32xf32>) -> tensor<4x32xf32> {
+  %e = nn.exp %x : tensor<4x32xf32>
+  %r = nn.reduce_sum %e {axes = array<i64: 0, 1>} : (tensor<4x32xf32>) -> tensor<1x1xf32>
+  %s = nn.reshape %r : (tensor<1x1xf32>) -> tensor<f32>
+  %m = nn.mul %y, %s : (tensor<4x32xf32>, tensor<f32>) -> tensor<4x32xf32>
+  %a = nn.add %e, %m : (tensor<4x32xf32>, tensor<4x32xf32>) -> tensor<4x32xf32>
+  return %a : tensor<4x32xf32>
+}

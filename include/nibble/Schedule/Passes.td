@@ -60,10 +60,14 @@ def FormGroups : Pass<"form-groups", "::mlir::func::FuncOp"> {
   let description = [{
     Strategy: in program order, an element-wise op joins the group of a producer, or of a sibling that reads one of its full-size
     operands, when both walk the same number of elements, stand on the same side of the `train.guard`, and joining makes
-    no cycle: no operand of the op depends on the group except directly. A fold whose order does not matter (a maximum, a flag,
+    no cycle: no operand of the op depends on the group except directly. An op that reads a narrow code (`q4.widen`) and makes something wider
+    stays out of the group that makes the code, which would keep the wider one. Two groups that meet in an op, each with an operand of it, become one
+    where no third group needs the first and is needed by the second. A fold whose order does not matter (a maximum, a flag,
     counts) rides in the loop of what makes or reads its operand; so do sums per channel, three at most and over one shape, where
     the channels are a multiple of 32. `train.random_bits` goes to the one group whose element-wise ops
-    read it, which makes the bits in registers; read by several, it is a group. Every other op is a group of its own; one that
+    read it, which makes the bits in registers; read by several, it is a group. Ops that only move elements, whole blocks of 32 of them
+    (`nn.transpose`, `nn.slice`, `nn.broadcast`; Analysis/StridedView.h), are copied to the loops that read them, which find each block
+    where it lies. Every other op is a group of its own; one that
     hardly ever reads its tensor (`q4.init_clip`, `q4.frozen_range`) has a copy of the ops that make it. Then what cheap ops make is
     computed again by each group that reads it, where that moves fewer bytes than to store it (docs/rationale/plan-groups.md). Groups are
     then ordered by their last op's place in the program, as far as dependences allow. `train.save` has told what it had to

@@ -61,6 +61,7 @@ private:
   SmallVector<Value> sumNarrowBlock(const ChannelShape &shape, Value block, int64_t tile);
   SmallVector<Value> sumWideBlock(const ChannelShape &shape, Value block, int64_t tile);
   Value loadInLoop(Value argument, Value at);
+  Value loadMoved(Operation &op);
   void storeAll(bool inLoop, Value at);
 
   Group &group;
@@ -72,6 +73,8 @@ private:
   /// Random bits: their makers, and the blocks that are made and not yet used, the next one last.
   SmallVector<std::pair<train::RandomBitsOp, RandomBlocks>> random;
   SmallVector<SmallVector<Value>> madeBits;
+  /// Where the block lies that is being made.
+  Value here;
   unsigned foldPart = 0;
   /// Folds with their rules, and all of their accumulators.
   SmallVector<std::pair<Operation *, FoldRule>> folds;

@@ -13,6 +13,9 @@
 // made in scratch before the loop, and loaded at i mod P (a block wraps around at most once where P
 // ≥ 32, and as often as it has to below).
 //
+// Ops that move elements (Analysis/StridedView.h) beside others are how those read: a block of the
+// result is loaded where it lies in the operand's memory.
+//
 // Ops whose results have one element in a larger group are computed once, before the loop. Folds
 // (trait FoldLike) ride in the loop, with accumulators of their own; what they give is stored after
 // it. Random bits are made in registers, for four blocks at a time, which is what fills vectors of
@@ -26,6 +29,7 @@
 //===----------------------------------------------------------------------===//
 #include "Elementwise.h"
 
+#include "nibble/Analysis/StridedView.h"
 #include "nibble/Interfaces/Interfaces.h"
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -42,29 +46,43 @@ static constexpr int64_t kLineElements = 16, kPrefetchElements = 512;
 /// Is it an op that moves no element: nn.reshape, train.save?
 static bool isSameElements(Operation *op) { return isa<nn::ReshapeOp, train::SaveOp>(op); }
 
-/// Keys of random bits, and vectors of channels, are no elements of the loop.
+/// Keys of random bits, vectors of channels, and what is read at other places, are no elements of
+/// the loop.
 static bool isAside(Value argument) {
   return !argument.use_empty() && llvm::all_of(argument.getUsers(), [&](Operation *user) {
-    return isRandom(*user) ||
+    if (isa<nn::ReshapeOp>(user))
+      return isAside(user->getResult(0));
+    return isRandom(*user) || nibble::movesElements(user) ||
            (nibble::ridesByChannel(user) && countOf(argument) != countOf(user->getOperand(0)));
+  });
+}
+
+/// Is a move read by further ones only, which look through it?
+static bool isLookedThrough(Value moved) {
+  return llvm::all_of(moved.getUsers(), [](Operation *user) {
+    return isa<nn::ReshapeOp>(user) ? isLookedThrough(user->getResult(0))
+                                    : nibble::movesElements(user);
   });
 }
 
 bool nibble::codegen::isElementwiseBody(Block &body) {
   if (Operation *only = singleOp(body);
-      only && (isRandom(*only) || nibble::ridesByChannel(only) || only->hasTrait<nibble::HardlyReads>()))
+      only && (isRandom(*only) || nibble::ridesByChannel(only) || nibble::movesElements(only) ||
+               only->hasTrait<nibble::HardlyReads>()))
     return false; // an emitter of its own
   return llvm::all_of(body.without_terminator(), [](Operation &op) {
     return op.hasTrait<nibble::ElementwiseLike>() || isFold(op) || nibble::ridesByChannel(&op) ||
-           isRandom(op) || isSameElements(&op) || matchPattern(&op, m_Constant());
+           isRandom(op) || isSameElements(&op) || nibble::movesElements(&op) ||
+           matchPattern(&op, m_Constant());
   });
 }
 
 int64_t Elementwise::iterationCount(Block &body) {
   int64_t n = 1;
   for (Operation &op : body)
-    for (Value v : op.getOperands())
-      n = std::max(n, countOf(v));
+    if (!nibble::movesElements(&op) && !isSameElements(&op))
+      for (Value v : op.getOperands())
+        n = std::max(n, countOf(v));
   return n;
 }
 
@@ -145,6 +163,13 @@ LogicalResult Elementwise::checkShapes() {
     }
     if (matchPattern(&op, m_Constant()) && !group.in(op.getResult(0)))
       return op.emitOpError("is no splat: constants of other kinds come in as inputs");
+    if (nibble::movesElements(&op)) {
+      std::optional<nibble::StridedView> view = nibble::stridedView(&op, nibble::movesElements);
+      bool fits = view && view->isWholeBlocks() && countOf(op.getResult(0)) == n;
+      if (!fits && !isLookedThrough(op.getResult(0)))
+        return op.emitOpError("does not move whole blocks of 32 elements of the group");
+      continue;
+    }
     if (isRandom(op) && (n == 1 || group.out(op.getResult(0))))
       return op.emitOpError("stays in registers: it is neither handed back nor of one element");
     for (Value result : op.getResults())
@@ -218,10 +243,31 @@ LogicalResult Elementwise::applyAll(bool inLoop) {
       continue;
     }
     e.loc = rules.o.loc = op.getLoc();
-    if (failed(applyRule(&op, rules)))
+    if (nibble::movesElements(&op) && isLookedThrough(op.getResult(0)))
+      continue;
+    if (nibble::movesElements(&op))
+      rules.blocks[op.getResult(0)] = loadMoved(op);
+    else if (failed(applyRule(&op, rules)))
       return failure();
   }
   return success();
+}
+
+/// A block of the result of an op that moves elements.
+Value Elementwise::loadMoved(Operation &op) {
+  nibble::StridedView view = *nibble::stridedView(&op, nibble::movesElements);
+  Buffer x = group.in(view.memory);
+  Value rest = here, at = e.index(view.offset);
+  for (auto [i, level] : llvm::enumerate(llvm::reverse(view.levels))) {
+    bool last = i + 1 == view.levels.size();
+    if (level.stride != 0)
+      at = e.add(at, e.mul(last ? rest : e.rem(rest, level.size), level.stride));
+    if (!last)
+      rest = e.div(rest, level.size);
+  }
+  if (view.levels.back().stride != 0)
+    return loadBlock(e, x, at);
+  return rules.o.splat(VectorOps::F{e.loadScalar(x.memory, at)}).v;
 }
 
 /// Is it f32 of which a mask chooses? Such a load becomes a masked one.
@@ -277,6 +323,7 @@ void Elementwise::makeRandom(Value at, int64_t blocks) {
 
 /// One block: load, apply, store.
 LogicalResult Elementwise::emitBlock(Value at) {
+  here = at;
   for (auto [bits, op] : llvm::zip(madeBits, llvm::make_first_range(random)))
     rules.blocks[op.getResult()] = bits.pop_back_val();
   for (Value argument : body.getArguments())

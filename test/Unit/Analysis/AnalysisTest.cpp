@@ -2,6 +2,7 @@
 #include "nibble/Analysis/NonNegative.h"
 #include "nibble/Analysis/Slices.h"
 #include "nibble/Analysis/Streams.h"
+#include "nibble/Analysis/StridedView.h"
 #include "nibble/Dialect/NN/IR/NN.h"
 #include "nibble/Dialect/Train/IR/Train.h"
 #include "nibble/Numerics/Random.h"
@@ -112,4 +113,32 @@ TEST_F(AnalysisTest, WeightsAndInputs) {
   }
 }
 
+// Element i of a chain of moves is the element that moving step by step finds.
+TEST_F(AnalysisTest, StridedViews) {
+  auto viewOf = [&](const std::string &body) -> std::string {
+    OwningOpRef<ModuleOp> module = parse(body);
+    auto view = stridedView(last(*module).getDefiningOp(), movesElements);
+    if (!view)
+      return "none";
+    std::string text = std::to_string(view->offset);
+    for (StridedView::Level level : view->levels)
+      text += " " + std::to_string(level.size) + ":" + std::to_string(level.stride);
+    return text + (view->isWholeBlocks() ? " blocks" : "");
+  };
+  std::string big = "%a = nn.broadcast %x : (tensor<2x3xf32>) -> tensor<4x2x3xf32>\n";
+  EXPECT_EQ(viewOf("%t = nn.transpose %x {perm = array<i64: 1, 0>} : (tensor<2x3xf32>) -> tensor<3x2xf32>"), "0 3:1 2:3");
+  EXPECT_EQ(viewOf(big), "0 4:0 6:1");
+  EXPECT_EQ(viewOf(big + "%s = nn.slice %a {starts = array<i64: 1, 0, 2>, steps = array<i64: 2, 1, 1>} : (tensor<4x2x3xf32>) -> tensor<2x2x1xf32>"),
+            "2 2:0 2:3");
+  EXPECT_EQ(viewOf("%b = nn.slice %x {starts = array<i64: 0, 2>, steps = array<i64: 1, -1>} : (tensor<2x3xf32>) -> tensor<2x3xf32>"), "none");
+  // The middle two thirds of each row, as one row of four, cross a row of the memory: no digits fit.
+  EXPECT_EQ(viewOf("%s = nn.slice %x {starts = array<i64: 0, 1>, steps = array<i64: 1, 1>} : (tensor<2x3xf32>) -> tensor<2x2xf32>\n"
+                   "%r = nn.reshape %s : (tensor<2x2xf32>) -> tensor<4xf32>\n"
+                   "%t = nn.slice %r {starts = array<i64: 1>, steps = array<i64: 1>} : (tensor<4xf32>) -> tensor<2xf32>"),
+            "none");
+  std::string wide = "%e = nn.broadcast %y : (tensor<1xf32>) -> tensor<2x64xf32>";
+  EXPECT_EQ(viewOf("%p = nn.slice %x {starts = array<i64: 1, 1>, steps = array<i64: 1, 1>} : (tensor<2x3xf32>) -> tensor<1x1xf32>\n"
+                   "%y = nn.reshape %p : (tensor<1x1xf32>) -> tensor<1xf32>\n" + wide),
+            "4 128:0 blocks");
+}
 } // namespace

@@ -227,3 +227,31 @@ TEST(Elementwise, RandomBitsInRegisters) {
     })", {{"n", n}}));
   }
 }
+
+// Ops that move whole blocks are read where their elements lie, alone and in chains, whatever reads them.
+TEST(Elementwise, Moves) {
+  everywhere(R"((%x: tensor<2x5x3x32xf32>, %w: tensor<2x5x192xf32> {t.special}, %r: tensor<2x3x5x1xf32>, %s: tensor<f32> {t.value = 0.25})
+      -> (tensor<2x3x5x32xf32>, tensor<2x3x5x32xf32>, tensor<30x32x!q4.int4>, tensor<2xi32>, tensor<f32>) {
+    %t = nn.transpose %x {perm = array<i64: 0, 2, 1, 3>} : (tensor<2x5x3x32xf32>) -> tensor<2x3x5x32xf32>
+    %b = nn.broadcast %r : (tensor<2x3x5x1xf32>) -> tensor<2x3x5x32xf32>
+    %0 = nn.sub %t, %b : (tensor<2x3x5x32xf32>, tensor<2x3x5x32xf32>) -> tensor<2x3x5x32xf32>
+    %c = nn.slice %w {starts = array<i64: 0, 0, 96>, steps = array<i64: 1, 1, 1>} : (tensor<2x5x192xf32>) -> tensor<2x5x96xf32>
+    %d = nn.reshape %c : (tensor<2x5x96xf32>) -> tensor<2x5x3x32xf32>
+    %e = nn.transpose %d {perm = array<i64: 0, 2, 1, 3>} : (tensor<2x5x3x32xf32>) -> tensor<2x3x5x32xf32>
+    %1 = nn.relu %e : tensor<2x3x5x32xf32>
+    %f = nn.reshape %t : (tensor<2x3x5x32xf32>) -> tensor<30x32xf32>
+    %2 = q4.quantize %f, %s {qmin = -7 : i32, qmax = 7 : i32} : (tensor<30x32xf32>, tensor<f32>) -> tensor<30x32x!q4.int4>
+    %3 = q4.code_counts %2 : (tensor<30x32x!q4.int4>) -> tensor<2xi32>
+    %4 = q4.absmax %f : (tensor<30x32xf32>) -> tensor<f32>
+    return %0, %1, %2, %3, %4 : tensor<2x3x5x32xf32>, tensor<2x3x5x32xf32>, tensor<30x32x!q4.int4>, tensor<2xi32>, tensor<f32>
+  })");
+}
+
+// Sums per channel walk moved elements too: the order is that of the result.
+TEST(Elementwise, MovesUnderChannelSums) {
+  everywhere(R"((%x: tensor<3x110x64xf32>) -> (tensor<64xf32>) {
+    %t = nn.transpose %x {perm = array<i64: 1, 0, 2>} : (tensor<3x110x64xf32>) -> tensor<110x3x64xf32>
+    %0 = nn.channel_sum %t : (tensor<110x3x64xf32>) -> tensor<64xf32>
+    return %0 : tensor<64xf32>
+  })");
+}
