@@ -139,8 +139,23 @@ bool StridedView::isWholeBlocks() const {
   return !levels.empty() && levels.back().size % block == 0 && levels.back().stride <= 1;
 }
 
+std::optional<JoinedView> nibble::joinedView(Operation *op) {
+  auto concat = dyn_cast_or_null<nn::ConcatOp>(op);
+  auto type = concat ? cast<RankedTensorType>(concat.getType()) : RankedTensorType();
+  if (!concat || !type.getElementType().isF32())
+    return std::nullopt;
+  JoinedView view;
+  for (Value part : concat.getParts()) {
+    ArrayRef<int64_t> shape = shapeOf(part).drop_front(concat.getAxis());
+    view.lengths.push_back(llvm::product_of(shape));
+    if (view.lengths.back() % static_cast<int64_t>(numerics::kPackBlock) != 0)
+      return std::nullopt;
+  }
+  return view;
+}
+
 bool nibble::movesElements(Operation *op) {
-  return isa_and_nonnull<nn::TransposeOp, nn::SliceOp, nn::BroadcastOp>(op);
+  return isa_and_nonnull<nn::TransposeOp, nn::SliceOp, nn::BroadcastOp, nn::ConcatOp>(op);
 }
 
 std::optional<StridedView> nibble::stridedView(Operation *op,

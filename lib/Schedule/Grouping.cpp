@@ -60,6 +60,8 @@ static bool allReadMoved(Value value) {
 /// Is it an op that moves elements, whose readers find them where they are? They do, however many of
 /// the moves before it are in memory.
 static bool isReadInPlace(Operation *op) {
+  if (joinedView(op)) // loops read it, not further moves
+    return allReadMoved(op->getResult(0)) && llvm::none_of(op->getUsers(), movesElements);
   bool isCut = true;
   for (int depth = 0; isCut; ++depth) {
     int followed = 0;
@@ -226,6 +228,16 @@ SmallVector<size_t> Grouping::order() const {
   return result;
 }
 
+/// Bits are made for 128 elements at a time. A loop over rows and channels does so where rows are a
+/// multiple of that, and has registers for it beside one sum.
+static bool bitsFit(const OpGroup &group) {
+  SmallVector<Operation *> folds;
+  llvm::copy_if(group.ops, std::back_inserter(folds), ridesByChannel);
+  return folds.empty() ||
+         (folds.size() == 1 && folds.front()->getNumResults() == 1 &&
+          cast<RankedTensorType>(folds.front()->getOperand(0).getType()).getShape().back() % 128 == 0);
+}
+
 /// A leaf goes where all its readers are, else it is a group before the first of them.
 void Grouping::placeLeaf(Operation *op) {
   SmallVector<size_t> users;
@@ -235,7 +247,7 @@ void Grouping::placeLeaf(Operation *op) {
   int64_t elements = elementsOf(op->getResult(0));
   groupOf[op] = users.front();
   if (llvm::all_equal(users) && elements > 1 && group.elements == elements &&
-      !llvm::any_of(group.ops, ridesByChannel)) {
+      bitsFit(group)) {
     auto reads = [&](Operation *other) { return llvm::is_contained(op->getUsers(), other); };
     group.ops.insert(llvm::find_if(group.ops, reads), op);
     return;
@@ -349,9 +361,11 @@ size_t Grouping::partner(Operation *op, const llvm::BitVector &direct, const llv
   // What a fold gives is there only after its loop, and so is an element at another place.
   llvm::BitVector after(capacity);
   for (Value operand : op->getOperands())
-    if (Operation *maker = sourceOf(operand).getDefiningOp();
-        maker && groupOf.count(maker) && isAfterLoop(maker, operand))
-      after.set(groupOf.lookup(maker));
+    forEachSource(operand, [&](Value source) {
+      Operation *maker = source.getDefiningOp();
+      if (maker && groupOf.count(maker) && isAfterLoop(maker, operand))
+        after.set(groupOf.lookup(maker));
+    });
   for (Value operand : llvm::reverse(op->getOperands()))
     if (auto found = groupOf.find(sourceOf(operand).getDefiningOp());
         found != groupOf.end() && fits(found->second) && !after.test(found->second) &&

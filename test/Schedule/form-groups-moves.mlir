@@ -56,3 +56,20 @@ func.func @in_memory(%x: tensor<4x3x20xf32>, %w: tensor<64x32xf32>, %v: tensor<3
   %m = nn.matmul %s, %v : (tensor<32x32xf32>, tensor<32x8xf32>) -> tensor<32x8xf32>
   return %y, %m : tensor<3x4x20xf32>, tensor<32x8xf32>
 }
+
+// -----
+
+// The gradients of three heads go side by side to one loop.
+// CHECK-LABEL: @joined
+// CHECK: plan.fused
+// CHECK-NEXT: nn.transpose
+// CHECK-NEXT: nn.concat
+// CHECK-NEXT: q4.absmax
+// CHECK-NOT: plan.fused
+// CHECK: return
+func.func @joined(%x: tensor<4x2x32xf32>, %y: tensor<2x4x64xf32>) -> tensor<f32> {
+  %t = nn.transpose %x {perm = array<i64: 1, 0, 2>} : (tensor<4x2x32xf32>) -> tensor<2x4x32xf32>
+  %c = nn.concat %t, %y {axis = 2 : i64} : (tensor<2x4x32xf32>, tensor<2x4x64xf32>) -> tensor<2x4x96xf32>
+  %a = q4.absmax %c : (tensor<2x4x96xf32>) -> tensor<f32>
+  return %a : tensor<f32>
+}

@@ -1,6 +1,6 @@
 //===- StridedView.h - elements of a tensor in another order ---------*- C++ -*-===//
 //
-// nn.transpose, nn.slice and nn.broadcast move elements and compute nothing. Where whole packed
+// nn.transpose, nn.slice, nn.broadcast and nn.concat move elements and compute nothing. Where whole packed
 // blocks of a result lie side by side in the operand's memory (or are one element), a loop over the
 // result reads them there, and the result is never in memory. Chains of such ops, with nn.reshape
 // between them, are one view.
@@ -31,7 +31,15 @@ struct StridedView {
   bool isWholeBlocks() const;
 };
 
-/// Is it an op that only moves elements: nn.transpose, nn.slice, nn.broadcast?
+/// Tensors side by side along an axis: the result is walked as rows, each of a run of every part.
+struct JoinedView {
+  /// Elements of each part in a row: whole blocks.
+  llvm::SmallVector<int64_t> lengths;
+};
+/// An nn.concat in f32 as such; nothing where a run is no whole blocks.
+std::optional<JoinedView> joinedView(mlir::Operation *op);
+
+/// Is it an op that only moves elements: nn.transpose, nn.slice, nn.broadcast, nn.concat?
 bool movesElements(mlir::Operation *op);
 
 /// The result of an op that moves elements, in f32, as a view of what it reads, looking through

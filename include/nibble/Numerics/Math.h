@@ -31,14 +31,8 @@ typename Ops::F polynomial(Ops &o, typename Ops::F x, std::initializer_list<floa
   return sum;
 }
 
-/// 2^n for -126 <= n <= 127.
-template <typename Ops> typename Ops::F powerOfTwo(Ops &o, typename Ops::I n) {
-  return o.fromBits(o.shl(o.iadd(n, o.constI(127)), 23));
-}
-
 /// e^x = 2^n * e^r, n = RNE(x*log2 e), r = x - n*ln 2 in two steps, |r| <= ln2/2;
-/// e^r = 1 + (r + r^2 q(r)), the low part of r added where it is not lost. The power of two is
-/// applied in two halves, so that denormal results and the largest finite ones are right.
+/// e^r = 1 + (r + r^2 q(r)), the low part of r added where it is not lost.
 template <typename Ops> typename Ops::F exp(Ops &o, typename Ops::F x) {
   auto c = clip(o, x, o.constF(-104.0f), o.constF(89.0f));
   auto magic = o.constF(kRoundMagic);
@@ -51,8 +45,7 @@ template <typename Ops> typename Ops::F exp(Ops &o, typename Ops::F x) {
   auto q = polynomial(
       o, r, {0x1.6a2434p-10f, 0x1.1239e2p-7f, 0x1.5558f2p-5f, 0x1.555492p-3f, 0x1.fffffcp-2f});
   auto y = o.add(o.constF(1.0f), o.add(high, o.fma(o.mul(r, r), q, low)));
-  auto half = o.ashr(n, 1);
-  return o.mul(o.mul(y, powerOfTwo(o, half)), powerOfTwo(o, o.isub(n, half)));
+  return o.scale(y, n, nf);
 }
 
 /// log x = e*ln 2 + log m, x = m*2^e, m in [sqrt(1/2), sqrt 2); with f = m - 1,

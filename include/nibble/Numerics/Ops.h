@@ -17,6 +17,8 @@
 //   I shl(I,int) lshr(I,int) ashr(I,int)   by a C++ constant in 0 ... 31
 //   I bits(F)              F fromBits(I)   reinterpretation
 //   F toFloat(I)           signed to float, nearest even
+//   F scale(F y, I n, F n) y * 2^n, rounded once, for 1/2 < |y| < 2 and |n| <= 190 (or NaN); n is
+//                          given as both, since one kind of processor wants the one, others the other
 //   B lt(F,F)              ordered less-than: false for NaN
 //   B unordered(F,F)       true if either is NaN
 //   B ilt(I,I)             signed less-than
@@ -35,6 +37,23 @@
 #include <cstdint>
 
 namespace nibble::numerics {
+
+namespace generic {
+
+/// 2^n for -126 <= n <= 127.
+template <typename Ops> typename Ops::F powerOfTwo(Ops &o, typename Ops::I n) {
+  return o.fromBits(o.shl(o.iadd(n, o.constI(127)), 23));
+}
+
+/// y * 2^n in two halves: the first product is exact, the second rounds, to denormals and to the
+/// largest finite numbers too.
+template <typename Ops>
+typename Ops::F scaleInHalves(Ops &o, typename Ops::F y, typename Ops::I n) {
+  auto half = o.ashr(n, 1);
+  return o.mul(o.mul(y, powerOfTwo(o, half)), powerOfTwo(o, o.isub(n, half)));
+}
+
+} // namespace generic
 
 /// The scalar policy. T = float defines; T = double serves finite differences (arithmetic only:
 /// functions that look at bits exist for float alone).
@@ -67,6 +86,10 @@ template <typename T> struct ScalarOps {
   static I bits(float a) { return std::bit_cast<int32_t>(a); }
   static float fromBits(I a) { return std::bit_cast<float>(a); }
   static F toFloat(I a) { return static_cast<F>(a); }
+  static F scale(F y, I n, F) {
+    ScalarOps o;
+    return generic::scaleInHalves(o, y, n);
+  }
 
   static B lt(F a, F b) { return a < b; }
   static B unordered(F a, F b) { return a != a || b != b; }

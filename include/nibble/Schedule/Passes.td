@@ -66,7 +66,7 @@ def FormGroups : Pass<"form-groups", "::mlir::func::FuncOp"> {
     counts) rides in the loop of what makes or reads its operand; so do sums per channel, three at most and over one shape, where
     the channels are a multiple of 32. `train.random_bits` goes to the one group whose element-wise ops
     read it, which makes the bits in registers; read by several, it is a group. Ops that only move elements, whole blocks of 32 of them
-    (`nn.transpose`, `nn.slice`, `nn.broadcast`; Analysis/StridedView.h), are copied to the loops that read them, which find each block
+    (`nn.transpose`, `nn.slice`, `nn.broadcast`, `nn.concat`; Analysis/StridedView.h), are copied to the loops that read them, which find each block
     where it lies. Every other op is a group of its own; one that
     hardly ever reads its tensor (`q4.init_clip`, `q4.frozen_range`) has a copy of the ops that make it. Then what cheap ops make is
     computed again by each group that reads it, where that moves fewer bytes than to store it (docs/rationale/plan-groups.md). Groups are

@@ -61,7 +61,8 @@ private:
   SmallVector<Value> sumNarrowBlock(const ChannelShape &shape, Value block, int64_t tile);
   SmallVector<Value> sumWideBlock(const ChannelShape &shape, Value block, int64_t tile);
   Value loadInLoop(Value argument, Value at);
-  Value loadMoved(Operation &op);
+  Value loadAt(Value value, Value at);
+  Value loadJoined(Operation *concat, ArrayRef<int64_t> lengths, Value at);
   void storeAll(bool inLoop, Value at);
 
   Group &group;

@@ -35,6 +35,9 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/Matchers.h"
 
+#include <functional>
+#include <numeric>
+
 using namespace nibble::codegen;
 namespace nn = nibble::nn;
 namespace plan = nibble::plan;
@@ -165,7 +168,8 @@ LogicalResult Elementwise::checkShapes() {
       return op.emitOpError("is no splat: constants of other kinds come in as inputs");
     if (nibble::movesElements(&op)) {
       std::optional<nibble::StridedView> view = nibble::stridedView(&op, nibble::movesElements);
-      bool fits = view && view->isWholeBlocks() && countOf(op.getResult(0)) == n;
+      bool fits = ((view && view->isWholeBlocks()) || nibble::joinedView(&op)) &&
+                  countOf(op.getResult(0)) == n;
       if (!fits && !isLookedThrough(op.getResult(0)))
         return op.emitOpError("does not move whole blocks of 32 elements of the group");
       continue;
@@ -246,28 +250,53 @@ LogicalResult Elementwise::applyAll(bool inLoop) {
     if (nibble::movesElements(&op) && isLookedThrough(op.getResult(0)))
       continue;
     if (nibble::movesElements(&op))
-      rules.blocks[op.getResult(0)] = loadMoved(op);
+      rules.blocks[op.getResult(0)] = loadAt(op.getResult(0), here);
     else if (failed(applyRule(&op, rules)))
       return failure();
   }
   return success();
 }
 
-/// A block of the result of an op that moves elements.
-Value Elementwise::loadMoved(Operation &op) {
-  nibble::StridedView view = *nibble::stridedView(&op, nibble::movesElements);
+/// The block of a value at `at`: of memory, or of what an op moves.
+Value Elementwise::loadAt(Value value, Value at) {
+  Operation *op = sourceOf(value).getDefiningOp();
+  if (std::optional<nibble::JoinedView> joined = nibble::joinedView(op))
+    return loadJoined(op, joined->lengths, at);
+  if (!nibble::movesElements(op))
+    return loadBlock(e, group.in(value), at);
+  nibble::StridedView view = *nibble::stridedView(op, nibble::movesElements);
   Buffer x = group.in(view.memory);
-  Value rest = here, at = e.index(view.offset);
+  Value rest = at, from = e.index(view.offset);
   for (auto [i, level] : llvm::enumerate(llvm::reverse(view.levels))) {
     bool last = i + 1 == view.levels.size();
     if (level.stride != 0)
-      at = e.add(at, e.mul(last ? rest : e.rem(rest, level.size), level.stride));
+      from = e.add(from, e.mul(last ? rest : e.rem(rest, level.size), level.stride));
     if (!last)
       rest = e.div(rest, level.size);
   }
   if (view.levels.back().stride != 0)
-    return loadBlock(e, x, at);
-  return rules.o.splat(VectorOps::F{e.loadScalar(x.memory, at)}).v;
+    return loadBlock(e, x, from);
+  return rules.o.splat(VectorOps::F{e.loadScalar(x.memory, from)}).v;
+}
+
+/// A block of the part, of those side by side in a row, that has it.
+Value Elementwise::loadJoined(Operation *concat, ArrayRef<int64_t> lengths, Value at) {
+  int64_t whole = std::accumulate(lengths.begin(), lengths.end(), int64_t(0));
+  Value row = e.div(at, whole), place = e.rem(at, whole);
+  std::function<Value(size_t, int64_t)> from = [&](size_t part, int64_t begin) -> Value {
+    auto load = [&] {
+      Value inPart = e.add(e.mul(row, lengths[part]), e.sub(place, e.index(begin)));
+      return loadAt(concat->getOperand(part), inPart);
+    };
+    if (part + 1 == lengths.size())
+      return load();
+    int64_t end = begin + lengths[part];
+    Value isHere = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ult, place, e.index(end));
+    Type type = VectorType::get({kBlock}, e.b.getF32Type());
+    return e.ifElse(isHere, type, [&] { return SmallVector<Value>{load()}; },
+                    [&] { return SmallVector<Value>{from(part + 1, end)}; })[0];
+  };
+  return from(0, 0);
 }
 
 /// Is it f32 of which a mask chooses? Such a load becomes a masked one.

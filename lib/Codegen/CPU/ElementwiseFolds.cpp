@@ -21,18 +21,14 @@ bool nibble::codegen::isFolded(Value v) {
 /// Sums of an element that two blocks of channels at a time can keep in registers.
 static constexpr int64_t kTiledSums = 3;
 
-/// One shape for all sums; what they do not walk comes from outside; no bits are made, which want
-/// four blocks in a row.
+/// One shape for all sums; what they do not walk comes from outside.
 LogicalResult Elementwise::checkChannelFold(Operation &op) {
   auto shapeOf = [](Operation &fold) {
     return cast<RankedTensorType>(fold.getOperand(0).getType()).getShape();
   };
-  for (Operation &other : body) {
-    if (isRandom(other))
-      return op.emitOpError("stands in one group with random bits");
+  for (Operation &other : body)
     if (nibble::ridesByChannel(&other) && shapeOf(other) != shapeOf(op))
       return op.emitOpError("stands in one group with sums over another shape");
-  }
   for (Value operand : op.getOperands())
     if (countOf(operand) != n && !group.in(operand))
       return op.emitOpError("takes an operand from its own group that it does not walk");
@@ -98,6 +94,7 @@ SmallVector<Value> Elementwise::emitRow(Value at, int64_t tile,
                                         ArrayRef<SmallVector<Value>> prepared, ValueRange soFar) {
   SmallVector<Value> accumulators(soFar.take_front(all.init.size())), next;
   soFar = soFar.drop_front(all.init.size());
+  makeRandom(at, tile);
   for (int64_t t = 0; t < tile && succeeded(result); ++t) {
     if (failed(result = emitBlock(e.add(at, t * kBlock))))
       break;
@@ -192,8 +189,10 @@ LogicalResult Elementwise::emitChannels() {
     sumsMemory.push_back(group.scratch(foldPart + 1 + i, e.b.getF32Type(),
                                        shape.blocks * sum.second.k * shape.padded()));
   }
-  // The sums of a tile have to fit into registers.
+  // The sums of a tile have to fit into registers; bits are best made for several blocks.
   int64_t tile = k <= kTiledSums && shape.channels % (2 * kBlock) == 0 ? 2 : 1;
+  if (!random.empty() && k == 1 && shape.channels % (RandomBlocks::kAtOnce * kBlock) == 0)
+    tile = RandomBlocks::kAtOnce;
   finishFolds(foldChunks(
       group, foldPart, shape.blocks, shape.blockRows * shape.channels, all, [&](Value block) {
         return shape.channels == tile * kBlock ? sumNarrowBlock(shape, block, tile)

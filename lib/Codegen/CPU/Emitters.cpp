@@ -112,7 +112,7 @@ static void copyOthers(Group &group) {
 LogicalResult nibble::codegen::emitGroup(plan::GroupOp op, OpBuilder &b, ConstantPool &pool,
                                          const nibble::CpuTarget &target) {
   Block &body = op.getBody().front();
-  Group group(op, b, pool);
+  Group group(op, b, pool, /*hasScalef=*/target.vectorBits == 512);
   group.parts = scratchParts(body);
   if (failed(group.prepare()))
     return failure();

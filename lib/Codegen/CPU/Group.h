@@ -8,7 +8,8 @@ namespace nibble::codegen {
 /// A group that is being turned into code: buffers by the body's values, and scratch.
 class Group {
 public:
-  Group(plan::GroupOp op, OpBuilder &b, ConstantPool &pool) : e(b, op.getLoc(), pool), op(op) {}
+  Group(plan::GroupOp op, OpBuilder &b, ConstantPool &pool, bool hasScalef = false)
+      : e(b, op.getLoc(), pool, hasScalef), op(op) {}
 
   /// Makes the flat views of all buffers.
   LogicalResult prepare();

@@ -21,10 +21,11 @@ inline constexpr int64_t kBlock = 32;
 
 class LoopBuilder {
 public:
-  LoopBuilder(OpBuilder &b, Location loc, ConstantPool &pool) : b(b), loc(loc), pool(pool) {}
+  LoopBuilder(OpBuilder &b, Location loc, ConstantPool &pool, bool hasScalef = false)
+      : b(b), loc(loc), pool(pool), hasScalef(hasScalef) {}
 
   /// The policy at the current insertion point.
-  VectorOps ops(int64_t lanes, bool wide = false) const { return VectorOps(b, loc, pool, lanes, wide); }
+  VectorOps ops(int64_t lanes, bool wide = false) const { return VectorOps(b, loc, pool, lanes, wide, hasScalef); }
   VectorOps scalarOps(bool wide = false) const { return ops(0, wide); }
 
   Value index(int64_t value) const { return pool.get(b, b.getIndexAttr(value)); }
@@ -85,6 +86,7 @@ public:
   OpBuilder &b;
   Location loc;
   ConstantPool &pool;
+  bool hasScalef; ///< has the target vscalefps, on vectors of 16?
 };
 
 } // namespace nibble::codegen

@@ -32,6 +32,16 @@ TEST(Elementwise, Unary) {
   })");
 }
 
+// Where results are denormal, zero or infinite, the power of two is applied with one rounding: by halves, or by an instruction.
+TEST(Elementwise, ExpAtItsEnds) {
+  for (auto [lo, hi] : {std::pair("-104.5", "-86.5"), std::pair("87.5", "90.0"), std::pair("-1e30", "1e30")})
+    everywhere(with(R"((%x: tensor<4099xf32> {t.lo = $lo, t.hi = $hi}, %z: tensor<4099xf32> {t.special}) -> (tensor<4099xf32>, tensor<4099xf32>) {
+      %0 = nn.exp %x : tensor<4099xf32>
+      %1 = nn.exp %z : tensor<4099xf32>
+      return %0, %1 : tensor<4099xf32>, tensor<4099xf32>
+    })", {{"lo", lo}, {"hi", hi}}));
+}
+
 // Comparisons and selections decide as the formulas say, NaN and zeros of both signs included.
 TEST(Elementwise, Piecewise) {
   everywhere(R"((%x: tensor<131xf32> {t.special}, %y: tensor<131xf32> {t.special}, %alpha: tensor<f32> {t.value = 1.25})
@@ -254,4 +264,32 @@ TEST(Elementwise, MovesUnderChannelSums) {
     %0 = nn.channel_sum %t : (tensor<110x3x64xf32>) -> tensor<64xf32>
     return %0 : tensor<64xf32>
   })");
+}
+
+// Parts side by side, each moved before; the parts' rows are whole blocks of different lengths.
+TEST(Elementwise, Joined) {
+  everywhere(R"((%x: tensor<2x5x3x32xf32>, %y: tensor<2x5x32xf32>, %z: tensor<2x5x192xf32>) -> (tensor<10x192xf32>, tensor<f32>) {
+    %t = nn.transpose %x {perm = array<i64: 0, 1, 2, 3>} : (tensor<2x5x3x32xf32>) -> tensor<2x5x3x32xf32>
+    %a = nn.reshape %t : (tensor<2x5x3x32xf32>) -> tensor<2x5x96xf32>
+    %b = nn.slice %z {starts = array<i64: 0, 0, 128>, steps = array<i64: 1, 1, 1>} : (tensor<2x5x192xf32>) -> tensor<2x5x64xf32>
+    %c = nn.concat %a, %y, %b {axis = 2 : i64} : (tensor<2x5x96xf32>, tensor<2x5x32xf32>, tensor<2x5x64xf32>) -> tensor<2x5x192xf32>
+    %r = nn.reshape %c : (tensor<2x5x192xf32>) -> tensor<10x192xf32>
+    %0 = nn.neg %r : tensor<10x192xf32>
+    %1 = q4.absmax %r : (tensor<10x192xf32>) -> tensor<f32>
+    return %0, %1 : tensor<10x192xf32>, tensor<f32>
+  })");
+}
+
+// Random bits beside sums per channel: the rows are whole fours of blocks, or pairs, or single ones.
+TEST(Elementwise, RandomBitsBesideChannelSums) {
+  for (std::string c : {"128", "256", "64", "96"})
+    everywhere(with(R"((%x: tensor<101x$cxf32>, %s: tensor<f32> {t.value = 0.25}, %rng: tensor<2xi64> {t.max = 1000})
+        -> (tensor<$cxf32>, tensor<101x$cx!q4.int4>, tensor<2xi32>) {
+      %u = train.random_bits %rng {stream = 77 : i32} : (tensor<2xi64>) -> tensor<101x$cxi16>
+      %0 = nn.channel_sum %x : (tensor<101x$cxf32>) -> tensor<$cxf32>
+      %1 = q4.quantize %x, %s noise(%u) {qmin = -7 : i32, qmax = 7 : i32}
+        : (tensor<101x$cxf32>, tensor<f32>, tensor<101x$cxi16>) -> tensor<101x$cx!q4.int4>
+      %2 = q4.code_counts %1 : (tensor<101x$cx!q4.int4>) -> tensor<2xi32>
+      return %0, %1, %2 : tensor<$cxf32>, tensor<101x$cx!q4.int4>, tensor<2xi32>
+    })", {{"c", c}}));
 }

@@ -7,9 +7,11 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "nibble/Codegen/CPU/ConstantPool.h"
+#include "nibble/Numerics/Ops.h"
 
 namespace nibble::codegen {
 
@@ -25,8 +27,9 @@ public:
     mlir::Value v;
   };
 
-  VectorOps(mlir::OpBuilder &b, mlir::Location loc, ConstantPool &pool, int64_t lanes, bool wide = false)
-      : b(b), loc(loc), pool(pool), lanes(lanes), wide(wide) {}
+  VectorOps(mlir::OpBuilder &b, mlir::Location loc, ConstantPool &pool, int64_t lanes, bool wide = false,
+            bool hasScalef = false)
+      : b(b), loc(loc), pool(pool), lanes(lanes), wide(wide), hasScalef(hasScalef) {}
 
   F constF(double x) const { return {constant(b.getFloatAttr(floatType(), x))}; }
   I constI(int32_t x) const { return {constant(b.getI32IntegerAttr(x))}; }
@@ -52,6 +55,8 @@ public:
 
   I bits(F x) const { return {mlir::arith::BitcastOp::create(b, loc, type(b.getI32Type()), x.v)}; }
   F fromBits(I x) const { return {mlir::arith::BitcastOp::create(b, loc, type(b.getF32Type()), x.v)}; }
+  /// By `vscalefps` where the target has it and the lanes are whole vectors of 16.
+  F scale(F y, I n, F real) const;
   F toFloat(I x) const { return {mlir::arith::SIToFPOp::create(b, loc, type(floatType()), x.v)}; }
 
   B lt(F x, F y) const { return compare(mlir::arith::CmpFPredicate::OLT, x, y); }
@@ -94,6 +99,7 @@ public:
   ConstantPool &pool;
   int64_t lanes;
   bool wide;
+  bool hasScalef;
 
 private:
   mlir::Type floatType() const { return wide ? mlir::Type(b.getF64Type()) : mlir::Type(b.getF32Type()); }
@@ -111,5 +117,31 @@ private:
     return Op::create(b, loc, args...).getResult();
   }
 };
+
+inline VectorOps::F VectorOps::scale(F y, I n, F real) const {
+  constexpr int64_t whole = 16, asTheCodeRounds = 4;
+  if (!hasScalef || wide || lanes == 0 || lanes % whole != 0)
+    return numerics::generic::scaleInHalves(*this, y, n);
+  auto part = mlir::VectorType::get({whole}, b.getF32Type());
+  auto piece = [&](mlir::Value x, int64_t from) -> mlir::Value {
+    if (lanes == whole)
+      return x;
+    return mlir::vector::ExtractStridedSliceOp::create(b, loc, x, llvm::ArrayRef<int64_t>{from}, llvm::ArrayRef<int64_t>{whole},
+                                                       llvm::ArrayRef<int64_t>{1});
+  };
+  mlir::Value all = pool.get(b, b.getI16IntegerAttr(-1)), rounding = pool.get(b, b.getI32IntegerAttr(asTheCodeRounds));
+  mlir::Value result = y.v;
+  for (int64_t from = 0; from < lanes; from += whole) {
+    mlir::Value x = piece(y.v, from);
+    mlir::Value scaled = mlir::LLVM::CallIntrinsicOp::create(b, loc, part, b.getStringAttr("llvm.x86.avx512.mask.scalef.ps.512"),
+                                                             mlir::ValueRange{x, piece(real.v, from), x, all, rounding})
+                             .getResult(0);
+    result = lanes == whole ? scaled
+                            : mlir::vector::InsertStridedSliceOp::create(b, loc, scaled, result, llvm::ArrayRef<int64_t>{from},
+                                                                         llvm::ArrayRef<int64_t>{1})
+                                  .getResult();
+  }
+  return {result};
+}
 
 } // namespace nibble::codegen
