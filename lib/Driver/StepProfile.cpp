@@ -34,8 +34,17 @@ static std::string productName(const StepGroup &group) {
 static StepGroup groupOf(plan::GroupOp group) {
   StepGroup result;
   for (Operation &op : group.getBody().front().without_terminator()) {
+    if (isa<plan::PackedOp>(op))
+      continue; // how the product beside it reads
     if (auto layer = op.getAttrOfType<StringAttr>("layer"); layer && result.layer.empty())
       result.layer = layer.str();
+    if (auto pack = dyn_cast<plan::PackOp>(op)) {
+      auto product = cast<ContractionOpInterface>(pack.getProduct());
+      result.ops = (StringRef(result.layer).split("[").first + " pack for " +
+                    stringifyProduct(product.getProductKind()))
+                       .str();
+      continue;
+    }
     if (auto product = dyn_cast<ContractionOpInterface>(op)) {
       result.product = stringifyProduct(product.getProductKind()).str();
       result.numbers = elementText(product.getLeft()) + " x " + elementText(product.getRight());

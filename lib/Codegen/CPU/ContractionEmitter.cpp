@@ -17,13 +17,15 @@ bool nibble::isContraction(Operation *op) { return isa<ContractionOpInterface>(o
 static int64_t scratchOfOne(const Contraction &c, const CpuTarget &target) {
   int64_t bytes = 0;
   if (c.isFloat())
-    bytes = c.isWindow ? planWindowFloat(c, target).scratch.bytes : planPixelFloat(c, target).scratch.bytes;
+    bytes = c.isWindow ? planWindowFloat(c, target).scratch.bytes
+                       : planPixelFloat(c, target).scratch.bytes;
   else if (auto plan = planWinograd(c, target))
     bytes = plan->scratch.bytes;
   else if (auto plan = planWinogradPixels(c, target))
     bytes = plan->scratch.bytes;
   else
-    bytes = c.isWindow ? planWindowCodes(c, target).scratch.bytes : planPixelCodes(c, target).scratch.bytes;
+    bytes = c.isWindow ? planWindowCodes(c, target).scratch.bytes
+                       : planPixelCodes(c, target).scratch.bytes;
   return llvm::alignTo(bytes, 128);
 }
 
@@ -115,6 +117,13 @@ LogicalResult nibble::emitContraction(Operation *op, ArrayRef<Value> inputs, Val
   if (c->matrices > 1 && (misplaced(op->getOperand(0)) || misplaced(op->getOperand(1))))
     return op->emitOpError("room Codegen: stacked matrices of 4-bit codes begin within a packed "
                            "block of 32; expected multiples of 32 elements");
+  if (c->hasPanel) {
+    int64_t needed = panelBytes(op, target),
+            given = cast<MemRefType>(inputs[c->right.input].getType()).getNumElements();
+    if (needed == 0 || given < needed)
+      return op->emitOpError("room Codegen: reads a panel of ")
+             << given << " bytes; expected " << (needed ? std::to_string(needed) : "no panel");
+  }
   Emit e{builder, op->getLoc(), target, scratch};
   Buffers buffers;
   buffers.left = inputs[c->left.input];

@@ -10,9 +10,11 @@ namespace nn = nibble::nn;
 namespace plan = nibble::plan;
 namespace train = nibble::train;
 
-/// Is it an op that makes no code of its own? A decoder beside another op is part of how that reads.
+/// Is it an op that makes no code of its own? A decoder beside another op is part of how that
+/// reads.
 static bool isSilent(Operation *op) {
-  return isa<nn::ReshapeOp, train::SaveOp, plan::YieldOp>(op) || op->hasTrait<nibble::DecoderLike>() || matchPattern(op, m_Constant());
+  return isa<nn::ReshapeOp, train::SaveOp, plan::YieldOp, plan::PackedOp>(op) ||
+         op->hasTrait<nibble::DecoderLike>() || matchPattern(op, m_Constant());
 }
 
 Operation *nibble::codegen::singleOp(Block &body) {
@@ -44,12 +46,16 @@ int64_t nibble::codegen::scratchBytes(Block &body, const nibble::CpuTarget &targ
   Operation *op = singleOp(body);
   if (op && nibble::isContraction(op))
     return nibble::contractionScratchBytes(op, target);
+  if (isa_and_nonnull<plan::PackOp>(op))
+    return nibble::packScratchBytes(op, target);
   return totalBytes(scratchParts(body));
 }
 
 /// The other helper of this room takes the buffers as the group has them.
 static LogicalResult emitProduct(Group &group, Operation *op, const nibble::CpuTarget &target) {
   auto memrefOf = [&](Value operand) -> Value {
+    if (auto packed = operand.getDefiningOp<plan::PackedOp>())
+      operand = packed.getPanel();
     auto argument = dyn_cast<BlockArgument>(sourceOf(operand));
     return argument ? group.op.getInputs()[argument.getArgNumber()] : Value();
   };
@@ -65,12 +71,15 @@ static LogicalResult emitProduct(Group &group, Operation *op, const nibble::CpuT
       output = memref;
   if (!output)
     return success();
+  if (isa<plan::PackOp>(op))
+    return nibble::emitPack(op, inputs[0], inputs.size() > 1 ? inputs[1] : Value(), output,
+                            group.op.getScratch(), group.e.b, target);
   return nibble::emitContraction(op, inputs, output, group.op.getScratch(), group.e.b, target);
 }
 
 static LogicalResult emitSingle(Group &group, Operation *op, const nibble::CpuTarget &target) {
   group.e.loc = op->getLoc();
-  if (nibble::isContraction(op))
+  if (nibble::isContraction(op) || isa<plan::PackOp>(op))
     return emitProduct(group, op, target);
   for (auto emit : {emitStatistics, emitScale, emitLoss, emitChannel, emitLayerNorm, emitShape,
                     emitReduce, emitPool, emitRandom})

@@ -46,13 +46,17 @@ static std::string kindOf(plan::GroupOp group) {
 static StringRef stemOf(plan::GroupOp group) {
   Block &body = group.getBody().front();
   Operation *op = &body.front();
-  return op->getNextNode() == body.getTerminator() ? op->getName().stripDialect() : StringRef("fused");
+  if (isa<plan::PackedOp>(op))
+    op = op->getNextNode();
+  return op->getNextNode() == body.getTerminator() ? op->getName().stripDialect()
+                                                   : StringRef("fused");
 }
 
 /// Calls that tell the runtime's Profile how far the step is.
 static void insertMarks(func::FuncOp step, ArrayRef<plan::GroupOp> groups) {
   OpBuilder builder(step);
-  auto mark = func::FuncOp::create(builder, step.getLoc(), "nibble_profile_mark", builder.getFunctionType(builder.getI32Type(), {}));
+  auto mark = func::FuncOp::create(builder, step.getLoc(), "nibble_profile_mark",
+                                   builder.getFunctionType(builder.getI32Type(), {}));
   mark.setPrivate();
   auto call = [&](int32_t group) {
     Value number = arith::ConstantIntOp::create(builder, step.getLoc(), group, 32);
@@ -71,7 +75,8 @@ struct OutlineGroups : public nibble::impl::OutlineGroupsBase<OutlineGroups> {
   using OutlineGroupsBase::OutlineGroupsBase;
 
   void runOnOperation() override {
-    if (auto step = getOperation().lookupSymbol<func::FuncOp>("train_step"); profile && step && !step.isExternal()) {
+    if (auto step = getOperation().lookupSymbol<func::FuncOp>("train_step");
+        profile && step && !step.isExternal()) {
       SmallVector<plan::GroupOp> marked;
       step.walk([&](plan::GroupOp group) { marked.push_back(group); });
       insertMarks(step, marked);
@@ -91,7 +96,8 @@ struct OutlineGroups : public nibble::impl::OutlineGroupsBase<OutlineGroups> {
     OpBuilder builder(&getContext());
     SmallVector<Value> buffers = buffersOf(group);
     auto type = builder.getFunctionType(TypeRange(ValueRange(buffers)), {});
-    auto function = func::FuncOp::create(builder, group.getLoc(), ("group_" + stemOf(group)).str(), type);
+    auto function =
+        func::FuncOp::create(builder, group.getLoc(), ("group_" + stemOf(group)).str(), type);
     function.setPrivate();
     function->setAttr("passthrough", builder.getStrArrayAttr({"noinline"}));
     Block *entry = function.addEntryBlock();

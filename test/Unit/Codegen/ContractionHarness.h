@@ -25,6 +25,7 @@ struct Case {
   int64_t batch = 1, height = 1, width = 1, channels = 1, outChannels = 1, kernelH = 1, kernelW = 1;
   std::vector<int64_t> strides{1, 1}, pads{0, 0, 0, 0}, dilations{1, 1};
   int64_t groups = 1;
+  bool panel = false; // the right operand is packed before, into a panel that the product reads
   /// Codes that make sums as large as they get: every one at its largest, at its smallest, or
   /// either.
   enum Extreme { None, Largest, Smallest, Either } extreme = None;
@@ -69,7 +70,8 @@ public:
                                         bool threads = false);
   ~Compiled();
   std::vector<float> run(size_t number, const Case &c, Inputs &in);
-  /// Sorted times (of the processor, one thread) of runs that take about `budget` seconds together, five at least.
+  /// Sorted times (of the processor, one thread) of runs that take about `budget` seconds together,
+  /// five at least.
   std::vector<double> times(size_t number, const Case &c, Inputs &in, double budget);
   double compileSeconds = 0;
 
@@ -91,11 +93,16 @@ mlir::Operation *buildOp(mlir::OpBuilder &b, mlir::Block *block, const Case &c);
 /// Does the emitter refuse the case?
 bool emissionFails(mlir::MLIRContext &context, const Case &c);
 
-/// The module of the cases before lowering: functions run0, run1, ...
+/// Bytes that the code of a case works with.
+struct CaseBytes {
+  int64_t scratch, panel;
+};
+/// The module of the cases before lowering: functions run0, run1, ..., and pack0, ... of those that
+/// read a panel.
 mlir::OwningOpRef<mlir::ModuleOp> emitModule(mlir::MLIRContext &context,
                                              const std::vector<Case> &cases,
                                              const CpuTarget &target,
-                                             std::vector<int64_t> &scratchBytes);
+                                             std::vector<CaseBytes> &bytes);
 void registerDialects(mlir::MLIRContext &context);
 
 } // namespace nibble::test
