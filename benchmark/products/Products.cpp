@@ -54,6 +54,19 @@ void addMatrix(std::vector<Named> &list, const Formats &formats, int64_t rows, i
   add("dW", formats.gradient, Kind::Int4Zero, out, in, rows, true, false);
 }
 
+/// Forward product and input gradient that read weights packed before, as the steps of a sequence
+/// do.
+void addPacked(std::vector<Named> &list, const Formats &formats, int64_t rows, int64_t in,
+               int64_t out) {
+  std::vector<Named> all;
+  addMatrix(all, formats, rows, in, out);
+  for (Named &named : llvm::MutableArrayRef(all).take_front(2)) {
+    named.product.panel = true;
+    named.name += " packed";
+    list.push_back(named);
+  }
+}
+
 /// The three products of a 3x3 convolution that keeps size and channels.
 void addConvolution(std::vector<Named> &list, const Formats &formats, int64_t batch, int64_t size,
                     int64_t channels) {
@@ -80,6 +93,7 @@ std::vector<Named> products() {
                                    {20, 650, 2600}};
     for (auto [rows, in, out] : matrices)
       addMatrix(list, formats, rows, in, out);
+    addPacked(list, formats, 20, 650, 2600);
     const int64_t stages[][2] = {{32, 64}, {16, 128}, {8, 256}, {4, 512}};
     for (auto [size, channels] : stages)
       addConvolution(list, formats, 128, size, channels);

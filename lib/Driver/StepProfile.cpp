@@ -40,8 +40,17 @@ static void append(std::string &names, StringRef name) {
 static StepGroup groupOf(plan::GroupOp group) {
   StepGroup result;
   for (Operation &op : group.getBody().front().without_terminator()) {
+    if (isa<plan::PackedOp>(op))
+      continue; // how the product beside it reads
     if (auto layer = op.getAttrOfType<StringAttr>("layer"); layer && result.layer.empty())
       result.layer = layer.str();
+    if (auto pack = dyn_cast<plan::PackOp>(op)) {
+      auto product = cast<ContractionOpInterface>(pack.getProduct());
+      result.ops = (StringRef(result.layer).split("[").first + " pack for " +
+                    stringifyProduct(product.getProductKind()))
+                       .str();
+      continue;
+    }
     if (auto product = dyn_cast<ContractionOpInterface>(op)) {
       result.layer = product.getLayerName().str();
       result.product = stringifyProduct(product.getProductKind()).str();

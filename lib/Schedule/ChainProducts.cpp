@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 #include "Grouping.h"
 
+#include "nibble/Dialect/Plan/IR/Plan.h"
 #include "nibble/Dialect/Q4/IR/Q4.h"
 
 using namespace mlir;
@@ -30,6 +31,7 @@ static bool comesInPasses(Operation *op) {
   };
   return type.getElementType().isF32() && type.getRank() >= 2 && type.getShape().back() % 32 == 0 &&
          4 * type.getNumElements() >= leastBytes && !isStack(product.getRight()) &&
+         !product.getRight().getDefiningOp<plan::PackedOp>() && // few rows
          !getElementTypeOrSelf(product.getLeft().getType()).isF32();
 }
 

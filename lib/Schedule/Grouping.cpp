@@ -2,6 +2,7 @@
 #include "Grouping.h"
 
 #include "nibble/Analysis/StridedView.h"
+#include "nibble/Dialect/Plan/IR/Plan.h"
 #include "nibble/Dialect/Q4/IR/Q4.h"
 #include "nibble/Dialect/Train/IR/Train.h"
 #include "nibble/Schedule/Storage.h"
@@ -75,6 +76,8 @@ static bool isReadInPlace(Operation *op) {
 }
 
 bool nibble::schedule::isCopiedToReaders(Operation *op) {
+  if (isa_and_nonnull<plan::PackedOp>(op))
+    return true; // each product says for itself that it reads a panel
   if (movesElements(op))
     return isReadInPlace(op);
   return op && op->hasTrait<DecoderLike>() && elementsOf(op->getResult(0)) > 1 &&

@@ -13,6 +13,8 @@ void nibble::buildSchedulePipeline(OpPassManager &passes) {
   // Equal broadcasts and constants of the two functions meet before they are counted.
   passes.addPass(createPrepareSchedule());
   passes.addNestedPass<func::FuncOp>(createCSEPass());
+  // While a weight is one value: what groups read of it is the panel.
+  passes.addNestedPass<func::FuncOp>(createSharePanels());
   // Groups fix the order, and only an order has lifetimes.
   passes.addNestedPass<func::FuncOp>(createFormGroups());
   passes.addPass(createPlanMemory());

@@ -68,6 +68,18 @@ func.func @guard(%flag: memref<1xi8>) {
 
 // -----
 
+func.func @small_panel(%x: memref<16xi8>, %p: memref<16xi8>, %s: memref<f32>, %y: memref<2x5xf32>) {
+  plan.group ins(%x : memref<16xi8> as %a : tensor<2x3x!q4.int4>, %p : memref<16xi8> as %b : tensor<16xi8>, %s : memref<f32> as %c : tensor<f32>) outs(%y : memref<2x5xf32>) {
+    %w = plan.packed %b : (tensor<16xi8>) -> tensor<5x3x!q4.int4>
+    // expected-error @+1 {{room Codegen: reads a panel of 16 bytes; expected}}
+    %0 = q4.matmul %a, %w scales(%c, %c) {transpose_b} : (tensor<2x3x!q4.int4>, tensor<5x3x!q4.int4>, tensor<f32>, tensor<f32>) -> tensor<2x5xf32>
+    plan.yield %0 : tensor<2x5xf32>
+  }
+  return
+}
+
+// -----
+
 func.func @moved(%x: memref<4x3x20xf32>, %y: memref<3x4x20xf32>) {
   plan.group ins(%x : memref<4x3x20xf32> as %a : tensor<4x3x20xf32>) outs(%y : memref<3x4x20xf32>) {
     // expected-error @+1 {{does not move whole blocks of 32 elements of the group}}

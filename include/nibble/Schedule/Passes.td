@@ -29,6 +29,32 @@ def PrepareSchedule : Pass<"prepare-schedule", "::mlir::ModuleOp"> {
   let dependentDialects = ["::nibble::nn::NNDialect", "::nibble::train::TrainDialect"];
 }
 
+def SharePanels : Pass<"share-panels", "::mlir::func::FuncOp"> {
+  let summary = "Lays an operand out once for all products that read it in the same form";
+  let description = [{
+    The code of a product first lays its right operand (weights) out for the processor. A product of few rows spends most of its time on
+    that, and a recurrent layer has one of them every step of the sequence, with the same weights. So products that read
+    the same right operand (and zero point) in the same form, as Codegen says (PanelOpInterface), get one `plan.pack` before the first of them,
+    and each reads it through a `plan.packed`. From there on the panel is a value like others: `form-groups` makes its maker a
+    group, `plan-memory` gives it a place from the first product to the last, the door watches over its bytes. A product that is alone
+    with its form keeps its panel in its scratch.
+
+    Before: a prepared graph. After: the same, with panels.
+
+    ```mlir
+    %y0 = q4.matmul %h0, %w scales(%a, %b) {transpose_b} : …
+    %y1 = q4.matmul %h1, %w scales(%c, %b) {transpose_b} : …
+    // becomes
+    %p = plan.pack %w for "lstm/recurrent" : … { q4.matmul … }
+    %w0 = plan.packed %p : …
+    %y0 = q4.matmul %h0, %w0 scales(%a, %b) {transpose_b} : …
+    %w1 = plan.packed %p : …
+    %y1 = q4.matmul %h1, %w1 scales(%c, %b) {transpose_b} : …
+    ```
+  }];
+  let dependentDialects = ["::nibble::plan::PlanDialect"];
+}
+
 def FormGroups : Pass<"form-groups", "::mlir::func::FuncOp"> {
   let summary = "Gathers ops into the pieces that become one loop nest each";
   let description = [{

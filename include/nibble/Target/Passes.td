@@ -8,7 +8,7 @@ def AssignThreads : Pass<"assign-threads", "::mlir::ModuleOp"> {
   let description = [{
     *Strategy.* Only an outermost `scf.parallel` with more than one iteration may have threads: a team inside a team costs a fork and
     gains nothing, and neither does a loop of one iteration, nor one that is over before a team has met (a fork and a barrier are some
-    microseconds, longer on a busy machine; work is estimated in operations, `least-work`). With `threads=1` no loop has any, and the object does not call the
+    microseconds, longer on a busy machine; work is estimated in operations, those on vectors by their bytes, `least-work`). With `threads=1` no loop has any, and the object does not call the
     OpenMP runtime. All other parallel loops become nests of `scf.for`, which compute the same values: iterations of a
     parallel loop write disjoint places and hand nothing on, so the number of threads never shows in a result.
 

@@ -63,6 +63,7 @@ struct Emit {
   Value sub(Value x, Value y);
   Value mul(Value x, int64_t y);
   Value div(Value x, int64_t y);
+  Value div(Value x, Value y) { return arith::DivUIOp::create(b, loc, x, y); }
   Value rem(Value x, int64_t y);
   Value ceilDiv(Value x, int64_t y);
   Value min(Value x, Value y);

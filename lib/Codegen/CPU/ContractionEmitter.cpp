@@ -187,6 +187,13 @@ LogicalResult nibble::emitContraction(Operation *op, ArrayRef<Value> inputs, Val
   if (c->matrices > 1 && (misplaced(op->getOperand(0)) || misplaced(op->getOperand(1))))
     return op->emitOpError("room Codegen: stacked matrices of 4-bit codes begin within a packed "
                            "block of 32; expected multiples of 32 elements");
+  if (c->hasPanel) {
+    int64_t needed = panelBytes(op, target),
+            given = cast<MemRefType>(inputs[c->right.input].getType()).getNumElements();
+    if (needed == 0 || given < needed)
+      return op->emitOpError("room Codegen: reads a panel of ")
+             << given << " bytes; expected " << (needed ? std::to_string(needed) : "no panel");
+  }
   Emit e{builder, op->getLoc(), target, scratch};
   Buffers buffers;
   buffers.left = inputs[c->left.input];

@@ -58,6 +58,7 @@ struct CodeKernel {
   int vectors;
   Start start;
   Epilogue epilogue;
+  int rows = 0;         // of the register tile; 0: the unit's
   bool streams = false; // StoreF32: whole aligned vectors of columns, stored past the caches
 };
 

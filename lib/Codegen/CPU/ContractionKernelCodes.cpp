@@ -15,7 +15,7 @@ struct CodeKernelBody {
   const CodeKernel &kernel;
   CodeCall arg;
   const DotUnit &unit = *kernel.unit;
-  int vectors = kernel.vectors, lanes = unit.lanes();
+  int rows = kernel.rows ? kernel.rows : unit.rows, vectors = kernel.vectors, lanes = unit.lanes();
   Epilogue epilogue = kernel.epilogue;
   Type element = unit.element(e.b), i32 = e.b.getI32Type(), i64 = e.b.getI64Type();
   VectorType accType = VectorType::get({lanes}, i32);
@@ -41,7 +41,7 @@ struct CodeKernelBody {
 
   /// One step of the contraction: a tuple of every row with `vectors` vectors of tuples of the
   /// columns.
-  SmallVector<Value> step(ArrayRef<Value> rows, Value b, ValueRange state) {
+  SmallVector<Value> step(ArrayRef<Value> rowAt, Value b, ValueRange state) {
     size_t n = state.size() - 2;
     Value aOffset = state[n], bOffset = state[n + 1];
     SmallVector<Value> next(state.begin(), state.begin() + n), panel;
@@ -49,7 +49,7 @@ struct CodeKernelBody {
     for (int j = 0; j < vectors; ++j)
       panel.push_back(
           e.load(tupleType, offset(bAt, j * unit.tuple * lanes, element), unit.elementBytes()));
-    for (auto [r, row] : llvm::enumerate(rows)) {
+    for (auto [r, row] : llvm::enumerate(rowAt)) {
       Value tuple = e.load(i32, e.at(row, aOffset, element), unit.elementBytes());
       Value spread = vector::BroadcastOp::create(e.b, e.loc, accType, tuple);
       spread = vector::BitCastOp::create(e.b, e.loc, tupleType, spread);
@@ -68,7 +68,7 @@ struct CodeKernelBody {
   /// Where the sums of the tile of rows that begins at m begin.
   SmallVector<Value> start(Value m) {
     SmallVector<Value> sums;
-    for (int r = 0; r < unit.rows; ++r)
+    for (int r = 0; r < rows; ++r)
       for (int j = 0; j < vectors; ++j)
         switch (kernel.start) {
         case Start::Zero:
@@ -96,20 +96,20 @@ struct CodeKernelBody {
     };
     Value aSegment = tableEntry(arg.segTable, s, 0);
     Value b = e.at(arg.b, tableEntry(arg.segTable, s, 1), element);
-    SmallVector<Value> rows, state(sums);
+    SmallVector<Value> rowAt, state(sums);
     for (Value base : rowBase)
-      rows.push_back(e.at(base, aSegment, element));
+      rowAt.push_back(e.at(base, aSegment, element));
     state.push_back(begin(arg.aStep));
     state.push_back(begin(arg.bStep));
     auto tuples = forLoop(first ? first : e.i64(0), last, e.i64(1), state,
-                          [&](Value, ValueRange inner) { return step(rows, b, inner); });
+                          [&](Value, ValueRange inner) { return step(rowAt, b, inner); });
     return SmallVector<Value>(tuples.getResults().drop_back(2));
   }
 
   /// The sums of the tile of rows that begins at m.
   SmallVector<Value> accumulate(Value m) {
     SmallVector<Value> rowBase;
-    for (int r = 0; r < unit.rows; ++r)
+    for (int r = 0; r < rows; ++r)
       rowBase.push_back(e.at(arg.a, tableEntry(arg.rowTable, e.add(m, e.i64(r)), 0), element));
     if (unit.dot16)
       return accumulateIn16(rowBase, start(m));
@@ -195,7 +195,7 @@ struct CodeKernelBody {
     if (epilogue == Epilogue::StoreF32)
       scale = vector::BroadcastOp::create(e.b, e.loc, VectorType::get({lanes}, e.b.getF32Type()),
                                           arg.scale);
-    for (int r = 0; r < unit.rows; ++r) {
+    for (int r = 0; r < rows; ++r) {
       Value row = e.add(m, e.i64(r));
       Value inside = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, row, arg.rowEnd);
       e.ifThen(inside, [&] {
@@ -217,7 +217,7 @@ struct CodeKernelBody {
     SmallVector<Value> masks;
     for (int j = 0; j < vectors; ++j)
       masks.push_back(laneMask(j));
-    forLoop(arg.rowBegin, arg.rowEnd, e.i64(unit.rows), {}, [&](Value m, ValueRange) {
+    forLoop(arg.rowBegin, arg.rowEnd, e.i64(rows), {}, [&](Value m, ValueRange) {
       write(m, accumulate(m), masks);
       return SmallVector<Value>();
     });
@@ -281,8 +281,8 @@ void contraction::callCodeKernel(Emit &e, const CodeKernel &kernel, const CodeCa
                     : kernel.start == Start::Rows  ? "rows_"
                                                    : "";
   std::string name = ((unit.tuple == 4 ? "nibble_quads_" : "nibble_pairs_") + unit.name + "_" +
-                      Twine(unit.rows) + "x" + Twine(kernel.vectors) + "_" + start +
-                      suffix(kernel.epilogue) + (kernel.streams ? "_streamed" : ""))
+                      Twine(kernel.rows ? kernel.rows : unit.rows) + "x" + Twine(kernel.vectors) +
+                      "_" + start + suffix(kernel.epilogue) + (kernel.streams ? "_streamed" : ""))
                          .str();
   SmallVector<Value> operands = callOperands(call, unit.dot16);
   auto function =

@@ -43,11 +43,13 @@ struct WindowCodesPlan {
     int64_t length; // terms of a run of contiguous input
     bool direct;    // packed without a decoded copy of the weights
     int64_t panel;  // scratch offsets
+    int64_t starts() const { return product.columns.count() * product.tileColumns; }
   };
   WindowProduct w;
   const DotUnit *unit;
   PadSpec pad;
   bool padded, wide; // wide: sums in 64 bits, of pairs
+  bool hasPanel;     // the weights are packed already
   int64_t group;     // images a pass
   std::vector<Class> classes;
   int64_t imagesFlat, imagesPadded, weightsFlat, weightsFlatElements, sums, slack;
@@ -65,6 +67,18 @@ struct WindowCodesPlan {
 WindowCodesPlan planWindowCodes(const Contraction &c, const CpuTarget &target);
 void emitWindowCodes(Emit &e, const Contraction &c, const WindowCodesPlan &plan,
                      const Buffers &buffers);
+
+/// Where a class of weights is packed to. Where the unit's sums begin at a number, `starts` become
+/// -offset · (sum of the column).
+struct PackTarget {
+  Value panel, offset, starts;
+};
+void packWeights(Emit &e, const Contraction &c, const WindowCodesPlan &plan, const Buffers &buffers,
+                 function_ref<PackTarget(const WindowCodesPlan::Class &)> targetOf);
+
+/// The starts of a product whose weights are packed already (ContractionPanelBuffer.cpp).
+void emitStartsFromPanel(Emit &e, const Contraction &c, const WindowCodesPlan &plan,
+                         const Buffers &buffers);
 
 /// What an unsigned element of Winograd's B' d B is more than that of the nibbles, but for position
 /// (1, 1), whose elements are sums of four nibbles.

@@ -1,6 +1,7 @@
 //===- ContractionShape.cpp - what a contraction op computes ------------------===//
 #include "ContractionShape.h"
 
+#include "nibble/Dialect/Plan/IR/Plan.h"
 #include "nibble/Dialect/Q4/IR/Q4.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <numeric>
@@ -146,6 +147,7 @@ static void readOperandNumbers(Operation *op, Contraction &c) {
 
 FailureOr<Contraction> contraction::readContraction(Operation *op) {
   Contraction c;
+  c.hasPanel = op->getOperand(1).getDefiningOp<plan::PackedOp>() != nullptr;
   readOperandNumbers(op, c);
   if (failed(readFormat(op->getOperand(0), c.left)) ||
       failed(readFormat(op->getOperand(1), c.right)) || c.left.isFloat != c.right.isFloat)

@@ -71,6 +71,7 @@ struct OperandInfo {
 struct Contraction {
   int64_t matrices = 1;
   OperandInfo left, right;
+  bool hasPanel = false; // the right operand's buffer is a panel (plan.packed)
   int gain = -1;
   bool isWindow = true;
   WindowProduct window;

@@ -14,6 +14,7 @@ struct CodeProduct {
   IndexMap segments; // segment -> (a, b)
   IndexMap columns;  // tile of columns -> (a, b, out, first column within its block, start)
   int64_t tuples = 0, aStep = 0, bStep = 0;
+  int64_t tileRows = 0; // of the register tile; 0: the unit's
   int64_t vectors = 1, tileColumns = 0, blockColumns = 0;
   int64_t rowElements = 0;            // of `a` that a row reads and the rows before it did not
   int64_t termsASegment = 0;          // true terms (zero padding excluded) of a segment, at most
@@ -24,6 +25,7 @@ struct CodeProduct {
   int64_t starts = 0;                 // scratch offset of the sums' starts, where they have any
 
   int64_t terms() const { return termsASegment * segments.count(); }
+  int64_t registerRows() const { return tileRows ? tileRows : unit->rows; }
   int64_t tupleElements() const { return tileColumns * unit->tuple; } // of a panel
 };
 
@@ -31,6 +33,8 @@ struct CodeProduct {
 int64_t exactTerms(int64_t leftMagnitude, int64_t rightMagnitude);
 /// Sets `vectors` and `tileColumns` for blocks of `columns` columns.
 void chooseTile(CodeProduct &p, int64_t columns);
+/// Sets `tileRows` so that few rows fill whole register tiles.
+void chooseRows(CodeProduct &p);
 /// Reserves the tables, and room for `starts` numbers.
 void reserveTables(CodeProduct &p, ScratchLayout &scratch, int64_t starts);
 /// Fills the tables; once a call, before the tiles.

@@ -33,7 +33,9 @@ struct DotUnit {
   /// such sums, in 32 bits.
   Value (*dot16)(Emit &, Value acc, Value left, Value right) = nullptr;
   Value (*widen)(Emit &, Value acc, Value sums) = nullptr;
+  int fewRows = 0; // the most rows that registers hold, where that is more than `rows`
 
+  int mostRows() const { return std::max(rows, fewRows); }
   int lanes() const { return vectorBits / 32; }
   int elementBytes() const { return 4 / tuple; }
   Type element(OpBuilder &b) const { return b.getIntegerType(8 * elementBytes()); }

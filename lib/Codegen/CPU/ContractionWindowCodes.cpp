@@ -126,6 +126,7 @@ struct ClassPlanner {
     p.termsASegment = cut;
     p.maxSegments = empty ? 1 : std::max<int64_t>(1, bound / cut);
     rows();
+    chooseRows(p);
     segments();
     columns();
     return c;
@@ -147,14 +148,13 @@ static void planScratch(WindowCodesPlan &plan) {
   int64_t bytes = plan.unit->elementBytes(), decoded = decodedElements(plan.w.weightElements);
   plan.weightsFlatElements = 0;
   for (auto &k : plan.classes)
-    if (!k.direct)
+    if (!k.direct && !plan.hasPanel)
       plan.weightsFlatElements =
           std::max(plan.weightsFlatElements, decoded + std::max<int64_t>(64, k.weights.slack()));
   plan.weightsFlat = scratch.reserve(bytes * plan.weightsFlatElements);
   for (auto &k : plan.classes) {
-    int64_t starts = plan.unit->hasOffset() ? k.product.columns.count() * k.product.tileColumns : 0;
-    reserveTables(k.product, scratch, starts);
-    k.panel = scratch.reserve(bytes * k.weights.elements());
+    reserveTables(k.product, scratch, plan.unit->hasOffset() ? k.starts() : 0);
+    k.panel = plan.hasPanel ? 0 : scratch.reserve(bytes * k.weights.elements());
   }
   plan.imagesFlat = plan.decodesMaps() ? 0 : scratch.reserve(bytes * plan.flatElements());
   plan.imagesPadded = scratch.reserve(bytes * (plan.paddedElements() + plan.slack));
@@ -164,6 +164,7 @@ static void planScratch(WindowCodesPlan &plan) {
 WindowCodesPlan contraction::planWindowCodes(const Contraction &c, const CpuTarget &target) {
   WindowCodesPlan plan;
   plan.w = c.window;
+  plan.hasPanel = c.hasPanel;
   for (auto &axes : plan.w.classes)
     axes = {axes.h.ascending(), axes.w.ascending()};
   collapse(plan.w);
@@ -205,36 +206,45 @@ WindowCodesPlan contraction::planWindowCodes(const Contraction &c, const CpuTarg
 // Emission
 //===----------------------------------------------------------------------===//
 
-static void emitWeights(Emit &e, const Contraction &c, const WindowCodesPlan &plan,
-                        const Buffers &buffers) {
-  Type type = formType(e.b, plan.weightForm());
+void contraction::packWeights(Emit &e, const Contraction &c, const WindowCodesPlan &plan,
+                              const Buffers &buffers,
+                              function_ref<PackTarget(const WindowCodesPlan::Class &)> targetOf) {
   Value flat;
   if (plan.weightsFlatElements) {
+    Type type = formType(e.b, plan.weightForm());
     flat = e.view(plan.weightsFlat, plan.weightsFlatElements, type);
     decode(e, c.right.format, plan.weightForm(), buffers.right, buffers.rightZero, e.index(0),
            e.index(plan.w.weightElements), flat);
   }
   for (const auto &k : plan.classes) {
-    emitTables(e, k.product);
-    int64_t n = k.product.columns.count() * k.product.tileColumns;
-    Value starts, offset;
-    if (plan.unit->hasOffset()) {
-      starts = e.view(k.product.starts, n, e.b.getI32Type());
-      offset = decodedOffset(e, c.left.format, buffers.leftZero);
-    }
-    // Of a class that sees no taps there is nothing to pack, but its sums begin too.
-    Value panel = e.view(k.panel, std::max<int64_t>(1, k.weights.elements()), type);
+    auto [panel, offset, starts] = targetOf(k);
     Value segments = e.index(k.weights.segments.count());
     if (k.direct) {
       packCodes(e, k.weights, c.right.format, *plan.unit, buffers.right, buffers.rightZero, panel,
                 offset, starts);
       continue;
     }
+    // Of a class that sees no taps there is nothing to pack, but its sums begin too.
     if (k.weights.segments.count() != 0)
       pack(e, k.weights, flat, e.index(0), segments, e.index(k.length), panel);
-    if (plan.unit->hasOffset())
-      packStarts(e, k.weights, *plan.unit, panel, segments, starts, [&](Value) { return offset; });
+    if (starts)
+      packStarts(e, k.weights, *plan.unit, panel, segments, starts,
+                 [&, offset = offset](Value) { return offset; });
   }
+}
+
+static void emitWeights(Emit &e, const Contraction &c, const WindowCodesPlan &plan,
+                        const Buffers &buffers) {
+  packWeights(e, c, plan, buffers, [&](const WindowCodesPlan::Class &k) {
+    PackTarget target;
+    if (plan.unit->hasOffset()) {
+      target.starts = e.view(k.product.starts, k.starts(), e.b.getI32Type());
+      target.offset = decodedOffset(e, c.left.format, buffers.leftZero);
+    }
+    target.panel = e.view(k.panel, std::max<int64_t>(1, k.weights.elements()),
+                          formType(e.b, plan.weightForm()));
+    return target;
+  });
 }
 
 /// Decodes and pads `count` images from image `first` on; returns where the first one's first
@@ -264,7 +274,12 @@ void contraction::emitWindowCodes(Emit &e, const Contraction &c, const WindowCod
                                   const Buffers &buffers) {
   const WindowProduct &w = plan.w;
   Type f32 = e.b.getF32Type(), i64 = e.b.getI64Type(), type = formType(e.b, plan.imageForm());
-  emitWeights(e, c, plan, buffers);
+  for (const auto &k : plan.classes)
+    emitTables(e, k.product);
+  if (plan.hasPanel)
+    emitStartsFromPanel(e, c, plan, buffers);
+  else
+    emitWeights(e, c, plan, buffers);
   if (plan.padded)
     fill(e, e.view(plan.imagesPadded, plan.paddedElements(), type), plan.paddedElements(),
          zeroElement(e, c.left.format, plan.imageForm(), buffers.leftZero));
@@ -280,7 +295,7 @@ void contraction::emitWindowCodes(Emit &e, const Contraction &c, const WindowCod
       fillZero(e, sums, plan.group * w.outImage());
     Value out = plan.wide ? e.pointer(sums) : e.at(outPointer, outFirst, f32);
     for (auto [k, axes] : llvm::zip(plan.classes, w.classes)) {
-      Value panel = e.pointer(e.view(k.panel, 1, type));
+      Value panel = e.pointer(plan.hasPanel ? buffers.right : e.view(k.panel, 1, type));
       emitTiles(e, k.product, images, panel, out, e.mul(count, axes.h.pixels * axes.w.pixels),
                 e.index(k.product.segments.count()),
                 plan.wide ? Epilogue::AddI64 : Epilogue::StoreF32, buffers.scale);

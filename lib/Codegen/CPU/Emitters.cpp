@@ -11,7 +11,7 @@ namespace plan = nibble::plan;
 namespace train = nibble::train;
 
 bool nibble::codegen::isSilent(Operation *op) {
-  return isa<nn::ReshapeOp, train::SaveOp, plan::YieldOp>(op) ||
+  return isa<nn::ReshapeOp, train::SaveOp, plan::YieldOp, plan::PackedOp>(op) ||
          op->hasTrait<nibble::DecoderLike>() || matchPattern(op, m_Constant());
 }
 
@@ -44,12 +44,16 @@ int64_t nibble::codegen::scratchBytes(Block &body, const nibble::CpuTarget &targ
   Operation *op = singleOp(body);
   if (op && nibble::isContraction(op))
     return nibble::contractionScratchBytes(op, target);
+  if (isa_and_nonnull<plan::PackOp>(op))
+    return nibble::packScratchBytes(op, target);
   return chainedProduct(body) ? chainScratchBytes(body, target) : totalBytes(scratchParts(body));
 }
 
 FailureOr<SmallVector<Value>> nibble::codegen::operandBuffers(plan::GroupOp group, Operation *op) {
   SmallVector<Value> inputs;
   for (Value operand : op->getOperands()) {
+    if (auto packed = operand.getDefiningOp<plan::PackedOp>())
+      operand = packed.getPanel();
     auto argument = dyn_cast<BlockArgument>(sourceOf(operand));
     if (!argument)
       return op->emitOpError("takes a constant operand, which has no buffer");
@@ -69,12 +73,15 @@ static LogicalResult emitProduct(Group &group, Operation *op, const nibble::CpuT
       output = memref;
   if (!output)
     return success();
+  if (isa<plan::PackOp>(op))
+    return nibble::emitPack(op, inputs->front(), inputs->size() > 1 ? inputs->back() : Value(),
+                            output, group.op.getScratch(), group.e.b, target);
   return nibble::emitContraction(op, *inputs, output, group.op.getScratch(), group.e.b, target);
 }
 
 static LogicalResult emitSingle(Group &group, Operation *op, const nibble::CpuTarget &target) {
   group.e.loc = op->getLoc();
-  if (nibble::isContraction(op))
+  if (nibble::isContraction(op) || isa<plan::PackOp>(op))
     return emitProduct(group, op, target);
   for (auto emit : {emitStatistics, emitScale, emitLoss, emitChannel, emitLayerNorm, emitShape,
                     emitReduce, emitPool, emitRandom})

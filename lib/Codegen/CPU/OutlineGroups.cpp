@@ -46,6 +46,8 @@ static std::string kindOf(plan::GroupOp group) {
 static StringRef stemOf(plan::GroupOp group) {
   Block &body = group.getBody().front();
   Operation *op = &body.front();
+  if (isa<plan::PackedOp>(op))
+    op = op->getNextNode();
   return op->getNextNode() == body.getTerminator() ? op->getName().stripDialect()
                                                    : StringRef("fused");
 }

@@ -1,7 +1,10 @@
 //===- Pipeline.cpp - room 5: planned to loops --------------------------------===//
 #include "Emitters.h"
 
+#include "nibble/Codegen/CPU/ContractionEmitter.h"
 #include "nibble/Codegen/CPU/Passes.h"
+#include "nibble/Dialect/Q4/IR/Q4.h"
+#include "nibble/Interfaces/Panel.h"
 #include "nibble/Interfaces/Scratch.h"
 
 #include "mlir/Pass/PassManager.h"
@@ -46,9 +49,37 @@ struct FusedScratch
     return bytes;
   }
 };
+
+/// The panel of a product's right operand, if on every target it has one that can be shared.
+template <typename ProductOp>
+struct ProductPanel
+    : public nibble::PanelOpInterface::ExternalModel<ProductPanel<ProductOp>, ProductOp> {
+  int64_t getPanelBytes(Operation *op) const {
+    int64_t most = 0;
+    for (StringRef name : nibble::CpuTarget::names()) {
+      int64_t bytes = nibble::panelBytes(op, *nibble::CpuTarget::parse(name));
+      if (bytes == 0)
+        return 0;
+      most = std::max(most, bytes);
+    }
+    return most;
+  }
+  std::string getPanelForm(Operation *op) const {
+    std::string text;
+    for (StringRef name : nibble::CpuTarget::names())
+      text += nibble::panelForm(op, *nibble::CpuTarget::parse(name)) + "\n";
+    return text;
+  }
+};
 } // namespace
 
 void nibble::registerCodegenCpuExternalModels(DialectRegistry &registry) {
+  registry.addExtension(+[](MLIRContext *context, nibble::q4::Q4Dialect *) {
+    nibble::q4::MatMulOp::attachInterface<ProductPanel<nibble::q4::MatMulOp>>(*context);
+    nibble::q4::Conv2DOp::attachInterface<ProductPanel<nibble::q4::Conv2DOp>>(*context);
+    nibble::q4::Conv2DInputGradOp::attachInterface<ProductPanel<nibble::q4::Conv2DInputGradOp>>(
+        *context);
+  });
   registry.addExtension(+[](MLIRContext *context, nibble::plan::PlanDialect *) {
     nibble::plan::FusedOp::attachInterface<FusedScratch>(*context);
   });

@@ -53,8 +53,9 @@ Chain::Chain(Block &body) : product(chainedProduct(body)) {
   OpBuilder b(product->getContext());
   b.setInsertionPointToEnd(&reader.emplaceBlock());
   IRMapping map;
+  auto isOfProduct = [&](Operation *op) { return op == product || isa<plan::PackedOp>(op); };
   auto isRead = [&](BlockArgument argument) {
-    return llvm::any_of(argument.getUsers(), [&](Operation *user) { return user != product; });
+    return !llvm::all_of(argument.getUsers(), isOfProduct);
   };
   for (BlockArgument argument : body.getArguments())
     if (isRead(argument)) {
@@ -64,7 +65,7 @@ Chain::Chain(Block &body) : product(chainedProduct(body)) {
   Value made = product->getResult(0);
   map.map(made, block().addArgument(made.getType(), made.getLoc()));
   for (Operation &op : body.without_terminator())
-    if (&op != product)
+    if (!isOfProduct(&op))
       b.clone(op, map);
   SmallVector<Value> values;
   for (auto [i, value] : llvm::enumerate(body.getTerminator()->getOperands())) {

@@ -3,6 +3,7 @@
 
 #include "nibble/Codegen/CPU/ContractionEmitter.h"
 #include "nibble/Dialect/NN/IR/NN.h"
+#include "nibble/Dialect/Plan/IR/Plan.h"
 #include "nibble/Dialect/Q4/IR/Q4.h"
 
 #include "mlir/Conversion/Passes.h"
@@ -43,9 +44,9 @@ using namespace nibble::test;
 //===----------------------------------------------------------------------===//
 
 void test::registerDialects(MLIRContext &context) {
-  context.loadDialect<nn::NNDialect, q4::Q4Dialect, arith::ArithDialect, func::FuncDialect,
-                      LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
-                      vector::VectorDialect>();
+  context.loadDialect<nn::NNDialect, q4::Q4Dialect, plan::PlanDialect, arith::ArithDialect,
+                      func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
+                      memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
   registerBuiltinDialectTranslation(context);
   registerLLVMDialectTranslation(context);
   registerOpenMPDialectTranslation(context);
@@ -124,42 +125,88 @@ Operation *test::buildOp(OpBuilder &b, Block *block, const Case &c) {
   return b.create(state);
 }
 
-OwningOpRef<ModuleOp> test::emitModule(MLIRContext &context, const std::vector<Case> &cases,
-                                       const CpuTarget &target,
-                                       std::vector<int64_t> &scratchBytes) {
-  OpBuilder b(&context);
+/// Lets the op read a panel, and tells what makes it.
+static plan::PackOp makePack(OpBuilder &b, Operation *op, const Case &c, int64_t bytes) {
+  Value zeroPoint =
+      c.right == Kind::Int4Zero ? op->getOperand(4 + (c.left == Kind::Int4Zero)) : Value();
+  b.setInsertionPoint(op);
+  auto pack = plan::PackOp::create(b, op->getLoc(), RankedTensorType::get({bytes}, b.getI8Type()),
+                                   op->getOperand(1), zeroPoint, "");
+  Block &body = pack.getBody().emplaceBlock();
+  b.setInsertionPointToEnd(&body);
+  buildOp(b, &body, c);
+  b.setInsertionPoint(op);
+  op->setOperand(
+      1, plan::PackedOp::create(b, op->getLoc(), op->getOperand(1).getType(), pack.getPanel()));
+  return pack;
+}
+
+static MemRefType bytesType(OpBuilder &b, int64_t bytes) {
+  return MemRefType::get({std::max<int64_t>(bytes, 1)}, b.getI8Type());
+}
+
+/// A function of buffers of these types, whose code `emit` makes.
+static void emitFunction(OpBuilder &b, ModuleOp module, const std::string &name, TypeRange types,
+                         llvm::function_ref<LogicalResult(SmallVector<Value>)> emit) {
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToEnd(module.getBody());
   Location loc = b.getUnknownLoc();
-  OwningOpRef<ModuleOp> module = ModuleOp::create(b, loc);
+  auto function = func::FuncOp::create(b, loc, name, b.getFunctionType(types, {}));
+  function->setAttr("llvm.emit_c_interface", b.getUnitAttr());
+  b.setInsertionPointToStart(function.addEntryBlock());
+  EXPECT_TRUE(succeeded(emit(SmallVector<Value>(function.getArguments())))) << name;
+  func::ReturnOp::create(b, loc);
+}
+
+/// pack<number>(right[, zero point], panel, scratch).
+static void emitPackFunction(OpBuilder &b, ModuleOp module, size_t number, plan::PackOp pack,
+                             Type right, const CpuTarget &target, int64_t scratch) {
+  SmallVector<Type> types{right};
+  if (pack.getZeroPoint())
+    types.push_back(MemRefType::get({}, b.getI32Type()));
+  types.push_back(bytesType(b, pack.getPanel().getType().getNumElements()));
+  types.push_back(bytesType(b, scratch));
+  emitFunction(b, module, "pack" + std::to_string(number), types, [&](SmallVector<Value> in) {
+    Value zeroPoint = in.size() == 4 ? in[1] : Value();
+    return emitPack(pack, in[0], zeroPoint, in[in.size() - 2], in.back(), b, target);
+  });
+}
+
+OwningOpRef<ModuleOp> test::emitModule(MLIRContext &context, const std::vector<Case> &cases,
+                                       const CpuTarget &target, std::vector<CaseBytes> &allBytes) {
+  OpBuilder b(&context);
+  OwningOpRef<ModuleOp> module = ModuleOp::create(b, b.getUnknownLoc());
   for (auto [number, c] : llvm::enumerate(cases)) {
     Block spec;
     b.setInsertionPointToEnd(&spec);
     Operation *op = buildOp(b, &spec, c);
     EXPECT_TRUE(succeeded(verify(op))) << c.text();
-    int64_t bytes = contractionScratchBytes(op, target);
-    scratchBytes.push_back(bytes);
-
-    SmallVector<Type> types;
-    for (Value operand : op->getOperands()) {
-      auto type = cast<RankedTensorType>(operand.getType());
-      if (types.size() < 2)
-        types.push_back(bufferType(b, types.empty() ? c.left : c.right, type.getShape().vec()));
-      else
-        types.push_back(MemRefType::get({}, type.getElementType()));
+    Type right = bufferType(b, c.right, c.rightShape());
+    CaseBytes bytes{0, c.panel ? panelBytes(op, target) : 0};
+    if (c.panel) {
+      EXPECT_GT(bytes.panel, 0) << c.text();
+      plan::PackOp pack = makePack(b, op, c, bytes.panel);
+      EXPECT_TRUE(succeeded(verify(pack))) << c.text();
+      bytes.scratch = packScratchBytes(pack, target);
+      emitPackFunction(b, *module, number, pack, right, target, bytes.scratch);
+      right = bytesType(b, bytes.panel);
     }
+    int64_t scratch = contractionScratchBytes(op, target);
+    bytes.scratch = std::max(bytes.scratch, scratch);
+    allBytes.push_back(bytes);
+
+    SmallVector<Type> types{bufferType(b, c.left, c.leftShape()), right};
+    for (Value operand : op->getOperands().drop_front(2))
+      types.push_back(
+          MemRefType::get({}, cast<RankedTensorType>(operand.getType()).getElementType()));
     types.push_back(MemRefType::get(c.resultShape(), b.getF32Type()));
-    types.push_back(MemRefType::get({std::max<int64_t>(bytes, 1)}, b.getI8Type()));
-    b.setInsertionPointToEnd(module->getBody());
-    auto function =
-        func::FuncOp::create(b, loc, "run" + std::to_string(number), b.getFunctionType(types, {}));
-    function->setAttr("llvm.emit_c_interface", b.getUnitAttr());
-    b.setInsertionPointToStart(function.addEntryBlock());
-    SmallVector<Value> arguments(function.getArguments());
-    Value scratch = arguments.pop_back_val(), output = arguments.pop_back_val();
-    EXPECT_TRUE(
-        succeeded(emitContraction(op, arguments, output, bytes ? scratch : Value(), b, target)))
-        << c.text();
-    func::ReturnOp::create(b, loc);
-    op->erase();
+    types.push_back(bytesType(b, bytes.scratch));
+    emitFunction(b, *module, "run" + std::to_string(number), types, [&](SmallVector<Value> in) {
+      Value room = in.pop_back_val(), output = in.pop_back_val();
+      return emitContraction(op, in, output, scratch ? room : Value(), b, target);
+    });
+    while (!spec.empty())
+      spec.back().erase();
   }
   EXPECT_TRUE(succeeded(verify(*module)));
   return module;
@@ -262,7 +309,7 @@ static void optimize(llvm::Module &module, llvm::TargetMachine *tm) {
 
 struct Compiled::Impl {
   std::unique_ptr<llvm::orc::LLJIT> jit;
-  std::vector<int64_t> scratchBytes;
+  std::vector<CaseBytes> bytes;
 };
 Compiled::~Compiled() = default;
 
@@ -282,7 +329,7 @@ struct LlvmCases {
   std::unique_ptr<llvm::LLVMContext> context = std::make_unique<llvm::LLVMContext>();
   std::unique_ptr<llvm::Module> module;
   std::unique_ptr<llvm::TargetMachine> machine;
-  std::vector<int64_t> scratchBytes;
+  std::vector<CaseBytes> bytes;
 };
 } // namespace
 
@@ -294,7 +341,7 @@ static bool makeLlvm(const std::vector<Case> &cases, const CpuTarget &target, bo
   llvm::InitializeAllAsmPrinters();
   MLIRContext context(MLIRContext::Threading::DISABLED);
   registerDialects(context);
-  auto module = emitModule(context, cases, target, result.scratchBytes);
+  auto module = emitModule(context, cases, target, result.bytes);
   if (!module || failed(lower(*module, threads)))
     return false;
   result.module = translateModuleToLLVMIR(*module, *result.context);
@@ -335,7 +382,7 @@ std::unique_ptr<Compiled> Compiled::make(const std::vector<Case> &cases, const C
   LlvmCases llvmCases;
   if (!makeLlvm(cases, target, threads, llvmCases))
     return ADD_FAILURE() << "emission or lowering failed", nullptr;
-  compiled->impl->scratchBytes = llvmCases.scratchBytes;
+  compiled->impl->bytes = llvmCases.bytes;
   auto jit = llvm::orc::LLJITBuilder().setJITTargetMachineBuilder(*machine(target)).create();
   if (!jit)
     return ADD_FAILURE() << llvm::toString(jit.takeError()), nullptr;
@@ -354,6 +401,11 @@ std::unique_ptr<Compiled> Compiled::make(const std::vector<Case> &cases, const C
 //===----------------------------------------------------------------------===//
 // Running
 //===----------------------------------------------------------------------===//
+
+static void *find(llvm::orc::LLJIT &jit, const std::string &name, size_t number) {
+  auto symbol = jit.lookup("_mlir_ciface_" + name + std::to_string(number));
+  return symbol ? symbol->toPtr<void *>() : nullptr;
+}
 
 namespace {
 /// 128-byte aligned memory with a margin whose bytes must not change.
@@ -394,7 +446,8 @@ struct Invocation {
   void *address;
   size_t output;
 
-  Invocation(void *address, const Case &c, Inputs &in, int64_t scratchBytes) : address(address) {
+  Invocation(llvm::orc::LLJIT &jit, size_t number, const Case &c, Inputs &in, CaseBytes bytes)
+      : address(find(jit, "run", number)) {
     memory.reserve(12);
     auto add = [&](const void *bytes, size_t n, size_t room, std::vector<int64_t> shape) {
       memory.emplace_back(room);
@@ -420,26 +473,40 @@ struct Invocation {
     }
     output = memory.size();
     add(nullptr, 0, padded(4 * count(c.resultShape())), c.resultShape());
-    add(nullptr, 0, std::max<int64_t>(scratchBytes, 1), {std::max<int64_t>(scratchBytes, 1)});
+    int64_t scratch = std::max<int64_t>(bytes.scratch, 1);
+    add(nullptr, 0, scratch, {scratch});
+    if (!c.panel)
+      return;
+    add(nullptr, 0, bytes.panel, {bytes.panel});
+    std::vector<int64_t> panel = descriptors.back(), room = descriptors[descriptors.size() - 2];
+    descriptors.pop_back();
+    size_t zeroPoint = 4 + (c.left == Kind::Int4Zero);
+    if (c.right == Kind::Int4Zero)
+      callWith(find(jit, "pack", number),
+               {&descriptors[1], &descriptors[zeroPoint], &panel, &room});
+    else
+      callWith(find(jit, "pack", number), {&descriptors[1], &panel, &room});
+    descriptors[1] = panel;
   }
-  void call() {
+  static void callWith(void *address, std::vector<std::vector<int64_t> *> descriptors) {
     void *a[9] = {};
     for (size_t i = 0; i < descriptors.size(); ++i)
-      a[i] = descriptors[i].data();
+      a[i] = descriptors[i]->data();
     using Function =
         void (*)(void *, void *, void *, void *, void *, void *, void *, void *, void *);
     reinterpret_cast<Function>(address)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8]);
   }
+  void call() {
+    std::vector<std::vector<int64_t> *> all;
+    for (auto &descriptor : descriptors)
+      all.push_back(&descriptor);
+    callWith(address, all);
+  }
 };
 } // namespace
 
-static void *find(llvm::orc::LLJIT &jit, size_t number) {
-  auto symbol = jit.lookup("_mlir_ciface_run" + std::to_string(number));
-  return symbol ? symbol->toPtr<void *>() : nullptr;
-}
-
 std::vector<float> Compiled::run(size_t number, const Case &c, Inputs &in) {
-  Invocation invocation(find(*impl->jit, number), c, in, impl->scratchBytes[number]);
+  Invocation invocation(*impl->jit, number, c, in, impl->bytes[number]);
   invocation.call();
   for (const Memory &memory : invocation.memory)
     EXPECT_TRUE(memory.marginIntact())
@@ -458,7 +525,7 @@ static double threadSeconds() {
 }
 
 std::vector<double> Compiled::times(size_t number, const Case &c, Inputs &in, double budget) {
-  Invocation invocation(find(*impl->jit, number), c, in, impl->scratchBytes[number]);
+  Invocation invocation(*impl->jit, number, c, in, impl->bytes[number]);
   std::vector<double> times;
   invocation.call();
   for (double begin = threadSeconds(); times.size() < 5 || threadSeconds() - begin < budget;) {

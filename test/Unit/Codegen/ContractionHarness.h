@@ -25,6 +25,7 @@ struct Case {
   int64_t batch = 1, height = 1, width = 1, channels = 1, outChannels = 1, kernelH = 1, kernelW = 1;
   std::vector<int64_t> strides{1, 1}, pads{0, 0, 0, 0}, dilations{1, 1};
   int64_t groups = 1;
+  bool panel = false; // the right operand is packed before, into a panel that the product reads
   /// Codes that make sums as large as they get: every one at its largest, at its smallest, or
   /// either.
   enum Extreme { None, Largest, Smallest, Either } extreme = None;
@@ -92,11 +93,16 @@ mlir::Operation *buildOp(mlir::OpBuilder &b, mlir::Block *block, const Case &c);
 /// Does the emitter refuse the case?
 bool emissionFails(mlir::MLIRContext &context, const Case &c);
 
-/// The module of the cases before lowering: functions run0, run1, ...
+/// Bytes that the code of a case works with.
+struct CaseBytes {
+  int64_t scratch, panel;
+};
+/// The module of the cases before lowering: functions run0, run1, ..., and pack0, ... of those that
+/// read a panel.
 mlir::OwningOpRef<mlir::ModuleOp> emitModule(mlir::MLIRContext &context,
                                              const std::vector<Case> &cases,
                                              const CpuTarget &target,
-                                             std::vector<int64_t> &scratchBytes);
+                                             std::vector<CaseBytes> &bytes);
 void registerDialects(mlir::MLIRContext &context);
 
 } // namespace nibble::test

@@ -53,6 +53,8 @@ std::string Case::text() const {
   }
   if (gain)
     s << " gain";
+  if (panel)
+    s << " panel";
   return s.str();
 }
 

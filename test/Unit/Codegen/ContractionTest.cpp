@@ -114,6 +114,44 @@ TEST_P(Contraction, MatrixProductsOfCodes) {
   checkCases(cases, GetParam());
 }
 
+/// Every number of rows, hence every height of a register tile and every rest.
+TEST_P(Contraction, FewRows) {
+  std::vector<Case> cases;
+  for (int64_t rows = 1; rows <= 24; ++rows) {
+    cases.push_back(matmul(Kind::Int4Zero, Kind::Int4, rows, 70, 37, false, true));
+    cases.push_back(matmul(Kind::Log2, Kind::Int4Zero, rows, 37, 70));
+    cases.push_back(matmul(Kind::Log4, Kind::Int4, rows, 20, 41));
+  }
+  checkCases(cases, GetParam());
+}
+
+/// Products that read weights which were packed before, as the steps of a sequence do.
+TEST_P(Contraction, SharedPanels) {
+  std::vector<Case> cases;
+  const int64_t sizes[][3] = {{1, 1, 1},    {3, 10, 5},   {20, 65, 130},
+                              {33, 96, 64}, {7, 128, 33}, {5, 33, 9000}};
+  const std::pair<Kind, Kind> kinds[] = {{Kind::Int4Zero, Kind::Int4}, {Kind::Int4, Kind::Int4Zero},
+                                         {Kind::Log2, Kind::Int4},     {Kind::Log4, Kind::Int4Zero},
+                                         {Kind::Int8, Kind::Int8},     {Kind::Int4Zero, Kind::Log2},
+                                         {Kind::Log4, Kind::Log4}};
+  for (auto [m, n, k] : sizes)
+    for (auto [left, right] : kinds)
+      for (bool transposed : {false, true})
+        cases.push_back(matmul(left, right, m, n, k, false, transposed));
+  using V = std::vector<int64_t>;
+  cases.push_back(conv(Case::Forward, Kind::Int4Zero, Kind::Int4, V{2, 6, 5, 16}, 33, V{3, 3},
+                       V{1, 1}, V{1, 1, 1, 1}));
+  cases.push_back(conv(Case::Forward, Kind::Int8, Kind::Int8, V{2, 9, 9, 5}, 20, V{3, 3}, V{2, 2},
+                       V{1, 1, 1, 1}));
+  cases.push_back(conv(Case::InputGrad, Kind::Log2, Kind::Int4, V{2, 6, 6, 33}, 17, V{3, 3},
+                       V{1, 1}, V{1, 1, 1, 1}));
+  cases.push_back(conv(Case::Forward, Kind::Int4Zero, Kind::Int4, V{2, 6, 5, 6}, 9, V{3, 3},
+                       V{1, 1}, V{1, 1, 1, 1}, V{1, 1}, 3));
+  for (size_t i = 0; i < cases.size(); ++i)
+    cases[i].panel = true, cases[i].gain = i % 3 == 0;
+  checkCases(cases, GetParam());
+}
+
 /// Convolutions of many windows, as all three products.
 static std::vector<Case> windows(std::initializer_list<std::pair<Kind, Kind>> kinds) {
   std::vector<Case> cases;
@@ -402,6 +440,8 @@ TEST(ContractionThreads, FourThreadsGiveTheSameBits) {
 static const std::vector<Case> &kernelCases() {
   static const std::vector<Case> cases{matmul(Kind::Int4, Kind::Int4, 64, 64, 64, false, true),
                                        matmul(Kind::Int4, Kind::Int4, 64, 8, 64, false, true),
+                                       matmul(Kind::Int4, Kind::Int4, 20, 64, 64, false, true),
+                                       matmul(Kind::Int4, Kind::Int4, 7, 64, 64, false, true),
                                        matmul(Kind::Log2, Kind::Int4Zero, 64, 64, 64, true, false),
                                        matmul(Kind::Log4, Kind::Int4, 64, 64, 64, false, true),
                                        matmul(Kind::Log4, Kind::Int4, 64, 8, 64, false, true),
@@ -415,8 +455,8 @@ static const std::vector<Case> &kernelCases() {
 TEST_P(Contraction, NoFloatArithmeticInProductsOfCodes) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   registerDialects(context);
-  std::vector<int64_t> scratchBytes;
-  auto module = emitModule(context, kernelCases(), *CpuTarget::parse(GetParam()), scratchBytes);
+  std::vector<CaseBytes> bytes;
+  auto module = emitModule(context, kernelCases(), *CpuTarget::parse(GetParam()), bytes);
   int kernels = 0, scales = 0;
   module->walk([&](mlir::func::FuncOp function) {
     if (!function.getName().starts_with("nibble_pairs") &&
@@ -478,6 +518,8 @@ TEST(ContractionAssembly, KernelsOfCodesDoNotSpill) {
   const Expected expected[] = {
       {"avx512vnni", "nibble_quads_vnni512_8x2_columns_store:", "vpdpbusd", 16},
       {"avx512vnni", "nibble_quads_vnni512_8x1_columns_store:", "vpdpbusd", 8},
+      {"avx512vnni", "nibble_quads_vnni512_10x2_columns_store:", "vpdpbusd", 20},
+      {"avx512vnni", "nibble_quads_vnni512_7x2_columns_store:", "vpdpbusd", 14},
       {"avx512vnni", "nibble_quads_vnni512_8x2_rows_store:", "vpdpbusd", 16},
       {"avx512vnni", "nibble_quads_vnni512_8x2_rows_store32:", "vpdpbusd", 16},
       {"avx512vnni", "nibble_quads_vnni512_8x2_rows_add32:", "vpdpbusd", 16},

@@ -56,6 +56,9 @@ struct PairOps {
               BINARY(bor, B, B) UNARY(bnot, B) F select(B c, F a, F b) {
     return each([&](int l) { return s.select(c.lane[l], a.lane[l], b.lane[l]); });
   }
+  F scale(F y, I n, F real) {
+    return each([&](int l) { return s.scale(y.lane[l], n.lane[l], real.lane[l]); });
+  }
   I select(B c, I a, I b) {
     return each([&](int l) { return s.select(c.lane[l], a.lane[l], b.lane[l]); });
   }

@@ -77,4 +77,18 @@ mlir::LogicalResult emitContraction(mlir::Operation *tensorOp, llvm::ArrayRef<ml
                                     mlir::OpBuilder &builder, const CpuTarget &target,
                                     const ResultReader *reader = nullptr);
 
+/// The product's right operand may come as a panel that was made before: where the operand is a
+/// `plan.packed`, its buffer in `inputs` is the panel's. Bytes of the panel on this target; 0 where
+/// the op has none, or where a panel of its own is as good (products of many rows, Winograd).
+int64_t panelBytes(mlir::Operation *tensorOp, const CpuTarget &target);
+/// Products of one right operand whose panels have the same form on this target can read one panel.
+std::string panelForm(mlir::Operation *tensorOp, const CpuTarget &target);
+
+/// Bytes of scratch of the code that makes a panel (a `plan.pack`), and the code: `right` and
+/// `zeroPoint` (or null) are the operand's buffers, `panel` the result's.
+int64_t packScratchBytes(mlir::Operation *pack, const CpuTarget &target);
+mlir::LogicalResult emitPack(mlir::Operation *pack, mlir::Value right, mlir::Value zeroPoint,
+                             mlir::Value panel, mlir::Value scratch, mlir::OpBuilder &builder,
+                             const CpuTarget &target);
+
 } // namespace nibble

@@ -1,6 +1,8 @@
 //===- PlanDialect.cpp - registration, syntax and verifier of plan -----------===//
 #include "nibble/Dialect/Plan/IR/Plan.h"
 
+#include "nibble/Interfaces/Interfaces.h"
+
 #include "mlir/IR/Builders.h"
 
 #include "nibble/Dialect/Plan/IR/PlanDialect.cpp.inc"
@@ -132,5 +134,27 @@ LogicalResult GroupOp::verify() {
   if (!llvm::all_of(block.getArgumentTypes(), isTensor) ||
       !llvm::all_of(yield.getValues().getTypes(), isTensor))
     return emitOpError("the body works on tensors");
+  return success();
+}
+
+LogicalResult PackOp::verify() {
+  Block &block = getBody().front();
+  if (!llvm::hasSingleElement(block) || !isa<nibble::ContractionOpInterface>(block.front()))
+    return emitOpError("the body is one product, which wants the panel");
+  if (getProduct()->getOperand(1).getType() != getRight().getType())
+    return emitOpError() << "packs " << getRight().getType()
+                         << " for a product whose right operand is "
+                         << getProduct()->getOperand(1).getType();
+  if (!cast<RankedTensorType>(getPanel().getType()).getElementType().isInteger(8))
+    return emitOpError("a panel is bytes");
+  return success();
+}
+
+LogicalResult PackedOp::verify() {
+  auto isRightOperand = [](OpOperand &use) {
+    return isa<nibble::ContractionOpInterface>(use.getOwner()) && use.getOperandNumber() == 1;
+  };
+  if (!llvm::all_of((*this)->getUses(), isRightOperand))
+    return emitOpError("is read by products alone, as their right operand");
   return success();
 }

@@ -49,6 +49,46 @@ def Plan_GroupOp : Op<Plan_Dialect, "group", [SingleBlock, IsolatedFromAbove, At
   let hasVerifier = 1;
   let hasCustomAssemblyFormat = 1;
 }
+def Plan_PackOp : Op<Plan_Dialect, "pack", [SingleBlock, NoTerminator, IsolatedFromAbove, Pure]> {
+  let summary = "The right operand of products, laid out once for all of them";
+  let description = [{
+    A product's code lays its right operand out in a panel before it multiplies. Where several products read the same operand in the
+    same form (the steps of a sequence, layers that share weights), `share-panels` makes the panel a value: `plan.pack` is
+    `right` (and its zero point) in the form that the product in the body wants, and each of the products reads it through a
+    `plan.packed`. The body holds one op, a copy of one of the products with arguments of the block as its operands: it says what the panel
+    is for and is never run. What the bytes are is known to Codegen alone, which tells their number for any processor
+    (PanelOpInterface); only the code of the same processor reads them.
+
+    ```mlir
+    %p = plan.pack %w for "lstm/recurrent" : (tensor<2600x650x!q4.int4>) -> tensor<1768448xi8> {
+    ^bb0(%h: tensor<20x650x!q4.int4>, %r: tensor<2600x650x!q4.int4>, %a: tensor<f32>, %b: tensor<f32>):
+      %y = q4.matmul %h, %r scales(%a, %b) {transpose_b} : (…) -> tensor<20x2600xf32>
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$right, Optional<AnyRankedTensor>:$zero_point,
+      DefaultValuedAttr<StrAttr, "\"\"">:$layer);
+  let results = (outs AnyRankedTensor:$panel);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $right (`zero_point` `(` $zero_point^ `)`)? `for` $layer attr-dict `:` functional-type(operands, results) $body
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The product in the body.
+    ::mlir::Operation *getProduct() { return &getBody().front().front(); }
+  }];
+}
+def Plan_PackedOp : Op<Plan_Dialect, "packed", [Pure]> {
+  let summary = "The tensor that lies in a panel, as a product's right operand";
+  let description = [{
+    `plan.packed(plan.pack(x)) = x`. Only products read it, those that want the panel's form; it makes no code.
+  }];
+  let arguments = (ins AnyRankedTensor:$panel);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$panel attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
 def Plan_YieldOp : Op<Plan_Dialect, "yield", [Terminator, Pure, ParentOneOf<["GroupOp", "FusedOp"]>]> {
   let summary = "The tensors that a group writes to its outputs";
   let arguments = (ins Variadic<AnyType>:$values);
