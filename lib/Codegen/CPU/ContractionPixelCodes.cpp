@@ -129,9 +129,10 @@ static void planGroup(PixelCodesPlan &plan) {
   int64_t padded = plan.paddedImage(), copy = plan.padded && !plan.blocked ? padded : 0;
   int64_t elements = plan.columnImage() + copy + padded + 2 * plan.rowImage();
   // Every pass but the first reads and writes the sums again, so passes are larger than the window
-  // products', and of one size.
+  // products', those of matrices, which are read in order, larger still, and all of one size.
   int64_t bytes = plan.unit->elementBytes() * elements;
-  int64_t most = std::clamp<int64_t>(3 * kGroupBytes / bytes, 1, s.batch);
+  int64_t limit = (plan.mode == PixelCodesPlan::Matrix ? 4 : 3) * kGroupBytes;
+  int64_t most = std::clamp<int64_t>(limit / bytes, 1, s.batch);
   plan.group = llvm::divideCeil(s.batch, llvm::divideCeil(s.batch, most));
   plan.group = llvm::alignTo(plan.group, plan.unitImages());
   plan.slack = (plan.unit->tuple - 1) * s.strideW * s.channels + 128;
