@@ -80,8 +80,8 @@ WeightBytes nibble::weightBytes(ModuleOp module) {
   llvm::DenseSet<Value> seen; // a weight that several products read counts once
   function.walk([&](ContractionOpInterface product) {
     if (product.getProductKind() != Product::Forward || product->hasAttr(repeatedAttributeName) ||
-        !seen.insert(product.getRight()).second)
-      return;
+        !seen.insert(product.getRight()).second || !isWeight(product.getRight()))
+      return; // attention multiplies two activations
     auto type = cast<RankedTensorType>(product.getRight().getType());
     result.asFloat += type.getNumElements() * 4;
     result.asRead += (type.getNumElements() * q4::storageBits(type.getElementType()) + 7) / 8;
