@@ -62,16 +62,23 @@ static int64_t resultsInScratch(Operation *op, const Contraction &c, const CpuTa
   return llvm::alignTo(c.unit ? footprintOf(c, target).results : all, 32);
 }
 
-/// Matrices of a stack are made by several threads, each in scratch of its own. Whole vectors only,
-/// since sums are scaled in these, across the end of a matrix.
+/// Matrices of a stack are made by several threads. Whole vectors only, since sums are scaled in
+/// these, across the end of a matrix.
 static bool matricesInParallel(Operation *op, const Contraction &c) {
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
   return c.matrices > 1 && type.getNumElements() / c.matrices % 16 == 0;
 }
 
+/// Neighbours of a stack that one task makes one after the other, in scratch that stays in the
+/// caches. Each task has scratch of its own.
+static int64_t matricesATask(Operation *op, const Contraction &c) {
+  constexpr int64_t kTasks = 16;
+  return matricesInParallel(op, c) ? llvm::divideCeil(c.matrices, kTasks) : c.matrices;
+}
+
 /// Scratch of the product itself.
 static int64_t scratchOf(Operation *op, const Contraction &c, const CpuTarget &target) {
-  return footprintOf(c, target).scratch * (matricesInParallel(op, c) ? c.matrices : 1);
+  return footprintOf(c, target).scratch * llvm::divideCeil(c.matrices, matricesATask(op, c));
 }
 
 int64_t nibble::contractionScratchBytes(Operation *op, const CpuTarget &target, ResultUse use) {
@@ -125,12 +132,9 @@ static void emitStack(Emit &e, Operation *op, const Contraction &c, const Buffer
   };
   bool parallel = matricesInParallel(op, c);
   int64_t bytes = footprintOf(c, e.target).scratch;
+  Emit one = e;
+  one.oneThread = parallel;
   auto matrix = [&](Value i) {
-    Emit one = e;
-    one.oneThread = parallel;
-    if (parallel && bytes > 0)
-      one.scratch = memref::ViewOp::create(e.b, e.loc, MemRefType::get({bytes}, e.b.getI8Type()),
-                                           e.scratch, e.mul(i, bytes), ValueRange());
     Buffers buffers = stacks;
     buffers.left = part(stacks.left, op->getOperand(0), i);
     buffers.right = part(stacks.right, op->getOperand(1), i);
@@ -140,7 +144,14 @@ static void emitStack(Emit &e, Operation *op, const Contraction &c, const Buffer
   if (!parallel)
     return e.loop(e.index(0), e.index(c.matrices), 1, matrix);
   int64_t multiplyAdds = cast<ContractionOpInterface>(op).getMultiplyAdds();
-  e.parallel({e.index(c.matrices)}, multiplyAdds / 64, [&](ValueRange ids) { matrix(ids[0]); });
+  int64_t size = matricesATask(op, c), tasks = llvm::divideCeil(c.matrices, size);
+  e.parallel({e.index(tasks)}, multiplyAdds / 64, [&](ValueRange ids) {
+    if (bytes > 0)
+      one.scratch = memref::ViewOp::create(e.b, e.loc, MemRefType::get({bytes}, e.b.getI8Type()),
+                                           e.scratch, e.mul(ids[0], bytes), ValueRange());
+    Value first = e.mul(ids[0], size), last = e.min(e.add(first, size), e.index(c.matrices));
+    e.loop(first, c.matrices % size ? last : e.add(first, size), 1, matrix);
+  });
 }
 
 static void emitAll(Emit &e, Operation *op, const Contraction &c, const Buffers &buffers) {

@@ -213,11 +213,25 @@ struct CodeKernelBody {
     }
   }
 
+  /// Asks for the memory of the tile's results while its sums are made.
+  void prefetchResults(Value m) {
+    Type type = epilogue == Epilogue::AddI64 ? i64 : i32;
+    int64_t bytes = lanes * type.getIntOrFloatBitWidth() / 8;
+    for (int r = 0; r < rows; ++r) {
+      Value out = e.at(arg.out, tableEntry(arg.rowTable, e.add(m, e.i64(r)), 1), type);
+      for (int64_t at = 0; at < vectors * bytes; at += 64)
+        LLVM::Prefetch::create(e.b, e.loc, e.at(out, e.i64(at), e.b.getI8Type()), /*rw=*/1,
+                               /*hint=*/3, /*cache=*/1);
+    }
+  }
+
   void emit() {
     SmallVector<Value> masks;
     for (int j = 0; j < vectors; ++j)
       masks.push_back(laneMask(j));
     forLoop(arg.rowBegin, arg.rowEnd, e.i64(rows), {}, [&](Value m, ValueRange) {
+      if (!kernel.streams)
+        prefetchResults(m);
       write(m, accumulate(m), masks);
       return SmallVector<Value>();
     });

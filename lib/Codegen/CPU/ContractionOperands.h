@@ -34,6 +34,10 @@ inline int64_t decodedElements(int64_t n) { return (n + 31 + 31) / 32 * 32; }
 /// target[begin mod 32]. `zeroPoint` is an i16 or null.
 void decode(Emit &e, const CodeFormat &format, Form form, Value source, Value zeroPoint,
             Value begin, Value count, Value target);
+/// Are the codes of that format decoded as they are?
+inline bool isDecoded(const CodeFormat &format, Form form) {
+  return format.kind == CodeFormat::Int8 && form == Form::S8;
+}
 /// What U8 adds to a value, an i32: U8 of int4 is the nibble, 8 + zero point more than the value.
 Value decodedOffset(Emit &e, const CodeFormat &format, Value zeroPoint);
 /// The largest U8 of the format.

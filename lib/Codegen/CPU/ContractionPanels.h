@@ -22,6 +22,8 @@ struct PackSpec {
   int64_t elements() const { return tiles.count() * tileElements(); }
   int64_t segmentElements() const { return tuples * tileColumns * tuple; }
   int64_t tileElements() const { return segments.count() * segmentElements(); }
+  /// Do tiles hold no columns beyond the last, so that nothing is read but elements of the source?
+  bool wholeTiles() const { return blockColumns % tileColumns == 0; }
   /// Elements behind the source that packing may read.
   int64_t slack() const { return tileColumns * columnStride; }
   bool contiguousTerms() const {

@@ -129,9 +129,10 @@ static void planGroup(PixelCodesPlan &plan) {
   int64_t padded = plan.paddedImage(), copy = plan.padded && !plan.blocked ? padded : 0;
   int64_t elements = plan.columnImage() + copy + padded + 2 * plan.rowImage();
   // Every pass but the first reads and writes the sums again, so passes are larger than the window
-  // products', and of one size.
+  // products', those of matrices, which are read in order, larger still, and all of one size.
   int64_t bytes = plan.unit->elementBytes() * elements;
-  int64_t most = std::clamp<int64_t>(3 * kGroupBytes / bytes, 1, s.batch);
+  int64_t limit = (plan.mode == PixelCodesPlan::Matrix ? 4 : 3) * kGroupBytes;
+  int64_t most = std::clamp<int64_t>(limit / bytes, 1, s.batch);
   plan.group = llvm::divideCeil(s.batch, llvm::divideCeil(s.batch, most));
   plan.group = llvm::alignTo(plan.group, plan.unitImages());
   plan.slack = (plan.unit->tuple - 1) * s.strideW * s.channels + 128;
@@ -141,7 +142,7 @@ static void planScratch(PixelCodesPlan &plan) {
   ScratchLayout &scratch = plan.scratch;
   int64_t bytes = plan.unit->elementBytes();
   reserveTables(plan.product, scratch, plan.unit->hasOffset() ? plan.rowStarts() : 0);
-  plan.rowsFlat = scratch.reserve(bytes * plan.rowsFlatElements());
+  plan.rowsFlat = scratch.reserve(plan.rowsInPlace ? 0 : bytes * plan.rowsFlatElements());
   plan.rowsPanel = scratch.reserve(bytes * plan.rowsPanelElements());
   plan.columnsFlat = scratch.reserve(bytes * plan.columnsFlatElements());
   plan.columnsPadded =
@@ -168,6 +169,8 @@ PixelCodesPlan contraction::planPixelCodes(const Contraction &c, const CpuTarget
   p.segments.base = {0, 0};
   planRows(plan);
   plan.mode == PixelCodesPlan::Matrix ? planMatrixColumns(plan) : planColumns(plan);
+  plan.rowsInPlace = plan.mode == PixelCodesPlan::Matrix && plan.rows.wholeTiles() &&
+                     isDecoded(rows, plan.rowForm());
   p.tuples = plan.rows.tuples;
   p.termsASegment = plan.p.s.outWidth * plan.unitImages();
   // (The empty places of the last tuples of images are no terms.)
@@ -206,14 +209,17 @@ struct PixelCodes {
     Value source = plan.p.rowsAreRight ? buffers.right : buffers.left;
     Value zero = plan.p.rowsAreRight ? buffers.rightZero : buffers.leftZero;
     int64_t image = plan.rowImage(), tuple = plan.unitImages();
-    Value flat = e.view(plan.rowsFlat, plan.rowsFlatElements(), rowType);
-    Value begin = e.mul(first, image), offset = e.rem(begin, 32);
+    Value flat, begin = e.mul(first, image), offset = e.rem(begin, 32);
     Value elements = e.mul(count, image), length = e.index(tuple * s.outWidth);
     if (matrix) {
       length = matrixTerms(first, count);
       elements = e.mul(length, s.outChannels);
     }
-    decode(e, rows.format, plan.rowForm(), source, zero, begin, elements, flat);
+    if (plan.rowsInPlace)
+      flat = e.flat(source, rows.format.elements), offset = begin;
+    else
+      decode(e, rows.format, plan.rowForm(), source, zero, begin, elements,
+             flat = e.view(plan.rowsFlat, plan.rowsFlatElements(), rowType));
     if (s.batch % tuple != 0) // the empty places of the last tuples
       zeroElements(flat, e.add(offset, elements), e.mul(e.sub(e.mul(units, tuple), count), image));
     Value panel = e.view(plan.rowsPanel, plan.rowsPanelElements(), rowType);

@@ -48,9 +48,10 @@ struct WindowCodesPlan {
   WindowProduct w;
   const DotUnit *unit;
   PadSpec pad;
-  bool padded, wide; // wide: sums in 64 bits, of pairs
-  bool hasPanel;     // the weights are packed already
-  int64_t group;     // images a pass
+  bool padded, wide;   // wide: sums in 64 bits, of pairs
+  bool hasPanel;       // the weights are packed already
+  bool weightsInPlace; // packed from their codes, which are what they decode to
+  int64_t group;       // images a pass
   std::vector<Class> classes;
   int64_t imagesFlat, imagesPadded, weightsFlat, weightsFlatElements, sums, slack;
   ScratchLayout scratch;
@@ -129,8 +130,9 @@ struct PixelCodesPlan {
   PackSpec rows, columns; // columns: of matrix products
   PadSpec pad;
   bool padded;
-  bool blocked;  // columns of images: a panel for each block of channels
-  int64_t group; // images a pass; whole tuples in the mode Images
+  bool blocked;     // columns of images: a panel for each block of channels
+  bool rowsInPlace; // packed from their codes, which are what they decode to
+  int64_t group;    // images a pass; whole tuples in the mode Images
   Epilogue epilogue;
   int64_t rowsFlat, rowsPanel, columnsFlat, columnsPadded, columnsPanel, sums, slack;
   ScratchLayout scratch;

@@ -148,7 +148,7 @@ static void planScratch(WindowCodesPlan &plan) {
   int64_t bytes = plan.unit->elementBytes(), decoded = decodedElements(plan.w.weightElements);
   plan.weightsFlatElements = 0;
   for (auto &k : plan.classes)
-    if (!k.direct && !plan.hasPanel)
+    if (!k.direct && !plan.hasPanel && !plan.weightsInPlace)
       plan.weightsFlatElements =
           std::max(plan.weightsFlatElements, decoded + std::max<int64_t>(64, k.weights.slack()));
   plan.weightsFlat = scratch.reserve(bytes * plan.weightsFlatElements);
@@ -193,6 +193,8 @@ WindowCodesPlan contraction::planWindowCodes(const Contraction &c, const CpuTarg
     // weights).
     plan.slack = std::max(plan.slack, plan.classes.back().product.termsASegment + 64);
   }
+  plan.weightsInPlace = isDecoded(c.right.format, plan.weightForm()) &&
+                        llvm::all_of(plan.classes, [](auto &k) { return k.weights.wholeTiles(); });
   bool streams = !plan.wide && !c.unit && c.matrices == 1 &&
                  w.outChannels % plan.unit->lanes() == 0 && w.groups == 1 &&
                  streamsResults(target, 4 * w.images * w.outImage());
@@ -210,7 +212,9 @@ void contraction::packWeights(Emit &e, const Contraction &c, const WindowCodesPl
                               const Buffers &buffers,
                               function_ref<PackTarget(const WindowCodesPlan::Class &)> targetOf) {
   Value flat;
-  if (plan.weightsFlatElements) {
+  if (plan.weightsInPlace) {
+    flat = e.flat(buffers.right, c.right.format.elements);
+  } else if (plan.weightsFlatElements) {
     Type type = formType(e.b, plan.weightForm());
     flat = e.view(plan.weightsFlat, plan.weightsFlatElements, type);
     decode(e, c.right.format, plan.weightForm(), buffers.right, buffers.rightZero, e.index(0),

@@ -40,10 +40,12 @@ void expectStack(const Stack &s, const std::string &left, const std::string &rig
 }
 } // namespace
 
-// Stacks of float and int8 matrices, ragged, of one thread's size and of several threads'; 4-bit
-// codes in whole blocks.
+// Stacks of float and int8 matrices, ragged, of one thread's size and of several threads'; more
+// matrices than tasks, the last task with fewer, of whole tiles and without; 4-bit codes in whole
+// blocks.
 TEST(Attention, StackedProducts) {
-  const Stack ragged[] = {{1, 5, 7, 3}, {3, 5, 7, 3}, {4, 16, 9, 16}, {6, 40, 33, 24}},
+  const Stack ragged[] = {{1, 5, 7, 3},    {3, 5, 7, 3},     {4, 16, 9, 16},
+                          {6, 40, 33, 24}, {17, 32, 39, 64}, {49, 24, 6, 18}},
               whole[] = {{3, 8, 16, 12}, {5, 32, 40, 24}};
   for (const char *cpu : kProcessors)
     for (bool ta : {false, true})

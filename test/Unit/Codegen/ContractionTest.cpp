@@ -360,6 +360,7 @@ TEST_P(Contraction, LongSumsAndSeveralPasses) {
                        V{2, 2}, V{1, 1, 1, 1}));
   cases.push_back(matmul(Kind::Int4Zero, Kind::Int4, 3001, 3, 700, false, true));
   cases.push_back(matmul(Kind::Int4Zero, Kind::Int4, 30, 40, 20000, true, false));
+  cases.push_back(matmul(Kind::Int4Zero, Kind::Int4, 2, 3, 900001, true, false));
   for (size_t i = extreme; i < cases.size(); ++i)
     cases[i].gain = true;
   checkCases(cases, GetParam());
