@@ -11,9 +11,7 @@ using namespace nibble;
 
 using Levels = SmallVector<StridedView::Level>;
 
-static ArrayRef<int64_t> shapeOf(Value v) {
-  return cast<RankedTensorType>(v.getType()).getShape();
-}
+static ArrayRef<int64_t> shapeOf(Value v) { return cast<RankedTensorType>(v.getType()).getShape(); }
 
 /// Takes sizes of 1 out and joins neighbours that are walked as one.
 static Levels simplified(ArrayRef<StridedView::Level> levels) {
@@ -160,7 +158,8 @@ bool nibble::movesElements(Operation *op) {
 
 std::optional<StridedView> nibble::stridedView(Operation *op,
                                                llvm::function_ref<bool(Operation *)> follow) {
-  if (!movesElements(op) || !cast<RankedTensorType>(op->getResult(0).getType()).getElementType().isF32())
+  if (!movesElements(op) ||
+      !cast<RankedTensorType>(op->getResult(0).getType()).getElementType().isF32())
     return std::nullopt;
   std::optional<StridedView> view = ownView(op);
   if (!view)

@@ -1,9 +1,9 @@
 //===- StridedView.h - elements of a tensor in another order ---------*- C++ -*-===//
 //
-// nn.transpose, nn.slice, nn.broadcast and nn.concat move elements and compute nothing. Where whole packed
-// blocks of a result lie side by side in the operand's memory (or are one element), a loop over the
-// result reads them there, and the result is never in memory. Chains of such ops, with nn.reshape
-// between them, are one view.
+// nn.transpose, nn.slice, nn.broadcast and nn.concat move elements and compute nothing. Where whole
+// packed blocks of a result lie side by side in the operand's memory (or are one element), a loop
+// over the result reads them there, and the result is never in memory. Chains of such ops, with
+// nn.reshape between them, are one view.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
