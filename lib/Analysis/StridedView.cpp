@@ -4,6 +4,7 @@
 #include "nibble/Dialect/NN/IR/NN.h"
 #include "nibble/Numerics/Packing.h"
 
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -29,19 +30,12 @@ static Levels simplified(ArrayRef<StridedView::Level> levels) {
   return result;
 }
 
-static SmallVector<int64_t> stridesOf(ArrayRef<int64_t> shape) {
-  SmallVector<int64_t> strides(shape.size(), 1);
-  for (size_t d = shape.size(); d-- > 1;)
-    strides[d - 1] = strides[d] * shape[d];
-  return strides;
-}
-
 /// The op's result over the flat index of its operand.
 static std::optional<StridedView> ownView(Operation *op) {
   StridedView view;
   view.memory = op->getOperand(0);
   ArrayRef<int64_t> from = shapeOf(view.memory), to = shapeOf(op->getResult(0));
-  SmallVector<int64_t> strides = stridesOf(from);
+  SmallVector<int64_t> strides = computeSuffixProduct(from);
   bool known = TypeSwitch<Operation *, bool>(op)
                    .Case<nn::TransposeOp>([&](auto transpose) {
                      for (auto [size, d] : llvm::zip(to, transpose.getPerm()))

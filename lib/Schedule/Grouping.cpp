@@ -227,11 +227,14 @@ SmallVector<size_t> Grouping::order() const {
   return result;
 }
 
+static SmallVector<Operation *> channelFoldsOf(ArrayRef<Operation *> ops) {
+  return llvm::filter_to_vector(ops, ridesByChannel);
+}
+
 /// Bits are made for 128 elements at a time. A loop over rows and channels does so where rows are a
 /// multiple of that, and has registers for it beside one sum.
 static bool bitsFit(const OpGroup &group) {
-  SmallVector<Operation *> folds;
-  llvm::copy_if(group.ops, std::back_inserter(folds), ridesByChannel);
+  SmallVector<Operation *> folds = channelFoldsOf(group.ops);
   return folds.empty() ||
          (folds.size() == 1 && folds.front()->getNumResults() == 1 &&
           cast<RankedTensorType>(folds.front()->getOperand(0).getType()).getShape().back() % 128 ==
@@ -322,9 +325,8 @@ SmallVector<Operation *> Grouping::copyForReader(Operation *op) {
 
 /// Sums per channel of one loop have one shape, and registers for them are few.
 static bool channelFoldsFit(ArrayRef<Operation *> some, ArrayRef<Operation *> others) {
-  SmallVector<Operation *> folds;
-  llvm::copy_if(some, std::back_inserter(folds), ridesByChannel);
-  llvm::copy_if(others, std::back_inserter(folds), ridesByChannel);
+  SmallVector<Operation *> folds = channelFoldsOf(some);
+  folds.append(channelFoldsOf(others));
   auto shapeOf = [](Operation *fold) {
     return cast<RankedTensorType>(fold->getOperand(0).getType()).getShape();
   };

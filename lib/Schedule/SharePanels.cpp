@@ -7,7 +7,6 @@
 #include "nibble/Schedule/Storage.h"
 
 #include "mlir/IR/IRMapping.h"
-#include "llvm/ADT/MapVector.h"
 
 #include <map>
 

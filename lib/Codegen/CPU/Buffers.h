@@ -6,8 +6,12 @@
 //
 // In registers, a block of 32 elements is vector<32xT> with T =
 //   f32, i32, i16, i64, f64   the element type
-//   i8                        int4 and int8: the signed code; log: the nibble 0 … 15; indices as
-//   stored i16                       bf16: its bits i1                        masks
+//
+//   i8     int4 and int8: the signed code; log: the nibble 0 … 15; indices as stored
+//
+//   i16    bf16: its bits
+//
+//   i1     masks
 //
 //===----------------------------------------------------------------------===//
 #pragma once

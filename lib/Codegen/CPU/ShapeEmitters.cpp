@@ -10,6 +10,8 @@
 //===----------------------------------------------------------------------===//
 #include "Emitters.h"
 
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+
 #include <functional>
 
 using namespace nibble::codegen;
@@ -33,13 +35,6 @@ struct Move {
 };
 
 } // namespace
-
-static SmallVector<int64_t> rowMajor(ArrayRef<int64_t> shape) {
-  SmallVector<int64_t> strides(shape.size(), 1);
-  for (size_t d = shape.size(); d-- > 1;)
-    strides[d - 1] = strides[d] * shape[d];
-  return strides;
-}
 
 /// The innermost dimension, from element `at` to element `to`.
 static void moveRow(LoopBuilder &e, const Buffer &x, Value memory, Value at, Value to, int64_t size,
@@ -192,9 +187,9 @@ static void emitMove(LoopBuilder &e, const Move &move, const Buffer &x, Value me
 
 static LogicalResult emit(Group &g, nn::TransposeOp op, const Buffer &x, Value memory) {
   Move move;
-  SmallVector<int64_t> from = rowMajor(x.shape());
+  SmallVector<int64_t> from = computeSuffixProduct(x.shape());
   ArrayRef<int64_t> shape = op.getResult().getType().getShape();
-  SmallVector<int64_t> to = rowMajor(shape);
+  SmallVector<int64_t> to = computeSuffixProduct(shape);
   for (auto [d, source] : llvm::enumerate(op.getPerm()))
     move.append(shape[d], from[source], to[d]);
   emitMove(g.e, move, x, memory);
@@ -204,7 +199,7 @@ static LogicalResult emit(Group &g, nn::TransposeOp op, const Buffer &x, Value m
 static LogicalResult emit(Group &g, nn::BroadcastOp op, const Buffer &x, Value memory) {
   Move move;
   ArrayRef<int64_t> shape = op.getResult().getType().getShape();
-  SmallVector<int64_t> from = rowMajor(x.shape()), to = rowMajor(shape);
+  SmallVector<int64_t> from = computeSuffixProduct(x.shape()), to = computeSuffixProduct(shape);
   size_t missing = shape.size() - x.shape().size();
   for (size_t d = 0; d < shape.size(); ++d) {
     bool repeats = d < missing || x.shape()[d - missing] == 1;
@@ -218,7 +213,7 @@ static LogicalResult emit(Group &g, nn::BroadcastOp op, const Buffer &x, Value m
 /// i·steps.
 static SmallVector<int64_t> sliceStrides(ArrayRef<int64_t> whole, ArrayRef<int64_t> starts,
                                          ArrayRef<int64_t> steps, int64_t &base) {
-  SmallVector<int64_t> strides = rowMajor(whole);
+  SmallVector<int64_t> strides = computeSuffixProduct(whole);
   for (size_t d = 0; d < strides.size(); ++d) {
     base += starts[d] * strides[d];
     strides[d] *= steps[d];
@@ -230,7 +225,7 @@ static LogicalResult emit(Group &g, nn::SliceOp op, const Buffer &x, Value memor
   Move move;
   ArrayRef<int64_t> shape = op.getResult().getType().getShape();
   SmallVector<int64_t> from = sliceStrides(x.shape(), op.getStarts(), op.getSteps(), move.fromBase),
-                       to = rowMajor(shape);
+                       to = computeSuffixProduct(shape);
   for (size_t d = 0; d < shape.size(); ++d)
     move.append(shape[d], from[d], to[d]);
   emitMove(g.e, move, x, memory);
@@ -243,7 +238,7 @@ static LogicalResult emit(Group &g, nn::UnsliceOp op, const Buffer &x, Value mem
   Value zero = e.ops(kBlock).constF(0).v;
   e.flat(y.count(), kBlock, [&](Value at) { e.store(zero, memory, at); });
   Move move;
-  SmallVector<int64_t> from = rowMajor(x.shape());
+  SmallVector<int64_t> from = computeSuffixProduct(x.shape());
   SmallVector<int64_t> to = sliceStrides(y.shape(), op.getStarts(), op.getSteps(), move.toBase);
   for (size_t d = 0; d < from.size(); ++d)
     move.append(x.shape()[d], from[d], to[d]);
@@ -253,7 +248,7 @@ static LogicalResult emit(Group &g, nn::UnsliceOp op, const Buffer &x, Value mem
 
 static LogicalResult emitConcat(Group &g, nn::ConcatOp op) {
   Buffer y = g.out(op.getResult());
-  SmallVector<int64_t> to = rowMajor(y.shape());
+  SmallVector<int64_t> to = computeSuffixProduct(y.shape());
   int64_t base = 0;
   for (Value part : op.getParts()) {
     Buffer x = g.in(part);
@@ -261,7 +256,7 @@ static LogicalResult emitConcat(Group &g, nn::ConcatOp op) {
       return op.emitOpError("joins a constant, which has no buffer");
     Move move;
     move.toBase = base;
-    SmallVector<int64_t> from = rowMajor(x.shape());
+    SmallVector<int64_t> from = computeSuffixProduct(x.shape());
     for (size_t d = 0; d < from.size(); ++d)
       move.append(x.shape()[d], from[d], to[d]);
     emitMove(g.e, move, x, y.memory);
